@@ -1,0 +1,15 @@
+//! The only crate with side effects: it hosts the machines on actix, journals what they receive, and
+//! performs what they emit.
+
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod journal;
+pub mod metrics;
+pub mod node;
+pub mod notary_client;
+pub mod objects;
+pub mod serve;
+pub mod webhook;
+
+pub use error::HostError;

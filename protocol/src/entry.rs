@@ -1,0 +1,142 @@
+//! The entries of a journal.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cause, Decision, DenyCode, EventId, Input, NodeId, Now, ProtocolError, Settings, Sha256, Wall,
+};
+
+/// One entry and its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What happened.
+    pub entry: Entry,
+    /// The hash of the record before; [`Sha256::ZERO`] at the very beginning of a journal.
+    pub prev: Sha256,
+    /// The schema version, [`crate::codec::SCHEMA`] when written by this build.
+    pub v: u32,
+}
+
+/// What a journal line says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// The answer to a review was handed to the client. Written after the fact, at best effort.
+    Answered(Answered),
+    /// A machine received an input.
+    Delivered(Delivered),
+    /// Deliveries were lost to the journal while it could not be written.
+    Gap(Gap),
+    /// A machine panicked on a delivery; nothing it emitted was performed.
+    Panicked(Panicked),
+    /// A new incarnation of the node began.
+    Started(Arc<Started>),
+}
+
+/// The answer to a review left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// What the answer said.
+    pub allowed: bool,
+    /// The code of the denial, if it was one.
+    pub code: Option<DenyCode>,
+    /// The event of the review.
+    pub review: EventId,
+    /// When.
+    pub wall: Wall,
+}
+
+/// One delivery: everything needed to run the machine again, and to check that it does the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Why the delivery happened.
+    pub cause: Cause,
+    /// The decisions among the effects, in full.
+    pub decisions: Vec<Arc<Decision>>,
+    /// SHA-256 of the canonical JSON of the list of effects.
+    pub effects: Sha256,
+    /// The delivery.
+    pub event: EventId,
+    /// What was delivered.
+    pub input: Arc<Input>,
+    /// Lamport time: larger than that of the cause and of the actor's earlier deliveries.
+    pub lamport: u64,
+    /// The clocks the machine was told.
+    pub now: Now,
+    /// The first event of the chain.
+    pub root: EventId,
+}
+
+/// What was lost while the journal could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Allows that were turned into denials.
+    pub denied: u64,
+    /// Allows that needed no evidence (deletions and the like) and were let through.
+    pub exempt: u64,
+    /// Deliveries that are not in the journal.
+    pub lost: u64,
+    /// What the operating system said.
+    pub why: String,
+}
+
+/// A panic, so that replay passes the delivery over as the host did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panicked {
+    /// Why the delivery happened.
+    pub cause: Cause,
+    /// The delivery on which the machine panicked.
+    pub event: EventId,
+    /// What was delivered.
+    pub input: Arc<Input>,
+    /// The clocks the machine was told.
+    pub now: Now,
+    /// The first event of the chain.
+    pub root: EventId,
+}
+
+/// The opening of an incarnation: with this record, the machines can be built again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Version of the program.
+    pub build: String,
+    /// Which start of the node this is, counted from 1.
+    pub incarnation: u32,
+    /// Seed of whatever the machines randomise.
+    pub jitter_seed: u64,
+    /// The node.
+    pub node: NodeId,
+    /// What earlier incarnations left behind.
+    pub restored: Restored,
+    /// [`crate::RULES_VERSION`] of the program.
+    pub rules: u32,
+    /// The settings the machines obey.
+    pub settings: Settings,
+    /// SHA-256 of the canonical JSON of `settings`.
+    pub settings_digest: Sha256,
+    /// When the incarnation began.
+    pub wall: Wall,
+}
+
+/// State that outlives an incarnation, rebuilt from the journal before the node starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The trust each notary fetcher had gained, in order of server and GUN.
+    pub trust: Vec<crate::evidence::TrustedCollection>,
+}
+
+impl Started {
+    /// Fills in the bytes of all blobs named.
+    ///
+    /// # Errors
+    /// As [`crate::Blob::hydrate`].
+    pub fn hydrate(&mut self, source: &dyn crate::BlobSource) -> Result<(), ProtocolError> {
+        for collection in &mut self.restored.trust {
+            for blob in collection.blobs_mut() {
+                blob.hydrate(source)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! The language of Portreeve: what actors say to each other, and how it is written down.
+//!
+//! Nothing here performs IO, reads a clock or draws a random number. Every type that can stand in a
+//! journal declares its members in alphabetical order, so that its serde form *is* the canonical form.
+
+pub mod blob;
+pub mod codec;
+pub mod decision;
+pub mod digest;
+pub mod effect;
+pub mod entry;
+pub mod error;
+pub mod evidence;
+pub mod fact;
+pub mod ids;
+pub mod limits;
+pub mod machine;
+pub mod messages;
+pub mod policy;
+pub mod reason;
+pub mod reference;
+pub mod settings;
+pub mod time;
+pub mod workload;
+
+pub use blob::{Blob, BlobSource};
+pub use decision::{Admitted, ContainerVerdict, Decision, Pin, Verdict};
+pub use digest::Sha256;
+pub use effect::Effect;
+pub use entry::{Entry, Record};
+pub use error::ProtocolError;
+pub use fact::Fact;
+pub use ids::{ActorId, ActorKind, Cause, EventId, NodeId, Outside};
+pub use machine::{Delivery, Machine, Outbox};
+pub use messages::Input;
+pub use reason::{Denial, DenyClass, DenyCode};
+pub use settings::Settings;
+pub use time::{Mono, Now, Wall};
+
+/// The version of the rules the machines follow. A journal written under another version replays
+/// as "different rules", not as a divergence: raise it whenever a machine may decide otherwise.
+pub const RULES_VERSION: u32 = 1;

@@ -1,0 +1,44 @@
+//! Every bound in one place. A limit is named here, and whoever enforces it refers to it.
+
+/// Bytes of one AdmissionReview body; the API server itself stops at 3 MiB of object.
+pub const REVIEW_BYTES: usize = 8 << 20;
+/// Image references judged in one review, old and new counted apart.
+pub const REVIEW_IMAGES: usize = 1_000;
+/// Bytes of one image reference.
+pub const REFERENCE_BYTES: usize = 1_024;
+/// Reviews being decided at once; more are denied `overloaded`.
+pub const REVIEWS_IN_FLIGHT: usize = 1_024;
+/// Messages an actor's mailbox holds before a hop is refused.
+pub const MAILBOX: usize = 16_384;
+/// Bytes of `root`, `timestamp` and `snapshot` documents.
+pub const SMALL_DOCUMENT_BYTES: u64 = 1 << 20;
+/// Bytes of a `targets` or delegation document.
+pub const TARGETS_BYTES: u64 = 16 << 20;
+/// Bytes fetched for one resolution, all documents together.
+pub const RESOLVE_BYTES: u64 = 32 << 20;
+/// Steps of a root rotation chain walked in one resolution.
+pub const ROOT_CHAIN: u64 = 64;
+/// Delegations in one collection.
+pub const DELEGATIONS: usize = 256;
+/// Signatures in one document.
+pub const SIGNATURES: usize = 256;
+/// Depth of nesting in a JSON document.
+pub const JSON_DEPTH: usize = 64;
+/// Trust servers one node talks to.
+pub const TRUST_SERVERS: usize = 64;
+/// GUNs one notary fetcher keeps state of; new ones are then denied `capacity`.
+pub const GUNS_PER_SERVER: usize = 10_000;
+/// Tags with a kept view per GUN; the least recently verified are forgotten first.
+pub const TAGS_PER_GUN: usize = 1_024;
+/// Bytes of one policy or Secret object.
+pub const OBJECT_BYTES: usize = 1 << 20;
+/// Policies, and Secrets, read from one source.
+pub const OBJECTS: usize = 10_000;
+/// Time for one fetch of one document, in microseconds.
+pub const FETCH_TIMEOUT: u64 = 5_000_000;
+/// Time kept back from the API server's patience for the answer to travel, in microseconds.
+pub const DEADLINE_MARGIN: u64 = 1_000_000;
+/// Time for a review when the caller names none, in microseconds: the API server's default.
+pub const DEFAULT_TIMEOUT: u64 = 10_000_000;
+/// Bytes of the message in a denial; the API server shows it to a person.
+pub const MESSAGE_BYTES: usize = 4_096;

@@ -1,0 +1,45 @@
+//! What a trust server says about a tag, verified.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{Evidence, TagView};
+use crate::{Denial, Mono};
+
+/// The state of one tag of one collection at one trust server. Published like a policy snapshot:
+/// whoever waits for it takes it, and later reviews may use it while it is fresh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// When the timestamp this rests on was asked for. What was signed later may not be in it.
+    pub checked_at: Mono,
+    /// The collection.
+    pub gun: String,
+    /// What came of it.
+    pub outcome: ResolutionOutcome,
+    /// The trust server's URL.
+    pub server: String,
+    /// The tag.
+    pub tag: String,
+}
+
+/// What came of asking. "There is none", "not to be believed" and "could not be asked" are
+/// different answers everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResolutionOutcome {
+    /// The trust server has no such collection.
+    Absent,
+    /// The trust data is not to be believed.
+    Refused(Denial),
+    /// The trust data could not be had.
+    Unavailable(Denial),
+    /// The trust data is verified.
+    Verified(Box<VerifiedTag>),
+}
+
+/// Verified trust data of a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedTag {
+    /// The documents.
+    pub evidence: Evidence,
+    /// What they say about the tag; without entries if they do not name it.
+    pub view: TagView,
+}

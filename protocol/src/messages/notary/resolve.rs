@@ -1,0 +1,18 @@
+//! A question about a tag.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Mono;
+
+/// Find out what the trust server says about a tag. The answer is published as a
+/// [`Resolution`](crate::messages::admission::Resolution) to the admission actor; equal questions
+/// share one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The collection.
+    pub gun: String,
+    /// The answer must rest on a timestamp asked for at or after this instant.
+    pub not_before: Mono,
+    /// The tag.
+    pub tag: String,
+}

@@ -1,0 +1,1 @@
+//! The tests of the whole workspace live under `tests/tests`; this library holds nothing yet.
