@@ -1,5 +1,7 @@
 //! Why the host could not do something.
 
+use std::path::PathBuf;
+
 /// One enum for the crate; each variant says what was tried and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -9,8 +11,47 @@ pub enum HostError {
         /// What was tried, such as `cannot read`.
         what: &'static str,
         /// Which file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Another process uses the journal.
+    #[error(
+        "the journal {} is in use by another process: stop it, or choose another --data-dir",
+        path.display()
+    )]
+    JournalInUse {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// The journal of earlier incarnations cannot be believed.
+    #[error(
+        "{segment}, line {line}: {why}; run `portreeve replay verify` on the journal, \
+         then repair it or move it away"
+    )]
+    JournalBroken {
+        /// The segment's file name.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// What earlier incarnations left behind cannot be rebuilt.
+    #[error("the state of earlier runs cannot be rebuilt from the journal: {why}")]
+    Recovery {
+        /// What went wrong.
+        why: String,
+    },
+    /// A thread of the node could not be started, or ended before its time.
+    #[error("the {thread} thread could not be run: {why}; look at the limits of this process")]
+    Thread {
+        /// Which thread.
+        thread: &'static str,
+        /// What the operating system said.
+        why: String,
+    },
+    /// Something cannot be written in the language of the journal.
+    #[error("cannot be written to the journal: {0}")]
+    Protocol(#[from] portreeve_protocol::ProtocolError),
 }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod journal;
+pub mod log;
 pub mod metrics;
 pub mod node;
 pub mod notary_client;
