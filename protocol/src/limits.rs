@@ -36,9 +36,20 @@ pub const OBJECT_BYTES: usize = 1 << 20;
 pub const OBJECTS: usize = 10_000;
 /// Time for one fetch of one document, in microseconds.
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
+/// Time for one flight of a notary fetcher, all fetches and verifications together, in microseconds:
+/// the longest an API server waits for a webhook.
+pub const FLIGHT_TIMEOUT: u64 = 30_000_000;
 /// Time kept back from the API server's patience for the answer to travel, in microseconds.
 pub const DEADLINE_MARGIN: u64 = 1_000_000;
 /// Time for a review when the caller names none, in microseconds: the API server's default.
 pub const DEFAULT_TIMEOUT: u64 = 10_000_000;
 /// Bytes of the message in a denial; the API server shows it to a person.
 pub const MESSAGE_BYTES: usize = 4_096;
+/// Fetches under way at once in one node; further ones wait within their own time.
+pub const FETCHES_IN_FLIGHT: usize = 256;
+/// Verification requests handed to the pool and not yet taken; more are refused.
+pub const VERIFICATIONS_WAITING: usize = 1_024;
+/// Records that wait for the journal's thread; while there are more, they are lost and counted.
+pub const JOURNAL_QUEUE: usize = 65_536;
+/// Bytes after which a journal segment is followed by the next.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
