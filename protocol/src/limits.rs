@@ -8,6 +8,11 @@ pub const REVIEW_IMAGES: usize = 1_000;
 pub const REFERENCE_BYTES: usize = 1_024;
 /// Reviews being decided at once; more are denied `overloaded`.
 pub const REVIEWS_IN_FLIGHT: usize = 1_024;
+/// Resolutions the admission actor remembers; the one checked longest ago is forgotten first.
+pub const RESOLUTIONS: usize = 8_192;
+/// The longest a review may wait, whatever its caller says, in microseconds: the most that the API
+/// server lets a webhook configuration ask for.
+pub const LONGEST_TIMEOUT: u64 = 30_000_000;
 /// Messages an actor's mailbox holds before a hop is refused.
 pub const MAILBOX: usize = 16_384;
 /// Bytes of `root`, `timestamp` and `snapshot` documents.
@@ -22,6 +27,8 @@ pub const ROOT_CHAIN: u64 = 64;
 pub const DELEGATIONS: usize = 256;
 /// Signatures in one document.
 pub const SIGNATURES: usize = 256;
+/// Values (members of objects, elements of arrays) in one JSON document.
+pub const JSON_VALUES: usize = 1 << 20;
 /// Depth of nesting in a JSON document.
 pub const JSON_DEPTH: usize = 64;
 /// Trust servers one node talks to.
