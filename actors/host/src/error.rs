@@ -54,4 +54,38 @@ pub enum HostError {
     /// Something cannot be written in the language of the journal.
     #[error("cannot be written to the journal: {0}")]
     Protocol(#[from] portreeve_protocol::ProtocolError),
+    /// The configuration file cannot be obeyed.
+    #[error("the configuration {}: {why}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, naming the key where one is.
+        why: String,
+    },
+    /// A setting, of the file or of a flag, cannot be obeyed.
+    #[error("the setting `{key}`: {why}")]
+    Setting {
+        /// The key, as the file would spell it.
+        key: &'static str,
+        /// What is wrong with it and what is expected.
+        why: String,
+    },
+    /// A certificate, private key or CA file cannot be used.
+    #[error("{what} {}: {why}", path.display())]
+    Tls {
+        /// What the file was to hold, such as `the certificate chain in`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A socket cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another process using it?")]
+    Listen {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
 }

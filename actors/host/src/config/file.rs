@@ -1,0 +1,75 @@
+//! The file of `--config`: YAML in camelCase, where an unknown key is an error.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::HostError;
+
+/// The keys of the file. Those that are also flags mean the same.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(super) struct File {
+    pub(super) allow_realm: Option<Vec<String>>,
+    pub(super) allow_trust_server: Option<Vec<String>>,
+    /// Whether policies may name only approved servers and those of `trustServers`.
+    pub(super) approved_only: Option<bool>,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) durability: Option<String>,
+    /// For how long a verified timestamp serves allows, such as `30s`.
+    pub(super) freshness: Option<String>,
+    pub(super) listen: Option<String>,
+    pub(super) log: Option<String>,
+    pub(super) log_level: Option<String>,
+    pub(super) metrics_listen: Option<String>,
+    /// Name of this replica; the host's name if it is not set.
+    pub(super) node: Option<String>,
+    pub(super) objects: Option<PathBuf>,
+    /// Where ClusterImagePolicies find their signers' Secrets.
+    pub(super) operator_namespace: Option<String>,
+    pub(super) require_pins: Option<bool>,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    pub(super) trust_ca: Option<Vec<PathBuf>>,
+    /// Registry host, or `.suffix`, to trust server; `null` removes a built-in one.
+    pub(super) trust_servers: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// The largest file read.
+const BYTES: u64 = 1 << 20;
+
+/// Reads the text of the file.
+pub(super) fn read(path: &Path) -> Result<String, HostError> {
+    let failed = |source| HostError::File { what: "cannot read", path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > BYTES {
+        let why = format!("it has {length} bytes, more than the {BYTES} a configuration may have");
+        return Err(HostError::ConfigFile { path: path.to_owned(), why });
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+impl File {
+    /// Reads the file's text.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, HostError> {
+        if text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| HostError::ConfigFile {
+            path: path.to_owned(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// The host's name where it can serve as a node name.
+pub(super) fn host_name() -> String {
+    let from_environment = std::env::var("HOSTNAME").ok();
+    let from_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = from_environment.or_else(from_kernel).unwrap_or_default();
+    let name = name.trim().to_ascii_lowercase();
+    if name.parse::<portreeve_protocol::NodeId>().is_ok() { name } else { "portreeve".to_owned() }
+}

@@ -1,0 +1,257 @@
+//! What `portreeve serve` is told: a file, and flags that override it.
+
+pub mod duration;
+mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use portreeve_protocol::settings::TrustServerRule;
+use portreeve_protocol::{NodeId, Settings};
+
+use crate::HostError;
+pub use crate::log::LogFormat;
+pub use crate::node::Durability;
+use crate::notary_client::ServerUrl;
+use file::File;
+
+/// Everything a node needs to know before it starts, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Host (with port unless 443) of a trust server to hosts its tokens may come from.
+    pub allow_realm: BTreeMap<String, BTreeSet<String>>,
+    /// PEM file of the CAs whose clients may send reviews; `None` lets anyone.
+    pub client_ca: Option<PathBuf>,
+    /// Directory of the node's own files; made if it is not there.
+    pub data_dir: PathBuf,
+    /// When an answer may leave.
+    pub durability: Durability,
+    /// Directory of the journal and its blobs: `journal` below `data_dir`, unless a caller moves it.
+    pub journal_dir: PathBuf,
+    /// Where reviews are received.
+    pub listen: SocketAddr,
+    /// How log lines look.
+    pub log: LogFormat,
+    /// The least important log lines that are written.
+    pub log_level: slog::Level,
+    /// Where metrics are served without TLS, besides the main listener.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The name of this replica.
+    pub node: NodeId,
+    /// Directory of Kubernetes YAML: policies and the Secrets they name.
+    pub objects: PathBuf,
+    /// What the machines obey.
+    pub settings: Settings,
+    /// PEM file of the server's certificate chain, leaf first.
+    pub tls_cert: PathBuf,
+    /// PEM file of the server's private key.
+    pub tls_key: PathBuf,
+    /// PEM files of CAs trusted for trust servers besides the system's.
+    pub trust_ca: Vec<PathBuf>,
+}
+
+/// The flags of `portreeve serve`; whatever is set here overrides the file. Texts are as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--allow-realm SERVER=HOST`, added to those of the file.
+    pub allow_realm: Vec<String>,
+    /// `--allow-trust-server URL`, added to those of the file.
+    pub allow_trust_server: Vec<String>,
+    /// `--client-ca FILE`.
+    pub client_ca: Option<PathBuf>,
+    /// `--data-dir DIR`.
+    pub data_dir: Option<PathBuf>,
+    /// `--durability group|process`.
+    pub durability: Option<String>,
+    /// `--listen ADDR`.
+    pub listen: Option<String>,
+    /// `--log json|term`.
+    pub log: Option<String>,
+    /// `--log-level LEVEL`.
+    pub log_level: Option<String>,
+    /// `--metrics-listen ADDR`.
+    pub metrics_listen: Option<String>,
+    /// `--objects DIR`.
+    pub objects: Option<PathBuf>,
+    /// `--require-pins`.
+    pub require_pins: bool,
+    /// `--tls-cert FILE`.
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key FILE`.
+    pub tls_key: Option<PathBuf>,
+    /// `--trust-ca FILE`, added to those of the file.
+    pub trust_ca: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads `file`, if one is named, and puts `overrides` over it.
+    ///
+    /// # Errors
+    /// `File` if the file cannot be read, `ConfigFile` if it is not YAML or has an unknown key,
+    /// `Setting` for a value that cannot be obeyed or is missing.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, HostError> {
+        let file = match file {
+            None => File::default(),
+            Some(path) => File::parse(path, &file::read(path)?)?,
+        };
+        Self::resolve(file, overrides)
+    }
+
+    fn resolve(file: File, flags: Overrides) -> Result<Self, HostError> {
+        let listen = flags.listen.or(file.listen);
+        let metrics = flags.metrics_listen.or(file.metrics_listen);
+        let node = file.node.unwrap_or_else(file::host_name);
+        let settings = Settings {
+            approved_only: file.approved_only.unwrap_or_default(),
+            approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
+            freshness: freshness(file.freshness.as_deref())?,
+            operator_namespace: namespace(file.operator_namespace)?,
+            require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
+            trust_servers: trust_servers(file.trust_servers.unwrap_or_default())?,
+        };
+        let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
+        Ok(Self {
+            allow_realm: realms(file.allow_realm.into_iter().flatten().chain(flags.allow_realm))?,
+            client_ca: flags.client_ca.or(file.client_ca),
+            durability: durability(flags.durability.or(file.durability).as_deref())?,
+            journal_dir: data_dir.join("journal"),
+            data_dir,
+            listen: address("listen", listen.as_deref().unwrap_or(LISTEN))?,
+            log: log_format(flags.log.or(file.log).as_deref())?,
+            log_level: log_level(flags.log_level.or(file.log_level).as_deref())?,
+            metrics_listen: match metrics {
+                None => None,
+                Some(text) => Some(address("metricsListen", &text)?),
+            },
+            node: node.parse().map_err(|error| setting("node", format!("{error}")))?,
+            objects: required("objects", "--objects DIR", flags.objects.or(file.objects))?,
+            settings,
+            tls_cert: required("tlsCert", "--tls-cert FILE", flags.tls_cert.or(file.tls_cert))?,
+            tls_key: required("tlsKey", "--tls-key FILE", flags.tls_key.or(file.tls_key))?,
+            trust_ca: file.trust_ca.into_iter().flatten().chain(flags.trust_ca).collect(),
+        })
+    }
+}
+
+const DATA_DIR: &str = "/var/lib/portreeve";
+const LISTEN: &str = "0.0.0.0:8443";
+
+fn setting(key: &'static str, why: impl Into<String>) -> HostError {
+    HostError::Setting { key, why: why.into() }
+}
+
+fn required(
+    key: &'static str,
+    flag: &'static str,
+    value: Option<PathBuf>,
+) -> Result<PathBuf, HostError> {
+    value.ok_or_else(|| setting(key, format!("it is not set; pass {flag} or set it in the file")))
+}
+
+fn address(key: &'static str, text: &str) -> Result<SocketAddr, HostError> {
+    text.parse().map_err(|_| {
+        setting(key, format!("`{text}` is not an address with port, such as 127.0.0.1:8443"))
+    })
+}
+
+fn durability(text: Option<&str>) -> Result<Durability, HostError> {
+    match text {
+        None | Some("group") => Ok(Durability::Group),
+        Some("process") => Ok(Durability::Process),
+        Some(other) => Err(setting("durability", format!("`{other}` is not group or process"))),
+    }
+}
+
+fn log_format(text: Option<&str>) -> Result<LogFormat, HostError> {
+    match text {
+        None | Some("json") => Ok(LogFormat::Json),
+        Some("term") => Ok(LogFormat::Term),
+        Some(other) => Err(setting("log", format!("`{other}` is not json or term"))),
+    }
+}
+
+fn log_level(text: Option<&str>) -> Result<slog::Level, HostError> {
+    text.unwrap_or("info").parse().map_err(|()| {
+        let known = "critical, error, warning, info, debug or trace";
+        setting("logLevel", format!("`{}` is not {known}", text.unwrap_or_default()))
+    })
+}
+
+fn freshness(text: Option<&str>) -> Result<u64, HostError> {
+    let Some(text) = text else { return Ok(Settings::default().freshness) };
+    duration::parse(text)
+        .ok_or_else(|| setting("freshness", format!("`{text}` is not a duration such as 30s")))
+}
+
+fn namespace(text: Option<String>) -> Result<String, HostError> {
+    let Some(text) = text else { return Ok(Settings::default().operator_namespace) };
+    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.len() > 63 || !text.bytes().all(label) {
+        let why = format!("`{text}` is not the name of a namespace: 1 to 63 of a-z, 0-9 and `-`");
+        return Err(setting("operatorNamespace", why));
+    }
+    Ok(text)
+}
+
+/// The approved servers in the one spelling machines compare.
+fn approved(file: Option<Vec<String>>, flags: Vec<String>) -> Result<BTreeSet<String>, HostError> {
+    let server = |text: String| match ServerUrl::parse(&text) {
+        Ok(url) => Ok(url.to_string()),
+        Err(why) => Err(setting("allowTrustServer", format!("`{text}`: {why}"))),
+    };
+    file.into_iter().flatten().chain(flags).map(server).collect()
+}
+
+/// `SERVER=HOST` pairs, with the one that Docker Hub needs built in.
+fn realms(
+    pairs: impl Iterator<Item = String>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, HostError> {
+    let mut table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for pair in std::iter::once("notary.docker.io=auth.docker.io".to_owned()).chain(pairs) {
+        let sides = pair.split_once('=').and_then(|(server, host)| {
+            Some((authority(server)?, authority(host).filter(|host| !host.is_empty())?))
+        });
+        let Some((server, host)) = sides else {
+            let why = format!("`{pair}` is not SERVER=HOST, such as {DOCKER_REALM}");
+            return Err(setting("allowRealm", why));
+        };
+        table.entry(server).or_default().insert(host);
+    }
+    Ok(table)
+}
+
+const DOCKER_REALM: &str = "notary.docker.io=auth.docker.io";
+
+/// A host with its port unless that is 443, from a host or a URL.
+fn authority(text: &str) -> Option<String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    ServerUrl::parse(&url).ok().map(|url| url.authority().to_owned())
+}
+
+/// The built-in map with the file's lines over it (`null` takes one out), exact hosts first and
+/// then the longer suffixes first, so that the order in the file never matters.
+fn trust_servers(
+    lines: BTreeMap<String, Option<String>>,
+) -> Result<Vec<TrustServerRule>, HostError> {
+    let built_in = Settings::default().trust_servers.into_iter();
+    let mut map: BTreeMap<_, _> = built_in.map(|rule| (rule.registry, Some(rule.server))).collect();
+    for (registry, server) in lines {
+        let server = match server {
+            None => None,
+            Some(text) => {
+                let sample = text.replace("{host}", "registry.example");
+                ServerUrl::parse(&sample)
+                    .map_err(|why| setting("trustServers", format!("`{text}`: {why}")))?;
+                Some(text.trim_end_matches('/').to_owned())
+            }
+        };
+        map.insert(registry.to_ascii_lowercase(), server);
+    }
+    let mut rules: Vec<_> = map
+        .into_iter()
+        .filter_map(|(registry, server)| Some(TrustServerRule { registry, server: server? }))
+        .collect();
+    rules.sort_by_key(|rule| (rule.registry.starts_with('.'), usize::MAX - rule.registry.len()));
+    Ok(rules)
+}
