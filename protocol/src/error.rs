@@ -39,6 +39,14 @@ pub enum ProtocolError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// An image reference whose digest is of an algorithm other than SHA-256.
+    #[error("image reference `{text}`: its digest is {algorithm}, only sha256 is supported")]
+    ReferenceDigest {
+        /// The algorithm as written, cut to 64 characters.
+        algorithm: String,
+        /// The reference as found, cut to 256 characters.
+        text: String,
+    },
     /// A journal line that is not canonical JSON of a known entry.
     #[error("not a journal record: {why}")]
     Record {
