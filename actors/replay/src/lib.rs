@@ -1,1 +1,31 @@
-//! Placeholder, replaced in the next commits.
+//! Re-runs a journal and says whether every decision comes out again; tells why one came out.
+//!
+//! Nothing here opens a file or reads a clock: lines and blobs are handed in, so that the command
+//! line, the host at its start and the simulator read journals by the same rules. Memory does not
+//! grow with the journal, but with the effects that are outstanding at one moment.
+
+mod chain;
+mod difference;
+mod error;
+pub mod explain;
+mod line;
+mod machines;
+mod name;
+mod node;
+mod outstanding;
+mod path;
+mod recover;
+mod report;
+mod start;
+mod verify;
+
+pub use error::ReplayError;
+pub use explain::{Explanation, explain};
+pub use line::{Line, split};
+pub use name::input_name;
+pub use recover::{Position, Recovery, Tail, recover};
+pub use report::{
+    DecisionDifference, Divergence, Finding, FindingKind, Outcome, PathStep, Progress, Report,
+    TornTail,
+};
+pub use verify::verify;

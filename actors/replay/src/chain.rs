@@ -1,0 +1,92 @@
+//! From lines to records: every line is checked by itself and against the one before it.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use portreeve_protocol::{ProtocolError, Record, Sha256, codec};
+
+use crate::{FindingKind, Line, ReplayError, TornTail};
+
+/// Where a record stands.
+#[derive(Debug, Clone)]
+pub(crate) struct At {
+    /// Bytes of the line, its newline included.
+    pub(crate) bytes: u64,
+    pub(crate) line: u64,
+    pub(crate) segment: Arc<str>,
+}
+
+/// What the next line turned out to be.
+pub(crate) enum Link {
+    /// Something else than the next record of the chain.
+    Broken { at: At, kind: FindingKind, text: String },
+    /// The next record.
+    Record { at: At, record: Box<Record> },
+    /// The last line, cut off.
+    Torn(TornTail),
+}
+
+/// Reads records off lines. After a `Broken` or `Torn` it must not be asked for more records.
+pub(crate) struct Chain<I: Iterator<Item = Result<Line, ReplayError>>> {
+    lines: Peekable<I>,
+    prev: Sha256,
+}
+
+impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
+    pub(crate) fn new(lines: I) -> Self {
+        Self { lines: lines.peekable(), prev: Sha256::ZERO }
+    }
+
+    /// The hash of the last good record.
+    pub(crate) const fn prev(&self) -> Sha256 {
+        self.prev
+    }
+
+    /// The lines that were not read yet, as they are.
+    pub(crate) fn rest(self) -> impl Iterator<Item = Result<Line, ReplayError>> {
+        self.lines
+    }
+
+    /// The next line; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Link>, ReplayError> {
+        let Some(line) = self.lines.next().transpose()? else {
+            return Ok(None);
+        };
+        let bytes = line.bytes.len() as u64;
+        let at = At { bytes, line: line.number, segment: line.segment };
+        let Some(body) = line.bytes.strip_suffix(b"\n") else {
+            return Ok(Some(self.cut_off(at)));
+        };
+        Ok(Some(match codec::read_line(body) {
+            Ok((record, hash)) if record.prev == self.prev => {
+                self.prev = hash;
+                Link::Record { at, record: Box::new(record) }
+            }
+            Ok((record, _)) => {
+                let text = format!(
+                    "the record says it follows {}, but the record before it hashes to {}: \
+                     records are missing here, or in another order",
+                    record.prev, self.prev
+                );
+                Link::Broken { at, kind: FindingKind::BrokenChain, text }
+            }
+            Err(error) => Link::Broken { at, kind: kind_of(&error), text: error.to_string() },
+        }))
+    }
+
+    fn cut_off(&mut self, at: At) -> Link {
+        if self.lines.peek().is_none() {
+            return Link::Torn(TornTail { bytes: at.bytes, line: at.line, segment: at.segment });
+        }
+        let text = "the line has no end, but the journal goes on behind it".to_owned();
+        Link::Broken { at, kind: FindingKind::Unparsable, text }
+    }
+}
+
+fn kind_of(error: &ProtocolError) -> FindingKind {
+    if matches!(error, ProtocolError::RecordHash { .. }) {
+        FindingKind::AlteredRecord
+    } else {
+        FindingKind::Unparsable
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a journal could not be worked through at all. What is wrong *in* a journal is a
+//! [`Finding`](crate::Finding), not an error.
+
+use portreeve_protocol::ProtocolError;
+
+/// Why a journal could not be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A blob that a record needs is missing or altered.
+    #[error(
+        "{segment} line {line}: {source}; restore the blobs of this journal from a backup, or run \
+         `portreeve replay verify` to see what depends on it"
+    )]
+    Blob {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with the blob.
+        source: ProtocolError,
+    },
+    /// A record is broken and records behind it are not, so this is no torn tail.
+    #[error(
+        "{segment} line {line}: {why}; records behind it are intact, so no crash did this: keep the \
+         journal as evidence, and restore it from a backup or start with an empty data directory"
+    )]
+    Damaged {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something could not be written as canonical JSON.
+    #[error("cannot compare with the journal: {source}; report this as a fault of Portreeve")]
+    Encoding {
+        /// What the encoder reported.
+        source: ProtocolError,
+    },
+    /// Lines could not be had; raised by whoever hands in the lines.
+    #[error("cannot read {segment}: {why}; check that the journal is complete and readable")]
+    Read {
+        /// The segment.
+        segment: String,
+        /// What the operating system said.
+        why: String,
+    },
+    /// More is outstanding than any node may have.
+    #[error(
+        "{segment} line {line}: more than {limit} effects are outstanding, which no node of this \
+         build allows; the journal cannot be verified in bounded memory"
+    )]
+    TooMuch {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// The bound.
+        limit: usize,
+    },
+}

@@ -1,0 +1,287 @@
+//! One incarnation of a node, run again delivery by delivery.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Started};
+use portreeve_protocol::messages::admission::AdmissionInput;
+use portreeve_protocol::{
+    ActorId, ActorKind, BlobSource, Cause, Delivery, DenyClass, DenyCode, Effect, EventId, Input,
+    Mono, Outside, ProtocolError, RULES_VERSION, Sha256, codec,
+};
+
+use crate::machines::Machines;
+use crate::outstanding::{OUTSTANDING, Outstanding};
+use crate::path::Step;
+use crate::verify::{Fault, Stop, blob_fault};
+use crate::{FindingKind, difference, input_name, start};
+
+/// Decisions whose `Answered` is awaited: it is written at best effort and may never come.
+const UNANSWERED: usize = 1 << 16;
+
+/// One incarnation of a node.
+pub(crate) struct Node {
+    actors: BTreeMap<ActorId, Heard>,
+    /// The highest sequence number of a review whose answer is not awaited any more.
+    forgotten: u64,
+    /// Deliveries are missing, so the state of the machines is not known.
+    lost: bool,
+    machines: Machines,
+    outstanding: Outstanding,
+    started: Arc<Started>,
+    unanswered: BTreeMap<EventId, (bool, Option<DenyCode>)>,
+}
+
+/// The last delivery an actor was seen to receive.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    lamport: u64,
+    mono: Mono,
+    seq: u64,
+}
+
+impl Node {
+    /// The node as it starts; the blobs of `started` are filled in.
+    pub(crate) fn new(started: Arc<Started>) -> Self {
+        Self {
+            actors: BTreeMap::new(),
+            forgotten: 0,
+            lost: false,
+            machines: Machines::new(Arc::clone(&started)),
+            outstanding: Outstanding::default(),
+            started,
+            unanswered: BTreeMap::new(),
+        }
+    }
+
+    /// Digest of what the next incarnation must start with; `None` if that is not known.
+    pub(crate) fn leaves(&self) -> Result<Option<Sha256>, ProtocolError> {
+        if self.lost || self.foreign() {
+            return Ok(None);
+        }
+        start::digest(&self.machines.restored()).map(Some)
+    }
+
+    /// Whether the incarnation followed other rules.
+    fn foreign(&self) -> bool {
+        self.started.rules != RULES_VERSION
+    }
+
+    /// Deliveries are missing here.
+    pub(crate) fn gap(&mut self, gap: &Gap) {
+        self.lost |= gap.lost > 0;
+    }
+
+    /// Checks a delivery and runs it again; false if what it did cannot be compared.
+    pub(crate) fn delivered(
+        &mut self,
+        delivered: &Delivered,
+        blobs: &dyn BlobSource,
+    ) -> Result<bool, Stop> {
+        let mut input = Arc::clone(&delivered.input);
+        let event = &delivered.event;
+        self.identified(event, &input)?;
+        self.in_order(event, delivered.now.mono, Some(delivered.lamport))?;
+        let step = self.caused(event, &delivered.root, &delivered.cause, &input, delivered)?;
+        let step = Arc::new(step);
+        let placed =
+            |fault: Fault| Fault { path: step.path(), event: Some(event.clone()), ..fault };
+        Arc::make_mut(&mut input).hydrate(blobs).map_err(|error| placed(blob_fault(&error)))?;
+        for decision in &delivered.decisions {
+            let code = decision.denial.as_ref().map(|denial| denial.code);
+            self.await_answer(decision.review.clone(), (decision.allowed, code));
+        }
+        let stateless = event.actor.kind() == ActorKind::Verify;
+        if self.foreign() || (self.lost && !stateless) {
+            return Ok(false);
+        }
+        let delivery =
+            Delivery { event: event.clone(), now: delivered.now, root: delivered.root.clone() };
+        let Some(effects) = self.machines.deliver(&delivery, &input) else {
+            return Err(placed(misdelivered(event, &input)).into());
+        };
+        let replayed = codec::digest(&effects)?;
+        if replayed != delivered.effects || answers(&effects).ne(delivered.decisions.iter()) {
+            let (divergence, text) = difference::describe(delivered, &effects, replayed)?;
+            let kind = FindingKind::Divergence(Box::new(divergence));
+            return Err(placed(Fault::new(kind, text)).into());
+        }
+        self.outstanding.add(&step, &effects)?;
+        if self.outstanding.len() > OUTSTANDING {
+            return Err(Stop::TooMuch);
+        }
+        Ok(true)
+    }
+
+    /// Checks a delivery on which the machine panicked, and passes it over as the host did.
+    pub(crate) fn panicked(&mut self, panicked: &Panicked) -> Result<(), Stop> {
+        let Panicked { cause, event, input, now, root } = panicked;
+        self.identified(event, input)?;
+        self.in_order(event, now.mono, None)?;
+        self.cause_of(event, root, cause, now.mono, input)?;
+        Ok(())
+    }
+
+    /// The event must be of this incarnation, and the input for this kind of actor.
+    fn identified(&self, event: &EventId, input: &Input) -> Result<(), Stop> {
+        let started = &self.started;
+        if event.node != started.node || event.incarnation != started.incarnation {
+            let text = format!(
+                "the event is not of incarnation {} of {}",
+                started.incarnation,
+                started.node.as_str()
+            );
+            return Err(of(event, Fault::new(FindingKind::OrderBroken, text)).into());
+        }
+        if event.actor.kind() != input.kind() || event.actor.kind() == ActorKind::Journal {
+            return Err(misdelivered(event, input).into());
+        }
+        Ok(())
+    }
+
+    /// An actor's sequence numbers have no holes, and its clocks do not go back.
+    fn in_order(&mut self, event: &EventId, mono: Mono, lamport: Option<u64>) -> Result<(), Stop> {
+        let heard = self.actors.get(&event.actor).copied().unwrap_or_default();
+        let holes_allowed = self.lost;
+        let next = heard.seq.saturating_add(1);
+        let text = if event.seq != next && !(holes_allowed && event.seq > next) {
+            format!("the delivery should be number {next} of its actor")
+        } else if mono < heard.mono {
+            format!("the monotonic clock went back from {} to {} us", heard.mono.0, mono.0)
+        } else if lamport.is_some_and(|lamport| lamport <= heard.lamport) {
+            format!("the Lamport time does not rise above {} of the delivery before", heard.lamport)
+        } else {
+            let lamport = lamport.unwrap_or(heard.lamport);
+            self.actors.insert(event.actor.clone(), Heard { lamport, mono, seq: event.seq });
+            return Ok(());
+        };
+        Err(of(event, Fault::new(FindingKind::OrderBroken, text)).into())
+    }
+
+    /// The step of a delivery whose cause holds.
+    fn caused(
+        &mut self,
+        event: &EventId,
+        root: &EventId,
+        cause: &Cause,
+        input: &Input,
+        delivered: &Delivered,
+    ) -> Result<Step, Stop> {
+        let parent = self.cause_of(event, root, cause, delivered.now.mono, input)?;
+        if let Some(parent) = parent.as_ref().filter(|parent| parent.lamport >= delivered.lamport) {
+            let text = format!("the Lamport time does not rise above {}", parent.lamport);
+            let fault = Fault::new(FindingKind::OrderBroken, text);
+            return Err(Fault { path: parent.path(), ..of(event, fault) }.into());
+        }
+        Ok(Step::new(event.clone(), root.clone(), delivered.lamport, input_name(input), parent))
+    }
+
+    /// The step of the event that caused this one; `None` if the cause lies outside, or in what was
+    /// lost.
+    fn cause_of(
+        &mut self,
+        event: &EventId,
+        root: &EventId,
+        cause: &Cause,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<Option<Arc<Step>>, Stop> {
+        let mismatch = |text: String| of(event, Fault::new(FindingKind::CauseMismatch, text));
+        match cause {
+            Cause::Outside(source) => {
+                if !may_begin(*source, input) {
+                    let name = input_name(input);
+                    let text = format!("no {name} comes from outside by {source:?}");
+                    return Err(mismatch(text).into());
+                }
+                if root != event {
+                    let text = format!("it begins a chain but states the root {root}");
+                    return Err(mismatch(text).into());
+                }
+                Ok(None)
+            }
+            Cause::Effect { .. } if self.lost || self.foreign() => Ok(None),
+            Cause::Effect { event: emitter, index } => {
+                let place = (emitter.clone(), *index);
+                let step =
+                    self.outstanding.claim(&place, &event.actor, mono, input).map_err(mismatch)?;
+                if step.root != *root {
+                    let text = format!("its chain began with {}, not with {root}", step.root);
+                    return Err(Fault { path: step.path(), ..mismatch(text) }.into());
+                }
+                Ok(Some(step))
+            }
+        }
+    }
+
+    fn await_answer(&mut self, review: EventId, answer: (bool, Option<DenyCode>)) {
+        self.unanswered.insert(review, answer);
+        if self.unanswered.len() > UNANSWERED
+            && let Some((review, _)) = self.unanswered.pop_first()
+        {
+            self.forgotten = self.forgotten.max(review.seq);
+        }
+    }
+
+    /// An answer must be the decision, or a denial by the host in its place.
+    pub(crate) fn answered(&mut self, answered: &Answered) -> Result<(), Stop> {
+        let Answered { allowed, code, review, .. } = answered;
+        let class = code.map(DenyCode::class);
+        let in_its_place =
+            !allowed && matches!(class, Some(DenyClass::Internal | DenyClass::Unavailable));
+        let fits = match self.unanswered.remove(review) {
+            Some(decided) => decided == (*allowed, *code) || in_its_place,
+            None => !allowed || self.lost || review.seq <= self.forgotten,
+        };
+        if fits {
+            return Ok(());
+        }
+        let word = if *allowed { "allow" } else { "deny" };
+        let text = format!("the answer to {review} was sent as {word}, which was not decided");
+        Err(of(review, Fault::new(FindingKind::AnswerMismatch, text)).into())
+    }
+}
+
+/// What each source outside the machines may begin. Nothing else may enter by itself: a resolution
+/// or a verification from nowhere would be a forged one.
+fn may_begin(source: Outside, input: &Input) -> bool {
+    match input {
+        Input::Admission(AdmissionInput::Review(_)) => source == Outside::Webhook,
+        Input::Admission(AdmissionInput::Drain) => source == Outside::Host,
+        Input::Policy(_) => source == Outside::Objects,
+        Input::Admission(
+            AdmissionInput::HopRefused(_)
+            | AdmissionInput::Policies(_)
+            | AdmissionInput::Resolution(_)
+            | AdmissionInput::Timer(_),
+        )
+        | Input::Journal(_)
+        | Input::Notary(_)
+        | Input::Verify(_) => false,
+    }
+}
+
+fn misdelivered(event: &EventId, input: &Input) -> Fault {
+    let text = format!("{} is not an input for {}", input_name(input), event.actor);
+    of(event, Fault::new(FindingKind::OrderBroken, text))
+}
+
+fn of(event: &EventId, fault: Fault) -> Fault {
+    Fault { event: Some(event.clone()), ..fault }
+}
+
+/// The decisions among effects.
+pub(crate) fn answers(
+    effects: &[Effect],
+) -> impl Iterator<Item = &Arc<portreeve_protocol::Decision>> {
+    effects.iter().filter_map(|effect| match effect {
+        Effect::Answer(decision) => Some(decision),
+        Effect::Arm { .. }
+        | Effect::Disarm { .. }
+        | Effect::Fetch(_)
+        | Effect::Note(_)
+        | Effect::RecordGap(_)
+        | Effect::Release(_)
+        | Effect::Send { .. } => None,
+    })
+}

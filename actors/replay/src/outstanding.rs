@@ -1,0 +1,228 @@
+//! Effects that were emitted and have not led to a delivery yet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use portreeve_protocol::effect::TimerKey;
+use portreeve_protocol::messages::admission::AdmissionInput;
+use portreeve_protocol::messages::notary::{DocumentName, NotaryInput};
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{
+    ActorId, ActorKind, Effect, EventId, Input, Mono, ProtocolError, Sha256, codec,
+};
+
+use crate::path::Step;
+
+/// Effects that may be outstanding at once: every review in flight with every image it may have.
+pub(crate) const OUTSTANDING: usize = 1 << 20;
+/// Timers that were disarmed or moved but may have fired just before; the oldest are forgotten.
+const OBSOLETE: usize = 4_096;
+
+type Place = (EventId, u32);
+
+/// The effects of one incarnation that may still cause something.
+#[derive(Default)]
+pub(crate) struct Outstanding {
+    effects: BTreeMap<Place, Pending>,
+    obsolete: VecDeque<Place>,
+    timers: BTreeMap<(ActorId, TimerKey), Place>,
+}
+
+struct Pending {
+    expected: Expected,
+    step: Arc<Step>,
+}
+
+enum Expected {
+    Fetched { document: DocumentName, flight: u64, gun: String },
+    Message { digest: Sha256, to: ActorId, verify: Option<(u64, String)> },
+    Timer { at: Mono, key: TimerKey },
+}
+
+impl Outstanding {
+    /// How many effects are outstanding.
+    pub(crate) fn len(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// Takes note of what `step` emitted.
+    pub(crate) fn add(
+        &mut self,
+        step: &Arc<Step>,
+        effects: &[Effect],
+    ) -> Result<(), ProtocolError> {
+        for (effect, index) in effects.iter().zip(0..) {
+            let place = (step.event.clone(), index);
+            let expected = match effect {
+                Effect::Arm { at, key } => {
+                    let timer = (step.event.actor.clone(), key.clone());
+                    let earlier = self.timers.insert(timer, place.clone());
+                    self.retire(earlier);
+                    Expected::Timer { at: *at, key: key.clone() }
+                }
+                Effect::Disarm { key } => {
+                    let earlier = self.timers.remove(&(step.event.actor.clone(), key.clone()));
+                    self.retire(earlier);
+                    continue;
+                }
+                Effect::Fetch(request) => Expected::Fetched {
+                    document: request.document.clone(),
+                    flight: request.flight,
+                    gun: request.gun.clone(),
+                },
+                Effect::Send { message, to } => Expected::Message {
+                    digest: codec::digest(&**message)?,
+                    to: to.clone(),
+                    verify: flight_of(message),
+                },
+                Effect::Answer(_) | Effect::Note(_) | Effect::RecordGap(_) | Effect::Release(_) => {
+                    continue;
+                }
+            };
+            self.effects.insert(place, Pending { expected, step: Arc::clone(step) });
+        }
+        Ok(())
+    }
+
+    /// A timer is not awaited any more. It may have fired before the machine said so, and be on its
+    /// way, so it is kept a while.
+    fn retire(&mut self, place: Option<Place>) {
+        self.obsolete.extend(place.filter(|place| self.effects.contains_key(place)));
+        while self.obsolete.len() > OBSOLETE {
+            if let Some(place) = self.obsolete.pop_front() {
+                self.effects.remove(&place);
+            }
+        }
+    }
+
+    /// Consumes the effect that is said to have caused the delivery of `input` to `actor`.
+    ///
+    /// # Errors
+    /// A sentence that says why it did not.
+    pub(crate) fn claim(
+        &mut self,
+        place: &Place,
+        actor: &ActorId,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<Arc<Step>, String> {
+        let (event, index) = place;
+        let Some(pending) = self.effects.get(place) else {
+            return Err(format!(
+                "effect {index} of {event} is stated as the cause, but it is not outstanding: it \
+                 was never emitted, or it has led to another delivery, or it leads to none"
+            ));
+        };
+        let step = Arc::clone(&pending.step);
+        pending.fits(event, actor, mono, input).map_err(|why| {
+            format!("effect {index} of {event} is stated as the cause, but {why}")
+        })?;
+        if let Some(Pending { expected: Expected::Timer { key, .. }, .. }) =
+            self.effects.remove(place)
+        {
+            let timer = (event.actor.clone(), key);
+            if self.timers.get(&timer) == Some(place) {
+                self.timers.remove(&timer);
+            }
+        }
+        Ok(step)
+    }
+}
+
+impl Pending {
+    fn fits(
+        &self,
+        emitter: &EventId,
+        actor: &ActorId,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<(), String> {
+        match &self.expected {
+            Expected::Message { digest, to, verify } => {
+                if refusal_fits(input, to, verify.as_ref()) {
+                    return same_actor(emitter, actor);
+                }
+                if !reaches(to, actor) {
+                    return Err(format!("it was a message to {to}"));
+                }
+                match codec::digest(input) {
+                    Ok(found) if found == *digest => Ok(()),
+                    Ok(_) => Err("it sent another message than was delivered".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Expected::Fetched { document, flight, gun } => match input {
+                Input::Notary(NotaryInput::Fetched(fetched))
+                    if (&fetched.document, fetched.flight, &fetched.gun)
+                        == (document, *flight, gun) =>
+                {
+                    same_actor(emitter, actor)
+                }
+                Input::Notary(_)
+                | Input::Admission(_)
+                | Input::Journal(_)
+                | Input::Policy(_)
+                | Input::Verify(_) => {
+                    Err(format!("it asked for {document} of {gun} in flight {flight}"))
+                }
+            },
+            Expected::Timer { at, key } => {
+                if timer_of(input).as_ref() != Some(key) {
+                    return Err("it armed another timer".to_owned());
+                }
+                if mono < *at {
+                    return Err(format!("its timer was not due before {} us", at.0));
+                }
+                same_actor(emitter, actor)
+            }
+        }
+    }
+}
+
+fn same_actor(emitter: &EventId, actor: &ActorId) -> Result<(), String> {
+    if emitter.actor == *actor {
+        Ok(())
+    } else {
+        Err(format!("what it leads to is for {}", emitter.actor))
+    }
+}
+
+/// Messages to the pool of verifiers name member 0; any member may take them.
+fn reaches(to: &ActorId, actor: &ActorId) -> bool {
+    to == actor || (to.kind(), actor.kind()) == (ActorKind::Verify, ActorKind::Verify)
+}
+
+/// Whether `input` tells the sender that its message to `to` was not taken.
+fn refusal_fits(input: &Input, to: &ActorId, verify: Option<&(u64, String)>) -> bool {
+    match input {
+        Input::Admission(AdmissionInput::HopRefused(refused)) => refused.to == *to,
+        Input::Notary(NotaryInput::VerifierRefused(refused)) => {
+            verify.is_some_and(|(flight, gun)| refused.flight == *flight && refused.gun == *gun)
+        }
+        Input::Admission(_)
+        | Input::Journal(_)
+        | Input::Notary(_)
+        | Input::Policy(_)
+        | Input::Verify(_) => false,
+    }
+}
+
+fn flight_of(message: &Input) -> Option<(u64, String)> {
+    if let Input::Verify(VerifyInput::Verify(request)) = message {
+        Some((request.flight, request.gun.clone()))
+    } else {
+        None
+    }
+}
+
+fn timer_of(input: &Input) -> Option<TimerKey> {
+    match input {
+        Input::Admission(AdmissionInput::Timer(timer)) => Some(TimerKey::Admission(timer.clone())),
+        Input::Notary(NotaryInput::Timer(timer)) => Some(TimerKey::Notary(timer.clone())),
+        Input::Admission(_)
+        | Input::Journal(_)
+        | Input::Notary(_)
+        | Input::Policy(_)
+        | Input::Verify(_) => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! What a node needs of its journal before it starts again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portreeve_machines::NotaryFetcher;
+use portreeve_protocol::entry::{Delivered, Restored, Started};
+use portreeve_protocol::{
+    ActorId, BlobSource, Delivery, Entry, Machine, NodeId, Outbox, ProtocolError, Sha256, codec,
+};
+
+use crate::chain::{At, Chain, Link};
+use crate::{Line, ReplayError};
+
+/// What the journal leaves to the next incarnation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// The last incarnation; 0 if there was none.
+    pub incarnation: u32,
+    /// The last good record; `None` if there is none.
+    pub last: Option<Position>,
+    /// The node whose journal it is; `None` if there was none.
+    pub node: Option<NodeId>,
+    /// Hash of the last good record: the `prev` of the next one.
+    pub prev: Sha256,
+    /// Good records.
+    pub records: u64,
+    /// What the next incarnation starts with.
+    pub restored: Restored,
+    /// What must be cut off before anything is appended; `None` if the journal ends well.
+    pub tail: Option<Tail>,
+}
+
+/// A record's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes of the segment up to the end of the record, its newline included.
+    pub end: u64,
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The segment.
+    pub segment: Arc<str>,
+}
+
+/// The end of a journal that a crash left unfinished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// Bytes of the segment that are good; everything behind them is to go.
+    pub keep: u64,
+    /// Lines that are to go, the broken one included; later segments have none.
+    pub lines: u64,
+    /// The segment.
+    pub segment: Arc<str>,
+    /// What is wrong with the first of them.
+    pub why: String,
+}
+
+/// Works through the journal for a node that is about to start: checks the chain, runs the notary
+/// fetchers again, and finds what a crash left unfinished at the end.
+///
+/// It does not compare what machines emit; [`verify`](crate::verify()) does. Incarnations of other
+/// rules, and what comes behind a gap, are run as they stand: recorded verifications remain
+/// verified, and a floor can only come out too low by what was lost.
+///
+/// # Errors
+/// `Damaged` if a record is broken and intact ones follow, `Blob` if a document of the trust to be
+/// restored is missing or altered, `Read` as handed in.
+pub fn recover(
+    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    blobs: &dyn BlobSource,
+) -> Result<Recovery, ReplayError> {
+    let mut chain = Chain::new(lines);
+    let mut found = Recovery::of_an_empty_journal();
+    let mut fetchers = Fetchers::default();
+    while let Some(link) = chain.next()? {
+        let (at, why) = match link {
+            Link::Record { at, record } => {
+                fetchers.take(record.entry, &at, blobs, &mut found)?;
+                found.advance(&at, chain.prev());
+                continue;
+            }
+            Link::Broken { at, text, .. } => (at, text),
+            Link::Torn(torn) => {
+                let at = At { bytes: torn.bytes, line: torn.line, segment: torn.segment };
+                (at, "the line has no end".to_owned())
+            }
+        };
+        found.tail = Some(tail(&found, &at, why, chain.rest())?);
+        break;
+    }
+    found.restored = fetchers.restored();
+    Ok(found)
+}
+
+impl Recovery {
+    const fn of_an_empty_journal() -> Self {
+        Self {
+            incarnation: 0,
+            last: None,
+            node: None,
+            prev: Sha256::ZERO,
+            records: 0,
+            restored: Restored { trust: Vec::new() },
+            tail: None,
+        }
+    }
+
+    fn advance(&mut self, at: &At, hash: Sha256) {
+        let before = self.last.as_ref().filter(|last| last.segment == at.segment);
+        let end = before.map_or(0, |last| last.end).saturating_add(at.bytes);
+        let segment = Arc::clone(&at.segment);
+        self.last = Some(Position { end, line: at.line, segment });
+        self.prev = hash;
+        self.records += 1;
+    }
+}
+
+/// What is to be cut off from `at` on, if that is all there is: a crash leaves the last segment
+/// with an unfinished end, but nothing intact behind it.
+fn tail(
+    found: &Recovery,
+    at: &At,
+    why: String,
+    rest: impl Iterator<Item = Result<Line, ReplayError>>,
+) -> Result<Tail, ReplayError> {
+    let mut lines = 1;
+    for line in rest {
+        let line = line?;
+        let body = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
+        if line.segment != at.segment || codec::read_line(body).is_ok() {
+            return Err(ReplayError::Damaged {
+                segment: at.segment.to_string(),
+                line: at.line,
+                why,
+            });
+        }
+        lines += 1;
+    }
+    let last = found.last.as_ref().filter(|last| last.segment == at.segment);
+    let keep = last.map_or(0, |last| last.end);
+    Ok(Tail { keep, lines, segment: Arc::clone(&at.segment), why })
+}
+
+/// The notary fetchers of the incarnation at hand.
+#[derive(Default)]
+struct Fetchers {
+    fetchers: BTreeMap<String, NotaryFetcher>,
+    started: Option<Arc<Started>>,
+}
+
+impl Fetchers {
+    fn take(
+        &mut self,
+        entry: Entry,
+        at: &At,
+        blobs: &dyn BlobSource,
+        found: &mut Recovery,
+    ) -> Result<(), ReplayError> {
+        let blob = |source: ProtocolError| ReplayError::Blob {
+            segment: at.segment.to_string(),
+            line: at.line,
+            source,
+        };
+        match entry {
+            Entry::Started(mut started) => {
+                Arc::make_mut(&mut started).hydrate(blobs).map_err(blob)?;
+                found.incarnation = started.incarnation;
+                found.node = Some(started.node.clone());
+                let servers = started.restored.trust.iter().map(|kept| kept.server.clone());
+                self.fetchers = servers
+                    .map(|server| (server.clone(), NotaryFetcher::new(&started, &server)))
+                    .collect();
+                self.started = Some(started);
+            }
+            Entry::Delivered(delivered) => self.deliver(delivered, blobs).map_err(blob)?,
+            Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) => {}
+        }
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        delivered: Delivered,
+        blobs: &dyn BlobSource,
+    ) -> Result<(), ProtocolError> {
+        let Delivered { event, mut input, now, root, .. } = delivered;
+        let (ActorId::Notary(server), Some(started)) = (&event.actor, &self.started) else {
+            return Ok(());
+        };
+        Arc::make_mut(&mut input).hydrate(blobs)?;
+        let fetcher = self
+            .fetchers
+            .entry(server.clone())
+            .or_insert_with(|| NotaryFetcher::new(started, server));
+        if let Some(input) = NotaryFetcher::accept(&input) {
+            let delivery = Delivery { event: event.clone(), now, root };
+            fetcher.handle(&delivery, input, &mut Outbox::default());
+        }
+        Ok(())
+    }
+
+    fn restored(&self) -> Restored {
+        Restored { trust: self.fetchers.values().flat_map(NotaryFetcher::trusted).collect() }
+    }
+}

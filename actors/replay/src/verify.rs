@@ -1,0 +1,192 @@
+//! Runs a journal again and compares.
+
+use std::sync::Arc;
+
+use portreeve_protocol::entry::Started;
+use portreeve_protocol::{BlobSource, Entry, ProtocolError, RULES_VERSION, Record};
+
+use crate::chain::{At, Chain, Link};
+use crate::node::Node;
+use crate::outstanding::OUTSTANDING;
+use crate::start::{self, Before};
+use crate::{Finding, FindingKind, Line, PathStep, Progress, ReplayError, Report};
+
+/// Records between two calls of `progress`.
+const STRIDE: u64 = 256;
+
+/// Runs the journal again, up to its end or to the first thing that is wrong with it.
+///
+/// Every line is checked by itself (its hash, its canonical form) and against the line before;
+/// every delivery's ids, clocks and cause are checked; then the machine is run and its effects and
+/// decisions are compared. `progress` is called every few hundred records and once at the end.
+/// What is wrong *in* the journal is the report's `first`. Behind a gap the state of the machines
+/// is not known, so only the stateless verifiers are compared until the next start of the node.
+///
+/// # Errors
+/// `Read` as handed in, `TooMuch` if more is outstanding than a node may have, `Encoding` if a
+/// value cannot be written as JSON.
+pub fn verify(
+    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    blobs: &dyn BlobSource,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report, ReplayError> {
+    let mut chain = Chain::new(lines);
+    let mut replay = Replay { before: None, blobs, node: None, report: Report::default() };
+    let mut segment: Arc<str> = Arc::from("");
+    while let Some(link) = chain.next()? {
+        match link {
+            Link::Torn(torn) => {
+                replay.report.torn = Some(torn);
+                break;
+            }
+            Link::Broken { at, kind, text } => {
+                replay.report.first = Some(Fault::new(kind, text).at(&at));
+                break;
+            }
+            Link::Record { at, record } => {
+                if let Err(stop) = replay.record(*record) {
+                    replay.report.first = Some(stop.at(&at)?);
+                    break;
+                }
+                replay.report.records += 1;
+                segment = at.segment;
+                if replay.report.records.is_multiple_of(STRIDE) {
+                    let records = replay.report.records;
+                    progress(&Progress { records, segment: Arc::clone(&segment) });
+                }
+            }
+        }
+    }
+    progress(&Progress { records: replay.report.records, segment });
+    Ok(replay.report)
+}
+
+struct Replay<'a> {
+    before: Option<Before>,
+    blobs: &'a dyn BlobSource,
+    node: Option<Node>,
+    report: Report,
+}
+
+impl Replay<'_> {
+    fn record(&mut self, record: Record) -> Result<(), Stop> {
+        if let Entry::Started(started) = record.entry {
+            return self.started(started);
+        }
+        let Some(node) = &mut self.node else {
+            let text = "the journal does not begin with the start of a node";
+            return Err(Fault::new(FindingKind::OrderBroken, text).into());
+        };
+        let report = &mut self.report;
+        match record.entry {
+            Entry::Answered(answered) => {
+                node.answered(&answered)?;
+                report.answered += 1;
+            }
+            Entry::Delivered(delivered) => {
+                let compared = node.delivered(&delivered, self.blobs)?;
+                report.deliveries += 1;
+                if compared {
+                    report.decisions += delivered.decisions.len() as u64;
+                } else {
+                    report.unverified += 1;
+                }
+            }
+            Entry::Gap(gap) => {
+                node.gap(&gap);
+                report.gaps += 1;
+            }
+            Entry::Panicked(panicked) => {
+                node.panicked(&panicked)?;
+                report.panics += 1;
+            }
+            // Taken out above.
+            Entry::Started(_) => {}
+        }
+        Ok(())
+    }
+
+    fn started(&mut self, mut started: Arc<Started>) -> Result<(), Stop> {
+        Arc::make_mut(&mut started).hydrate(self.blobs).map_err(|error| blob_fault(&error))?;
+        let ended = self.node.take();
+        if let (Some(node), Some(before)) = (&ended, &mut self.before) {
+            before.left = node.leaves()?;
+        }
+        if let Some(text) = start::fault(&started, self.before.as_ref())? {
+            return Err(Fault::new(FindingKind::StartMismatch, text).into());
+        }
+        if started.rules != RULES_VERSION {
+            self.report.different_rules.push(started.rules);
+        }
+        self.report.incarnations += 1;
+        self.before = Some(Before {
+            incarnation: started.incarnation,
+            left: None,
+            node: started.node.clone(),
+        });
+        self.node = Some(Node::new(started));
+        Ok(())
+    }
+}
+
+/// Something wrong with the record at hand.
+pub(crate) struct Fault {
+    pub(crate) event: Option<portreeve_protocol::EventId>,
+    pub(crate) kind: FindingKind,
+    pub(crate) path: Vec<PathStep>,
+    pub(crate) text: String,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FindingKind, text: impl Into<String>) -> Self {
+        Self { event: None, kind, path: Vec::new(), text: text.into() }
+    }
+
+    fn at(self, at: &At) -> Finding {
+        let Self { event, kind, path, text } = self;
+        Finding { event, kind, line: at.line, path, segment: Arc::clone(&at.segment), text }
+    }
+}
+
+/// What is wrong with a blob, as a fault of the record that names it.
+pub(crate) fn blob_fault(error: &ProtocolError) -> Fault {
+    let kind = if matches!(error, ProtocolError::BlobAltered { .. }) {
+        FindingKind::BlobAltered
+    } else {
+        FindingKind::BlobMissing
+    };
+    Fault::new(kind, error.to_string())
+}
+
+/// Why replay stops at a record.
+pub(crate) enum Stop {
+    Encoding(ProtocolError),
+    Fault(Box<Fault>),
+    TooMuch,
+}
+
+impl Stop {
+    fn at(self, at: &At) -> Result<Finding, ReplayError> {
+        match self {
+            Self::Encoding(source) => Err(ReplayError::Encoding { source }),
+            Self::Fault(fault) => Ok(fault.at(at)),
+            Self::TooMuch => Err(ReplayError::TooMuch {
+                segment: at.segment.to_string(),
+                line: at.line,
+                limit: OUTSTANDING,
+            }),
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl From<ProtocolError> for Stop {
+    fn from(error: ProtocolError) -> Self {
+        Self::Encoding(error)
+    }
+}
