@@ -1,24 +1,89 @@
 //! Fetches and keeps the trust data of one trust server.
+//!
+//! A question about a tag is answered from what is kept if the last verified timestamp was asked
+//! for late enough; otherwise a flight for the collection is started, or joined. A flight asks for
+//! the timestamp (and at first contact for `root.json`), then has the verifiers look at what is at
+//! hand and fetches what they find missing, until they conclude. State changes only when a
+//! collection was verified; a refusal or a failure leaves it as it was.
+//!
+//! Departures from the notary client, all stricter:
+//! * A 404 for the timestamp of a collection that was verified before is a refusal, not an unsigned
+//!   repository: whoever can withhold documents must not be able to make a repository unsigned.
+//! * The root chain is walked version by version (TUF 1.0, 5.3), never jumped over.
+
+mod collection;
+mod end;
+mod fetched;
+mod flight;
+mod hop;
+mod resolve;
+mod timer;
+mod verified;
+
+use std::collections::BTreeMap;
 
 use portreeve_protocol::entry::Started;
+use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryInput};
-use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
+use portreeve_protocol::{ActorId, ActorKind, Delivery, Fact, Input, Machine, Mono, Outbox, Wall};
+
+use collection::Collection;
+use flight::Flight;
 
 /// Fetches and keeps the trust data of one trust server.
 #[derive(Debug)]
-pub struct NotaryFetcher {}
+pub struct NotaryFetcher {
+    /// GUN to what is kept of it; there is an entry only once a root was verified.
+    collections: BTreeMap<String, Collection>,
+    /// GUN to the flight under way; at most one at a time.
+    flights: BTreeMap<String, Flight>,
+    /// Number of the newest flight; numbers are never used twice in an incarnation.
+    last_flight: u64,
+    /// Whether a root that no pin covers is refused.
+    require_pins: bool,
+    /// The trust server's URL, without trailing slash.
+    server: String,
+}
+
+/// One delivery as the handlers need it: the clocks, and where effects go.
+struct Turn<'a> {
+    mono: Mono,
+    out: &'a mut Outbox<NotaryEffect>,
+    wall: Wall,
+}
 
 impl NotaryFetcher {
-    /// The fetcher of `server` (a URL without trailing slash) as it is at the start of an incarnation.
+    /// The fetcher of `server` (a URL without trailing slash) as it is at the start of an
+    /// incarnation: with the roots, floors and documents restored, but with nothing checked, so
+    /// that every collection is asked for again before it is used.
     #[must_use]
-    pub fn new(_started: &Started, _server: &str) -> Self {
-        Self {}
+    pub fn new(started: &Started, server: &str) -> Self {
+        let collections = started
+            .restored
+            .trust
+            .iter()
+            .filter(|trusted| trusted.server == server)
+            .map(|trusted| (trusted.gun.clone(), Collection::restored(trusted)))
+            .collect();
+        Self {
+            collections,
+            flights: BTreeMap::new(),
+            last_flight: 0,
+            require_pins: started.settings.require_pins,
+            server: server.to_owned(),
+        }
     }
 
     /// What must outlive this incarnation, in order of GUN.
     #[must_use]
-    pub fn trusted(&self) -> Vec<portreeve_protocol::evidence::TrustedCollection> {
-        Vec::new()
+    pub fn trusted(&self) -> Vec<TrustedCollection> {
+        let describe = |(gun, kept): (&String, &Collection)| kept.trusted(gun, &self.server);
+        self.collections.iter().map(describe).collect()
+    }
+
+    fn unexpected(&self, what: String, turn: &mut Turn<'_>) {
+        let actor = ActorId::Notary(self.server.clone());
+        turn.out.push(NotaryEffect::Note(Fact::Unexpected { actor, what }));
     }
 }
 
@@ -28,12 +93,15 @@ impl Machine for NotaryFetcher {
 
     const KIND: ActorKind = ActorKind::Notary;
 
-    fn handle(
-        &mut self,
-        _delivery: &Delivery,
-        _input: &NotaryInput,
-        _out: &mut Outbox<NotaryEffect>,
-    ) {
+    fn handle(&mut self, delivery: &Delivery, input: &NotaryInput, out: &mut Outbox<NotaryEffect>) {
+        let turn = &mut Turn { mono: delivery.now.mono, out, wall: delivery.now.wall };
+        match input {
+            NotaryInput::Fetched(fetched) => self.fetched(fetched, turn),
+            NotaryInput::Resolve(resolve) => self.resolve(resolve, turn),
+            NotaryInput::Timer(timer) => self.timer(timer, turn),
+            NotaryInput::Verification(verification) => self.verification(verification, turn),
+            NotaryInput::VerifierRefused(refused) => self.verifier_refused(refused, turn),
+        }
     }
 
     fn accept(input: &Input) -> Option<&NotaryInput> {

@@ -1,17 +1,18 @@
 //! Verifies collections; keeps nothing.
 
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput};
+use portreeve_protocol::messages::notary::Verification;
+use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
 use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
 
-/// Verifies collections; keeps nothing.
+/// Verifies collections; keeps nothing, so that any member of a pool may take any request.
 #[derive(Debug)]
 pub struct Verifier {}
 
 impl Verifier {
     /// The actor as it is at the start of an incarnation.
     #[must_use]
-    pub fn new(_started: &Started) -> Self {
+    pub const fn new(_started: &Started) -> Self {
         Self {}
     }
 }
@@ -22,15 +23,24 @@ impl Machine for Verifier {
 
     const KIND: ActorKind = ActorKind::Verify;
 
-    fn handle(
-        &mut self,
-        _delivery: &Delivery,
-        _input: &VerifyInput,
-        _out: &mut Outbox<VerifyEffect>,
-    ) {
+    fn handle(&mut self, delivery: &Delivery, input: &VerifyInput, out: &mut Outbox<VerifyEffect>) {
+        match input {
+            VerifyInput::Verify(request) => out.push(conclude(delivery, request)),
+        }
     }
 
     fn accept(input: &Input) -> Option<&VerifyInput> {
         if let Input::Verify(input) = input { Some(input) } else { None }
+    }
+}
+
+fn conclude(delivery: &Delivery, request: &VerifyRequest) -> VerifyEffect {
+    VerifyEffect::Conclude {
+        verification: Box::new(Verification {
+            flight: request.flight,
+            gun: request.gun.clone(),
+            outcome: portreeve_trust::verify(request, delivery.now.wall),
+        }),
+        server: request.server.clone(),
     }
 }

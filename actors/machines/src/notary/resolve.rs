@@ -1,0 +1,111 @@
+//! A question about a tag.
+
+use portreeve_protocol::limits::{FLIGHT_TIMEOUT, GUNS_PER_SERVER};
+use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
+use portreeve_protocol::messages::notary::{DocumentName, NotaryEffect, NotaryTimer, Resolve};
+use portreeve_protocol::{Denial, DenyCode, Mono};
+
+use super::flight::{Ask, Flight};
+use super::{NotaryFetcher, Turn};
+
+impl NotaryFetcher {
+    /// Answers at once from what is kept, joins a flight, waits for the next one, or starts one.
+    pub(super) fn resolve(&mut self, resolve: &Resolve, turn: &mut Turn<'_>) {
+        self.question(&resolve.gun, &resolve.tag, resolve.not_before, turn);
+    }
+
+    pub(super) fn question(&mut self, gun: &str, tag: &str, not_before: Mono, turn: &mut Turn<'_>) {
+        if self.answer_from_kept(gun, tag, not_before, turn) {
+            return;
+        }
+        if let Some(flight) = self.flights.get_mut(gun) {
+            if !flight.has_room(tag) {
+                let detail = format!("too many tags of {gun} are being looked up");
+                self.unavailable(gun, tag, DenyCode::Overloaded, detail, turn);
+            } else if flight.asked_at >= not_before {
+                flight.waiting.insert(tag.to_owned());
+            } else {
+                // The tag may wait for this flight too: it is told twice then, and whoever needs
+                // the later answer takes the second.
+                let latest = flight.queued.entry(tag.to_owned()).or_insert(not_before);
+                *latest = not_before.max(*latest);
+            }
+            return;
+        }
+        self.take_off(gun, tag, not_before, turn);
+    }
+
+    fn answer_from_kept(
+        &self,
+        gun: &str,
+        tag: &str,
+        not_before: Mono,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let kept = self.collections.get(gun);
+        let Some(checked) = kept.and_then(|kept| kept.checked_since(not_before, turn.wall)) else {
+            return false;
+        };
+        let Some(view) = checked.view(tag).cloned() else { return false };
+        let verified = VerifiedTag { evidence: checked.evidence.clone(), view };
+        let outcome = ResolutionOutcome::Verified(Box::new(verified));
+        self.publish(gun, tag, checked.at, outcome, turn);
+        true
+    }
+
+    /// Starts a flight: without the network if what is kept was checked late enough and only the
+    /// tag was never looked up in it.
+    fn take_off(&mut self, gun: &str, tag: &str, not_before: Mono, turn: &mut Turn<'_>) {
+        let kept = self.collections.get(gun);
+        if kept.is_none() && self.is_full() {
+            let detail = format!("{GUNS_PER_SERVER} repositories of this trust server are kept");
+            return self.unavailable(gun, tag, DenyCode::Capacity, detail, turn);
+        }
+        self.last_flight = self.last_flight.saturating_add(1);
+        let mut flight = Flight::new(self.last_flight, turn.mono, kept);
+        flight.waiting.insert(tag.to_owned());
+        turn.out.push(NotaryEffect::Arm(
+            turn.mono.plus(FLIGHT_TIMEOUT),
+            NotaryTimer::FlightDeadline { flight: flight.number, gun: gun.to_owned() },
+        ));
+        let checked = kept.and_then(|kept| kept.checked_since(not_before, turn.wall));
+        let timestamp = kept.and_then(|kept| kept.timestamp.clone());
+        if let (Some(checked), Some(timestamp)) = (checked, timestamp) {
+            flight.local = true;
+            flight.asked_at = checked.at;
+            self.verify(gun, flight, timestamp, turn);
+        } else {
+            self.ask_for_timestamp(gun, flight, turn);
+        }
+    }
+
+    /// Asks for the timestamp, and for the newest root if none is at hand.
+    pub(super) fn ask_for_timestamp(&mut self, gun: &str, flight: Flight, turn: &mut Turn<'_>) {
+        let mut asks = vec![Ask::unmeasured(DocumentName::Timestamp)];
+        if flight.roots.is_empty() {
+            asks.push(Ask::unmeasured(DocumentName::Root));
+        }
+        self.fetch(gun, flight, asks, turn);
+    }
+
+    /// Whether one more collection would pass the bound; those whose first flight is under way
+    /// count as kept.
+    fn is_full(&self) -> bool {
+        let unkept = |gun: &&String| !self.collections.contains_key(*gun);
+        self.collections.len() + self.flights.len() >= GUNS_PER_SERVER
+            && self.collections.len() + self.flights.keys().filter(unkept).count()
+                >= GUNS_PER_SERVER
+    }
+
+    fn unavailable(
+        &self,
+        gun: &str,
+        tag: &str,
+        code: DenyCode,
+        detail: String,
+        turn: &mut Turn<'_>,
+    ) {
+        let outcome = ResolutionOutcome::Unavailable(Denial::new(code, detail));
+        self.publish(gun, tag, turn.mono, outcome, turn);
+    }
+}

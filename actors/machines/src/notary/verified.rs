@@ -1,0 +1,167 @@
+//! What a verifier concluded.
+
+use std::collections::BTreeSet;
+
+use portreeve_protocol::evidence::Evidence;
+use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
+use portreeve_protocol::messages::notary::{
+    NotaryEffect, Verification, VerifiedCollection, VerifyOutcome, Wanted,
+};
+use portreeve_protocol::{Blob, Denial, DenyCode, Fact};
+
+use super::collection::{Checked, Collection};
+use super::flight::{Ask, Flight, Stage};
+use super::{NotaryFetcher, Turn};
+
+impl NotaryFetcher {
+    /// Goes on with the flight the conclusion is for.
+    pub(super) fn verification(&mut self, verification: &Verification, turn: &mut Turn<'_>) {
+        let Verification { flight: number, gun, outcome } = verification;
+        let Some((flight, asked)) = self.take_verifying(gun, *number) else {
+            return self.unexpected(format!("a conclusion for flight {number} of {gun}"), turn);
+        };
+        match outcome {
+            VerifyOutcome::Missing(wanted) => self.missing(gun, flight, wanted, turn),
+            VerifyOutcome::Refused(denial) => self.refuse(gun, flight, denial.clone(), turn),
+            VerifyOutcome::Verified(verified) => {
+                self.verified(gun, flight, &asked, verified, turn);
+            }
+        }
+    }
+
+    /// Takes out the flight of this number if it waits for a verifier, with the tags asked about.
+    pub(super) fn take_verifying(
+        &mut self,
+        gun: &str,
+        number: u64,
+    ) -> Option<(Flight, BTreeSet<String>)> {
+        let flight = self.flights.get_mut(gun).filter(|flight| flight.number == number)?;
+        let Stage::Verifying(asked) = &mut flight.stage else { return None };
+        let asked = std::mem::take(asked);
+        self.flights.remove(gun).map(|flight| (flight, asked))
+    }
+
+    fn missing(&mut self, gun: &str, flight: Flight, wanted: &[Wanted], turn: &mut Turn<'_>) {
+        // Asking again for what is at hand would never end.
+        if wanted.is_empty() || wanted.iter().any(|one| flight.documents.contains_key(&one.sha256))
+        {
+            let detail = format!("the verifier misses documents of {gun} that it was given");
+            let outcome = ResolutionOutcome::Unavailable(Denial::new(DenyCode::Internal, detail));
+            return self.end(gun, flight, &outcome, turn);
+        }
+        match wanted.iter().map(Ask::wanted).collect() {
+            Ok(asks) => self.fetch(gun, flight, asks, turn),
+            Err(denial) => self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn),
+        }
+    }
+
+    fn verified(
+        &mut self,
+        gun: &str,
+        mut flight: Flight,
+        asked: &BTreeSet<String>,
+        verified: &VerifiedCollection,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.require_pins && verified.evidence.first_use {
+            let detail = format!("no pin covers the root of {gun}");
+            let denial = Denial::new(DenyCode::RootUnpinned, detail);
+            return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
+        }
+        let in_use = verified.evidence.roles.get("root").map(|found| found.sha256);
+        let Some(root) = flight.roots.iter().find(|root| Some(root.digest()) == in_use) else {
+            let detail = format!("{gun} was verified with a root that was not given");
+            let outcome = ResolutionOutcome::Unavailable(Denial::new(DenyCode::Internal, detail));
+            return self.end(gun, flight, &outcome, turn);
+        };
+        self.note_verified(gun, flight.local, &verified.evidence, turn);
+        let root = root.clone();
+        self.keep(gun, &mut flight, root, verified, turn);
+        for tag in asked {
+            let outcome = match verified.tags.get(tag) {
+                Some(view) => ResolutionOutcome::Verified(Box::new(VerifiedTag {
+                    evidence: verified.evidence.clone(),
+                    view: view.clone(),
+                })),
+                None => ResolutionOutcome::Unavailable(Denial::new(
+                    DenyCode::Internal,
+                    format!("the verifier said nothing about the tag {tag}"),
+                )),
+            };
+            self.publish(gun, tag, flight.asked_at, outcome, turn);
+        }
+        // Tags that joined after the verifier was asked: what is kept now serves them.
+        for tag in flight.waiting.difference(asked) {
+            flight.queued.entry(tag.clone()).or_insert(flight.asked_at);
+        }
+        self.land(gun, flight, turn);
+    }
+
+    /// Replaces what is kept by what was verified: documents in use, or fetched for a delegation
+    /// that was left out (it may come to be believed), stay; all others go.
+    fn keep(
+        &mut self,
+        gun: &str,
+        flight: &mut Flight,
+        root: Blob,
+        verified: &VerifiedCollection,
+        turn: &Turn<'_>,
+    ) {
+        let VerifiedCollection { evidence, floors, tags } = verified;
+        let in_use: BTreeSet<_> = evidence.roles.values().map(|found| found.sha256).collect();
+        let dropped: BTreeSet<_> = evidence.dropped.iter().map(|gone| &gone.role).collect();
+        let mut documents = std::mem::take(&mut flight.documents);
+        documents.retain(|digest, held| in_use.contains(digest) || dropped.contains(&held.role));
+        let before = self.collections.remove(gun).and_then(|kept| kept.checked);
+        let checked = Checked::new(flight.asked_at, evidence.clone(), tags, before, turn.mono);
+        let collection = Collection {
+            checked: Some(checked),
+            documents,
+            first_use: evidence.first_use,
+            floors: floors.clone(),
+            root,
+            root_version: evidence.roles.get("root").map(|found| found.version),
+            timestamp: flight.timestamp.take(),
+        };
+        self.collections.insert(gun.to_owned(), collection);
+    }
+
+    /// What is worth knowing of a verified collection. Looking again at kept documents tells
+    /// nothing new.
+    fn note_verified(&self, gun: &str, local: bool, evidence: &Evidence, turn: &mut Turn<'_>) {
+        if local {
+            return;
+        }
+        let version = |role: &str| evidence.roles.get(role).map_or(0, |found| found.version);
+        let (gun, server) = (gun.to_owned(), self.server.clone());
+        let known = self.collections.get(&gun).map(|kept| kept.root_version.unwrap_or_default());
+        let fact = match known {
+            None if evidence.first_use => Some(Fact::FirstUse {
+                gun: gun.clone(),
+                server: server.clone(),
+                version: version("root"),
+            }),
+            Some(known) if version("root") > known => Some(Fact::RootRotated {
+                gun: gun.clone(),
+                server: server.clone(),
+                version: version("root"),
+            }),
+            Some(_) | None => None,
+        };
+        turn.out.push(NotaryEffect::Note(Fact::Refreshed {
+            gun: gun.clone(),
+            server,
+            timestamp: version("timestamp"),
+        }));
+        if let Some(fact) = fact {
+            turn.out.push(NotaryEffect::Note(fact));
+        }
+        for dropped in &evidence.dropped {
+            turn.out.push(NotaryEffect::Note(Fact::DelegationDropped {
+                gun: gun.clone(),
+                role: dropped.role.clone(),
+                why: dropped.why.code,
+            }));
+        }
+    }
+}

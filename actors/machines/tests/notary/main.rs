@@ -1,0 +1,6 @@
+//! Rules of the notary fetcher.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bench;
+mod faults;
+mod flow;
