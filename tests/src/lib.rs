@@ -1,1 +1,7 @@
-//! The tests of the whole workspace live under `tests/tests`; this library holds nothing yet.
+//! What the tests of the whole workspace stand on: the house rules as functions over source text
+//! and the dependency graph.
+
+pub mod error;
+pub mod tidy;
+
+pub use error::TestError;

@@ -1,0 +1,48 @@
+//! `docs/reasons.md`, written from the table of codes.
+
+use std::fmt::Write as _;
+
+use portreeve_protocol::{DenyClass, DenyCode};
+
+/// The page: every code with its class, its meaning and what to do.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Reasons for a refusal\n\n\
+         Written from the table in `protocol/src/reason.rs`; `PORTREEVE_BLESS=1 cargo test -p \
+         portreeve-tests --test tidy`\nwrites it anew. A code never changes its meaning.\n",
+    );
+    for class in [DenyClass::Policy, DenyClass::Trust, DenyClass::Unavailable, DenyClass::Internal]
+    {
+        section(&mut page, class);
+    }
+    page
+}
+
+fn section(page: &mut String, class: DenyClass) {
+    let heading = match class {
+        DenyClass::Internal => "Portreeve itself failed",
+        DenyClass::Policy => "the policy, or the workload as written, does not allow it",
+        DenyClass::Trust => "the signed data does not allow it",
+        DenyClass::Unavailable => "the signed data could not be had",
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(page, "\n## `{}`: {heading}\n\n", class.name());
+    page.push_str("| code | what it means | what to do |\n|---|---|---|\n");
+    for code in DenyCode::ALL.iter().filter(|code| code.class() == class) {
+        let _ = writeln!(page, "| `{}` | {} | {} |", code.code(), code.meaning(), code.advice());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_row() {
+        let page = page();
+        for code in DenyCode::ALL {
+            assert_eq!(page.matches(&format!("| `{}` |", code.code())).count(), 1, "{code:?}");
+        }
+    }
+}
