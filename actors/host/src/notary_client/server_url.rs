@@ -64,7 +64,8 @@ impl ServerUrl {
         &self.host
     }
 
-    /// The host as an address, if it is written as one in any of the spellings resolvers take.
+    /// The host as an address, if it is written as one. Odder spellings, such as `127.1`, go through
+    /// the resolver and are checked there.
     #[must_use]
     pub fn literal(&self) -> Option<IpAddr> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
