@@ -14,10 +14,10 @@ pub struct VerifyRequest {
     pub documents: Vec<Blob>,
     /// Whether the first of `roots` was taken on first use, by no pin.
     pub first_use: bool,
-    /// Versions below which nothing is believed.
-    pub floors: Floors,
     /// The flight that asks; returned as it is.
     pub flight: u64,
+    /// Versions below which nothing is believed.
+    pub floors: Floors,
     /// The collection.
     pub gun: String,
     /// The root to start from, then its successors in order of version.
