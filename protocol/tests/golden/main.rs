@@ -1,0 +1,252 @@
+//! What was persisted once must be read for ever: a golden line for every persisted shape.
+//!
+//! A file under `v1` never changes. A new shape gets a new file: make it empty, run this test, and
+//! put there the line it prints. A changed shape needs a new schema version and an upcast.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod inputs;
+mod order;
+mod samples;
+
+use std::collections::BTreeSet;
+
+use order::Ordered;
+use portreeve_protocol::entry::{Delivered, Restored};
+use portreeve_protocol::messages::admission::{AdmissionInput, ResolutionOutcome};
+use portreeve_protocol::messages::notary::{FetchOutcome, NotaryInput, VerifyOutcome};
+use portreeve_protocol::messages::policy::PolicyInput;
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{ActorId, Cause, Entry, Input, Outside, ProtocolError, Sha256, codec};
+
+macro_rules! golden {
+    ($($name:literal),* $(,)?) => {
+        /// Name and content of every golden file.
+        const FILES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("v1/", $name, ".jsonl")))),*];
+    };
+}
+
+golden! {
+    "answered",
+    "delivered-admission-drain",
+    "delivered-admission-hop-refused",
+    "delivered-admission-policies",
+    "delivered-admission-resolution-absent",
+    "delivered-admission-resolution-refused",
+    "delivered-admission-resolution-unavailable",
+    "delivered-admission-resolution-verified",
+    "delivered-admission-review",
+    "delivered-admission-timer",
+    "delivered-notary-fetched-absent",
+    "delivered-notary-fetched-document",
+    "delivered-notary-fetched-failed",
+    "delivered-notary-resolve",
+    "delivered-notary-timer",
+    "delivered-notary-verification-missing",
+    "delivered-notary-verification-refused",
+    "delivered-notary-verification-verified",
+    "delivered-notary-verifier-refused",
+    "delivered-policy-applied",
+    "delivered-policy-deleted",
+    "delivered-policy-relisted",
+    "delivered-policy-watch-lost",
+    "delivered-policy-watch-restored",
+    "delivered-verify-request",
+    "gap",
+    "panicked",
+    "started",
+}
+
+const EFFECTS: &str = include_str!("v1/effects.jsonl");
+
+/// The golden file an entry belongs in. A new variant does not compile before it has a name here.
+fn file_of(entry: &Entry) -> String {
+    match entry {
+        Entry::Answered(_) => "answered".to_owned(),
+        Entry::Delivered(Delivered { input, .. }) => format!("delivered-{}", name_of(input)),
+        Entry::Gap(_) => "gap".to_owned(),
+        Entry::Panicked(_) => "panicked".to_owned(),
+        Entry::Started(_) => "started".to_owned(),
+    }
+}
+
+fn name_of(input: &Input) -> &'static str {
+    match input {
+        Input::Admission(input) => match input {
+            AdmissionInput::Drain => "admission-drain",
+            AdmissionInput::HopRefused(_) => "admission-hop-refused",
+            AdmissionInput::Policies(_) => "admission-policies",
+            AdmissionInput::Resolution(resolution) => match resolution.outcome {
+                ResolutionOutcome::Absent => "admission-resolution-absent",
+                ResolutionOutcome::Refused(_) => "admission-resolution-refused",
+                ResolutionOutcome::Unavailable(_) => "admission-resolution-unavailable",
+                ResolutionOutcome::Verified(_) => "admission-resolution-verified",
+            },
+            AdmissionInput::Review(_) => "admission-review",
+            AdmissionInput::Timer(_) => "admission-timer",
+        },
+        Input::Journal(_) => "journal-is-never-journaled",
+        Input::Notary(input) => match input {
+            NotaryInput::Fetched(fetched) => match fetched.outcome {
+                FetchOutcome::Absent => "notary-fetched-absent",
+                FetchOutcome::Document(_) => "notary-fetched-document",
+                FetchOutcome::Failed(_) => "notary-fetched-failed",
+            },
+            NotaryInput::Resolve(_) => "notary-resolve",
+            NotaryInput::Timer(_) => "notary-timer",
+            NotaryInput::Verification(verification) => match verification.outcome {
+                VerifyOutcome::Missing(_) => "notary-verification-missing",
+                VerifyOutcome::Refused(_) => "notary-verification-refused",
+                VerifyOutcome::Verified(_) => "notary-verification-verified",
+            },
+            NotaryInput::VerifierRefused(_) => "notary-verifier-refused",
+        },
+        Input::Policy(input) => match input {
+            PolicyInput::Applied(_) => "policy-applied",
+            PolicyInput::Deleted(_) => "policy-deleted",
+            PolicyInput::Relisted(_) => "policy-relisted",
+            PolicyInput::WatchLost(_) => "policy-watch-lost",
+            PolicyInput::WatchRestored => "policy-watch-restored",
+        },
+        Input::Verify(VerifyInput::Verify(_)) => "verify-request",
+    }
+}
+
+/// Every persisted shape, in the order the golden files hold them.
+fn entries() -> Vec<Entry> {
+    let by_effect = Cause::Effect { event: samples::review_event(), index: 2 };
+    let deliver = |actor: ActorId, input: Input| {
+        let cause = match &input {
+            Input::Admission(AdmissionInput::Review(_)) => Cause::Outside(Outside::Webhook),
+            Input::Admission(AdmissionInput::Drain) => Cause::Outside(Outside::Host),
+            Input::Policy(_) => Cause::Outside(Outside::Objects),
+            Input::Admission(_) | Input::Journal(_) | Input::Notary(_) | Input::Verify(_) => {
+                by_effect.clone()
+            }
+        };
+        samples::delivered(actor, cause, input)
+    };
+    let mut all = samples::answered();
+    all.extend(
+        inputs::admission().into_iter().map(|input| deliver(ActorId::Admission, input.into())),
+    );
+    all.extend(
+        inputs::notary_inputs().into_iter().map(|input| deliver(samples::notary(), input.into())),
+    );
+    all.extend(
+        inputs::policy_inputs().into_iter().map(|input| deliver(ActorId::Policy, input.into())),
+    );
+    all.push(deliver(ActorId::Verify(3), inputs::verify_input().into()));
+    all.push(Entry::Gap(samples::gap()));
+    let review = AdmissionInput::Review(Box::new(inputs::smallest_review()));
+    all.push(samples::panicked(review.into()));
+    all.push(samples::started(Restored::default()));
+    all.push(samples::started(Restored { trust: vec![samples::collection()] }));
+    all
+}
+
+/// The lines of the journal of those entries that belong in one file; each file is a chain.
+fn lines_of(file: &str) -> String {
+    let mut prev = Sha256::ZERO;
+    let mut text = Vec::new();
+    for entry in entries().into_iter().filter(|entry| file_of(entry) == file) {
+        prev = codec::write_line(entry, prev, &mut text).expect("entries are plain JSON");
+    }
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+#[test]
+fn every_persisted_shape_is_written_as_its_golden_file_says() {
+    let mut wrong = Vec::new();
+    for (name, golden) in FILES {
+        let found = lines_of(name);
+        if found.is_empty() || found != *golden {
+            wrong.push(format!("FILE {name}\n{found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "golden files differ; they should hold:\n{}", wrong.join(""));
+}
+
+#[test]
+fn every_entry_and_input_has_a_golden_file_and_no_file_is_left_over() {
+    let needed: BTreeSet<String> = entries().iter().map(file_of).collect();
+    let there: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(needed, there);
+}
+
+#[test]
+fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
+    for (name, golden) in FILES {
+        let mut prev = Sha256::ZERO;
+        for line in golden.lines() {
+            let (record, hash) = codec::read_line(line.as_bytes()).expect(name);
+            assert_eq!((record.v, record.prev), (1, prev), "{name}");
+            let mut again = Vec::new();
+            let written = codec::write_line(record.entry, record.prev, &mut again).expect(name);
+            assert_eq!(String::from_utf8(again).expect(name), format!("{line}\n"), "{name}");
+            assert_eq!(hash, written, "{name}");
+            prev = hash;
+        }
+    }
+}
+
+#[test]
+fn members_are_sorted_at_every_level_and_nothing_is_between_the_tokens() {
+    let effects = EFFECTS.lines().map(|line| ("effects", line));
+    let entries = FILES.iter().flat_map(|(name, text)| text.lines().map(|line| (*name, line)));
+    for (name, line) in entries.chain(effects) {
+        let ordered: Ordered = serde_json::from_str(line).expect(name);
+        assert_eq!(ordered.text, line, "{name}");
+    }
+}
+
+/// Effects stand in no record, but their digest does: their JSON may change as little.
+#[test]
+fn every_effect_is_written_as_its_golden_line_says() {
+    let found: Vec<String> = inputs::effects()
+        .iter()
+        .map(|effect| String::from_utf8(codec::canonical(effect).expect("JSON")).expect("UTF-8"))
+        .collect();
+    let found = format!("{}\n", found.join("\n"));
+    assert!(found == EFFECTS, "golden file differs; it should hold:\nFILE effects\n{found}");
+}
+
+#[test]
+fn the_digest_of_effects_is_that_of_the_list_of_their_lines() {
+    let list = format!("[{}]", EFFECTS.lines().collect::<Vec<_>>().join(","));
+    let digest = codec::digest(&inputs::effects()).expect("effects are plain JSON");
+    assert_eq!(digest, Sha256::of(list.as_bytes()));
+}
+
+#[test]
+fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
+    for (name, golden) in FILES {
+        for line in golden.lines() {
+            let (head, rest) = line.split_at("{\"hash\":\"".len() + 64);
+            let record =
+                rest.strip_prefix("\",\"record\":").and_then(|rest| rest.strip_suffix('}'));
+            let stated = head.strip_prefix("{\"hash\":\"").expect(name);
+            assert_eq!(Sha256::of(record.expect(name).as_bytes()).to_hex(), stated, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
+    let line = lines_of("gap");
+    let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":1", "\"v\":2");
+    let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
+    let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
+    assert_eq!(found, ProtocolError::Schema { version: 2, known: 1 });
+}
+
+#[test]
+fn a_line_that_means_the_same_but_is_not_canonical_is_refused() {
+    let line = lines_of("gap");
+    let line = line.trim_end();
+    let with_blank = line.replacen(",\"record\"", ", \"record\"", 1);
+    assert!(codec::read_line(line.as_bytes()).is_ok());
+    assert!(matches!(codec::read_line(with_blank.as_bytes()), Err(ProtocolError::Record { .. })));
+}

@@ -1,0 +1,236 @@
+//! One value of every persisted shape, written out by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use portreeve_protocol::decision::{ContainerVerdict, RuleRef, Verified};
+use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Restored, Started};
+use portreeve_protocol::evidence::{
+    DroppedRole, Evidence, Floor, Floors, RoleEvidence, SigningKey, TagView, TargetEntry,
+    TrustedCollection,
+};
+use portreeve_protocol::policy::{
+    Policy, PolicyGroup, PolicyRef, PolicyState, Rule, SignerKey, SignerRequirement,
+    TrustRequirement,
+};
+use portreeve_protocol::settings::TrustServerRule;
+use portreeve_protocol::*;
+
+pub const SERVER: &str = "https://notary.docker.io";
+pub const GUN: &str = "docker.io/library/nginx";
+
+pub fn event(actor: ActorId, seq: u64) -> EventId {
+    let node = "web-1".parse().expect("a node name");
+    EventId { node, incarnation: 3, actor, seq }
+}
+
+pub fn notary() -> ActorId {
+    ActorId::Notary(SERVER.to_owned())
+}
+
+pub fn now() -> Now {
+    Now { mono: Mono(5_000_250), wall: Wall(1_795_415_688_123_456) }
+}
+
+pub fn review_event() -> EventId {
+    event(ActorId::Admission, 17)
+}
+
+pub fn sha(text: &str) -> Sha256 {
+    Sha256::of(text.as_bytes())
+}
+
+pub fn denial() -> Denial {
+    Denial::new(DenyCode::SignerMissing, "signer `alice` has not signed tag `1.27`")
+}
+
+pub fn evidence() -> Evidence {
+    let key = SigningKey { keyid: sha("keyid"), spki: sha("spki") };
+    let role = RoleEvidence {
+        expires: Wall(1_800_000_000_000_000),
+        sha256: sha("timestamp.json"),
+        signed_by: vec![key],
+        threshold: 1,
+        version: 42,
+    };
+    Evidence {
+        dropped: vec![DroppedRole {
+            role: "targets/bob".to_owned(),
+            why: Denial::new(DenyCode::Expired, "it expired on 2026-01-01"),
+        }],
+        expires: Wall(1_800_000_000_000_000),
+        first_use: true,
+        gun: GUN.to_owned(),
+        roles: BTreeMap::from([
+            ("root".to_owned(), role.clone()),
+            ("targets/releases".to_owned(), role),
+        ]),
+    }
+}
+
+pub fn view() -> TagView {
+    let image = TargetEntry::Image { length: 1_234, sha256: sha("manifest") };
+    let unusable = TargetEntry::Unusable("no sha256".to_owned());
+    TagView {
+        entries: BTreeMap::from([
+            ("targets".to_owned(), unusable),
+            ("targets/releases".to_owned(), image),
+        ]),
+        tag: "1.27".to_owned(),
+    }
+}
+
+pub fn floors() -> Floors {
+    let floor = Floor { keys: vec![sha("keyid")], sha256: sha("root.json"), version: 2 };
+    BTreeMap::from([("root".to_owned(), floor)])
+}
+
+pub fn collection() -> TrustedCollection {
+    TrustedCollection {
+        documents: vec![Blob::new(&b"{\"signed\":1}"[..])],
+        first_use: true,
+        floors: floors(),
+        gun: GUN.to_owned(),
+        root: Blob::new(&b"{\"signed\":2}"[..]),
+        server: SERVER.to_owned(),
+        timestamp: Some(Blob::new(&b"{\"signed\":3}"[..])),
+    }
+}
+
+pub fn policy_ref(namespace: Option<&str>) -> PolicyRef {
+    PolicyRef {
+        group: PolicyGroup::Portieris,
+        name: "default".to_owned(),
+        namespace: namespace.map(ToOwned::to_owned),
+    }
+}
+
+pub fn rule_ref() -> RuleRef {
+    RuleRef { index: 0, pattern: "docker.io/*".to_owned(), policy: policy_ref(Some("shop")) }
+}
+
+pub fn policies() -> Vec<Policy> {
+    let signer = |key| SignerRequirement { key, secret: "shop/alice".to_owned() };
+    let usable = SignerKey::Usable { name: "alice".to_owned(), spki: sha("spki") };
+    let trust = TrustRequirement {
+        server: Some(SERVER.to_owned()),
+        signers: vec![
+            signer(usable),
+            signer(SignerKey::Missing),
+            signer(SignerKey::Invalid("no PEM text".to_owned())),
+        ],
+        strict_roles: true,
+    };
+    let rule = |trust| Rule { mutate_image: true, pattern: "docker.io/*".to_owned(), trust };
+    let invalid = PolicyRef { group: PolicyGroup::SecurityEnforcement, ..policy_ref(Some("shop")) };
+    vec![
+        Policy {
+            id: policy_ref(Some("shop")),
+            rules: PolicyState::Valid(vec![rule(Some(trust)), rule(None)]),
+        },
+        Policy { id: invalid, rules: PolicyState::Invalid("`repositories` is no list".to_owned()) },
+    ]
+}
+
+fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
+    ContainerVerdict {
+        container: container.to_owned(),
+        image: "nginx:1.27".to_owned(),
+        pointer: "/spec/containers/0/image".to_owned(),
+        rules: vec![rule_ref()],
+        verdict,
+    }
+}
+
+pub fn decision() -> Decision {
+    let pin = Pin {
+        pointer: "/spec/containers/0/image".to_owned(),
+        to: format!("nginx:1.27@{}", sha("manifest").to_oci()),
+    };
+    let verified = Verified {
+        digest: sha("manifest"),
+        evidence: evidence(),
+        pin: Some(pin),
+        released_by: "targets/releases".to_owned(),
+        server: SERVER.to_owned(),
+        signers: vec!["alice".to_owned()],
+    };
+    Decision {
+        allowed: false,
+        audit: BTreeMap::from([("decision".to_owned(), "deny".to_owned())]),
+        denial: Some(denial()),
+        message: "container `web`: a message with \"quotes\", é and \u{1F6A2}".to_owned(),
+        patch: Some("[{\"op\":\"replace\"}]".to_owned()),
+        policy_revision: 4,
+        review: review_event(),
+        uid: "0df28fbd-5f5f-11e8-bc74-36e6bb280816".to_owned(),
+        verdicts: vec![
+            verdict("web", Verdict::Allowed(Admitted::Verified(Box::new(verified)))),
+            verdict("log", Verdict::Allowed(Admitted::TrustNotRequired)),
+            verdict("bad", Verdict::Denied(denial())),
+        ],
+        warnings: vec!["the root was taken on first use".to_owned()],
+    }
+}
+
+pub fn answered() -> Vec<Entry> {
+    let base = Answered { allowed: true, code: None, review: review_event(), wall: now().wall };
+    let denied =
+        Answered { allowed: false, code: Some(DenyCode::JournalUnavailable), ..base.clone() };
+    vec![Entry::Answered(base), Entry::Answered(denied)]
+}
+
+pub fn gap() -> Gap {
+    Gap { denied: 2, exempt: 1, lost: 9, why: "No space left on device (os error 28)".to_owned() }
+}
+
+pub fn started(restored: Restored) -> Entry {
+    let rule = TrustServerRule {
+        registry: ".icr.io".to_owned(),
+        server: "https://{host}:4443".to_owned(),
+    };
+    // Spelt out: the defaults of a build may change, this line may not.
+    let settings = Settings {
+        approved_only: false,
+        approved_servers: BTreeSet::from([SERVER.to_owned()]),
+        freshness: 30_000_000,
+        operator_namespace: "portreeve".to_owned(),
+        require_pins: true,
+        trust_servers: vec![rule],
+    };
+    Entry::Started(Arc::new(Started {
+        build: "0.1.0".to_owned(),
+        incarnation: 3,
+        jitter_seed: u64::MAX,
+        node: review_event().node,
+        restored,
+        rules: 1,
+        settings_digest: codec::digest(&settings).expect("settings are plain JSON"),
+        settings,
+        wall: now().wall,
+    }))
+}
+
+pub fn delivered(actor: ActorId, cause: Cause, input: Input) -> Entry {
+    let is_review = matches!(cause, Cause::Outside(Outside::Webhook));
+    Entry::Delivered(Delivered {
+        cause,
+        decisions: if is_review { vec![Arc::new(decision())] } else { Vec::new() },
+        effects: codec::digest::<[Effect]>(&[]).expect("a list of nothing"),
+        event: event(actor, 17),
+        input: Arc::new(input),
+        lamport: 99,
+        now: now(),
+        root: review_event(),
+    })
+}
+
+pub fn panicked(input: Input) -> Entry {
+    Entry::Panicked(Panicked {
+        cause: Cause::Outside(Outside::Webhook),
+        event: review_event(),
+        input: Arc::new(input),
+        now: now(),
+        root: review_event(),
+    })
+}
