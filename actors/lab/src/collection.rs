@@ -149,6 +149,19 @@ impl Collection {
     /// # Errors
     /// `SignerName` for a name no delegation may have, and as [`Collection::new`].
     pub fn add_signer(&mut self, name: &str, now: Wall) -> Result<(), LabError> {
+        if self.signer_key(name).is_ok() {
+            return Ok(());
+        }
+        let key = self.keys.signer(name, 0, now)?;
+        self.add_signer_with(name, key)
+    }
+
+    /// As [`Collection::add_signer`], with a key the signer has already: one person has one key for
+    /// many repositories.
+    ///
+    /// # Errors
+    /// `SignerName`.
+    pub fn add_signer_with(&mut self, name: &str, key: RoleKey) -> Result<(), LabError> {
         let allowed = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
         };
@@ -156,8 +169,7 @@ impl Collection {
         if !fits || name == "releases" {
             return Err(LabError::SignerName { signer: name.to_owned() });
         }
-        if self.signers.iter().all(|signer| signer.name != name) {
-            let key = self.keys.signer(name, 0, now)?;
+        if self.signer_key(name).is_err() {
             self.signers.push(Signer { key, name: name.to_owned() });
             self.file("targets").changed = true;
         }

@@ -106,10 +106,10 @@ impl NotaryServer {
         self.address
     }
 
-    /// Its URL, without trailing slash: `https://localhost:PORT`.
+    /// Its URL, without trailing slash: `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
+        format!("https://{}", self.address)
     }
 
     /// Serves `documents` as those of the collection `gun`; names not among them are 404 from now.
