@@ -1,8 +1,12 @@
 //! From a verified view of a tag to the digest that may run.
 
+use portreeve_protocol::evidence::TargetEntry;
 use portreeve_protocol::messages::admission::VerifiedTag;
-use portreeve_protocol::policy::TrustRequirement;
+use portreeve_protocol::policy::{SignerKey, SignerRequirement, TrustRequirement};
 use portreeve_protocol::{Denial, DenyCode, Sha256};
+
+use crate::role::{RELEASES, TARGETS};
+use crate::signer::valid_signer_name;
 
 /// A digest that satisfies a requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +23,151 @@ pub struct Released {
 
 /// Holds a verified tag against a requirement; `named` is the digest the image reference carries.
 ///
+/// docker's rule gives the digest: the entry of `targets/releases`, else that of `targets`; entries
+/// of other roles release nothing (docker/cli `cli/command/image/trust.go:getTrustedPullTargets`).
+/// Every required signer must list the tag with that digest in its own role, and the pinned key
+/// itself must have signed that role's document (Portieris `pkg/verifier/trust/trust.go:getDigest`
+/// only wants it listed).
+///
 /// # Errors
 /// The requirement that is not met.
 pub fn release(
-    _tag: &VerifiedTag,
-    _requirement: &TrustRequirement,
-    _named: Option<Sha256>,
+    tag: &VerifiedTag,
+    requirement: &TrustRequirement,
+    named: Option<Sha256>,
 ) -> Result<Released, Denial> {
-    Err(Denial::new(DenyCode::UnsupportedForm, "nothing is released yet"))
+    let mut warnings = Vec::new();
+    releases_stand(tag, requirement.strict_roles, &mut warnings)?;
+    let (role, digest) = released(tag)?;
+    let entries = &tag.view.entries;
+    if let (RELEASES, Some(base)) = (role, entries.get(TARGETS)) {
+        match base {
+            TargetEntry::Image { sha256, .. } if *sha256 == digest => {}
+            TargetEntry::Image { sha256, .. } => warnings.push(format!(
+                "targets names {}, but targets/releases names {} and is followed",
+                sha256.to_oci(),
+                digest.to_oci()
+            )),
+            TargetEntry::Unusable(why) => warnings.push(format!(
+                "the entry in targets cannot be used ({why}); targets/releases is followed"
+            )),
+        }
+    }
+    let mut signers = Vec::new();
+    for required in &requirement.signers {
+        let name = signed_by(tag, required, digest)?;
+        if !signers.contains(&name) {
+            signers.push(name);
+        }
+    }
+    if let Some(named) = named.filter(|named| *named != digest) {
+        let (named, signed) = (named.to_oci(), digest.to_oci());
+        return Err(Denial::new(
+            DenyCode::DigestMismatch,
+            format!("the image is named by {named}, but {signed} is signed"),
+        ));
+    }
+    Ok(Released { digest, role: role.to_owned(), signers, warnings })
+}
+
+/// Refuses, or remarks on, a role `targets/releases` that is not there to be followed.
+fn releases_stand(
+    tag: &VerifiedTag,
+    strict: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(), Denial> {
+    if tag.evidence.roles.contains_key(RELEASES) {
+        return Ok(());
+    }
+    match tag.evidence.dropped.iter().find(|dropped| dropped.role == RELEASES) {
+        Some(dropped) if strict || dropped.why.code == DenyCode::RoleWithdrawn => {
+            Err(dropped.why.clone())
+        }
+        Some(dropped) => {
+            warnings.push(format!("targets is followed: {}", dropped.why.detail));
+            Ok(())
+        }
+        None if strict => Err(Denial::new(
+            DenyCode::NotReleased,
+            "the policy asks for targets/releases, which is not published",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The role that releases the tag, and the digest it names.
+fn released(tag: &VerifiedTag) -> Result<(&'static str, Sha256), Denial> {
+    let entries = &tag.view.entries;
+    let entry = [RELEASES, TARGETS].into_iter().find_map(|role| Some((role, entries.get(role)?)));
+    match entry {
+        Some((role, TargetEntry::Image { sha256, .. })) => Ok((role, *sha256)),
+        Some((role, TargetEntry::Unusable(why))) => Err(bad_entry(role, why)),
+        None if entries.is_empty() => Err(Denial::new(
+            DenyCode::TagNotSigned,
+            format!("no role of {} names the tag", tag.evidence.gun),
+        )),
+        None => {
+            let roles: Vec<_> = entries.keys().map(String::as_str).collect();
+            Err(Denial::new(
+                DenyCode::NotReleased,
+                format!("only {} names the tag", roles.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The name of a required signer, if it signed `digest` for the tag.
+fn signed_by(
+    tag: &VerifiedTag,
+    required: &SignerRequirement,
+    digest: Sha256,
+) -> Result<String, Denial> {
+    let secret = &required.secret;
+    let (name, spki) = match &required.key {
+        SignerKey::Usable { name, spki } if valid_signer_name(name) => (name, spki),
+        SignerKey::Usable { .. } => {
+            let detail = format!("the name in Secret {secret} cannot be that of a delegation");
+            return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
+        }
+        SignerKey::Invalid(why) => {
+            let detail = format!("Secret {secret} cannot be used: {why}");
+            return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
+        }
+        SignerKey::Missing => {
+            let detail = format!("there is no Secret {secret}");
+            return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
+        }
+    };
+    let role = format!("targets/{name}");
+    match tag.view.entries.get(&role) {
+        Some(TargetEntry::Image { sha256, .. }) if *sha256 == digest => {}
+        Some(TargetEntry::Image { sha256, .. }) => {
+            let (other, digest) = (sha256.to_oci(), digest.to_oci());
+            return Err(Denial::new(
+                DenyCode::SignersDisagree,
+                format!("{role} names {other}, but {digest} is released"),
+            ));
+        }
+        Some(TargetEntry::Unusable(why)) => return Err(bad_entry(&role, why)),
+        None => {
+            let dropped = tag.evidence.dropped.iter().find(|dropped| dropped.role == role);
+            let detail = dropped.map_or_else(
+                || format!("{role} does not name the tag"),
+                |dropped| format!("{role} is not believed: {}", dropped.why.detail),
+            );
+            return Err(Denial::new(DenyCode::SignerMissing, detail));
+        }
+    }
+    let signed = tag.evidence.roles.get(&role);
+    if !signed.is_some_and(|role| role.signed_by.iter().any(|key| key.spki == *spki)) {
+        return Err(Denial::new(
+            DenyCode::SignerKeyMismatch,
+            format!("{role} is not signed with the key in Secret {secret}"),
+        ));
+    }
+    Ok(name.clone())
+}
+
+fn bad_entry(role: &str, why: &str) -> Denial {
+    Denial::new(DenyCode::BadEntry, format!("the entry in {role} cannot be used: {why}"))
 }

@@ -1,11 +1,183 @@
-//! Verification of a collection.
+//! Verification of a collection: root, timestamp, snapshot, targets, delegations.
 
-use portreeve_protocol::messages::notary::VerifyOutcome;
+use std::collections::BTreeMap;
+
+use portreeve_protocol::evidence::{Evidence, Floors, RoleEvidence, SigningKey};
+use portreeve_protocol::limits::{DELEGATIONS, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES, TARGETS_BYTES};
+use portreeve_protocol::messages::notary::{VerifiedCollection, VerifyOutcome, Wanted};
 use portreeve_protocol::messages::verify::VerifyRequest;
-use portreeve_protocol::{Denial, DenyCode, Wall};
+use portreeve_protocol::{Blob, Sha256, Wall};
 
-/// Verifies the documents of `request` as of `now`.
+use crate::envelope::Envelope;
+use crate::error::TrustError;
+use crate::floors;
+use crate::header::Header;
+use crate::pins::Pins;
+use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP, is_delegation};
+use crate::root::{self, Current};
+use crate::snapshot::{Snapshot, Timestamp};
+use crate::walk::{self, Documents, Given};
+
+/// Verifies the documents of `request` as of `now`, without pins.
+///
+/// * `Missing`: what is at hand is in order, but the snapshot, or targets and delegations, are not
+///   at hand. All of them are named at once; ask again with them added.
+/// * `Refused`: a requirement is not met. `RootChanged` says that the snapshot was made for another
+///   root than the last of `request.roots`; any refusal may come from keys that a newer root
+///   replaced, so whoever holds an older root looks for its successors before believing a refusal.
+/// * `Verified`: evidence, floors and the tags asked about.
+///
+/// Checks per document and their order: Notary `tuf/builder.go:load*`; order of documents:
+/// `client/tufclient.go:Update`.
 #[must_use]
-pub fn verify(_request: &VerifyRequest, _now: Wall) -> VerifyOutcome {
-    VerifyOutcome::Refused(Denial::new(DenyCode::UnsupportedForm, "nothing is verified yet"))
+pub fn verify(request: &VerifyRequest, now: Wall) -> VerifyOutcome {
+    verify_pinned(request, &Pins::default(), now)
+}
+
+/// As [`verify`], holding `pins` against the root in use.
+#[must_use]
+pub fn verify_pinned(request: &VerifyRequest, pins: &Pins, now: Wall) -> VerifyOutcome {
+    match conclude(request, pins, now) {
+        Ok(outcome) => outcome,
+        Err(error) => VerifyOutcome::Refused(error.into()),
+    }
+}
+
+fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOutcome, TrustError> {
+    let current = root::walk(request, pins, now)?;
+    let mut floors = request.floors.clone();
+    floors::forget(&mut floors, &current.rekeyed);
+    let root = &current.root;
+    floors::check(&floors, ROOT, root.header.version, root.sha256)?;
+    let [_, timestamp_keys, snapshot_keys, targets_keys] = root.roles();
+    let mut book = Book { evidence: BTreeMap::new(), floors: Floors::new(), now };
+    book.enter_root(&current);
+
+    let envelope = Envelope::read(TIMESTAMP, &request.timestamp, SMALL_DOCUMENT_BYTES)?;
+    let signed_by = envelope.verify(timestamp_keys)?;
+    let timestamp = Timestamp::read(&envelope.signed)?;
+    let proof = Proof { blob: &request.timestamp, header: timestamp.header, signed_by };
+    book.enter(&floors, TIMESTAMP, timestamp_keys, proof)?;
+
+    let blobs = request.documents.iter().filter(|blob| blob.shared().is_some());
+    let documents: Documents<'_> = blobs.map(|blob| (blob.digest(), blob)).collect();
+    let wanted = timestamp.snapshot.wanted(SNAPSHOT, SMALL_DOCUMENT_BYTES)?;
+    let Some(blob) = documents.get(&wanted.sha256) else {
+        return Ok(VerifyOutcome::Missing(vec![wanted]));
+    };
+    timestamp.snapshot.check(SNAPSHOT, blob)?;
+    let envelope = Envelope::read(SNAPSHOT, blob, SMALL_DOCUMENT_BYTES)?;
+    let signed_by = envelope.verify(snapshot_keys)?;
+    let snapshot = Snapshot::read(&envelope.signed)?;
+    let proof = Proof { blob, header: snapshot.header, signed_by };
+    book.enter(&floors, SNAPSHOT, snapshot_keys, proof)?;
+    names_root(&snapshot, &request.roots, &current)?;
+
+    let missing = missing(&snapshot, &documents)?;
+    if !missing.is_empty() {
+        return Ok(VerifyOutcome::Missing(missing));
+    }
+    let tags = &request.tags;
+    let given = Given { documents: &documents, floors: &floors, now, snapshot: &snapshot, tags };
+    let found = walk::walk(&given, targets_keys)?;
+    book.evidence.extend(found.roles);
+    floors.extend(book.floors);
+    floors.extend(found.floors);
+    let expires = book.evidence.values().map(|role| role.expires).min();
+    Ok(VerifyOutcome::Verified(Box::new(VerifiedCollection {
+        evidence: Evidence {
+            dropped: found.dropped,
+            expires: expires.unwrap_or(root.header.expires),
+            first_use: request.first_use && !pins.covers(&request.gun),
+            gun: request.gun.clone(),
+            roles: book.evidence,
+        },
+        floors,
+        tags: found.tags,
+    })))
+}
+
+/// A document whose signatures hold.
+struct Proof<'a> {
+    blob: &'a Blob,
+    header: Header,
+    signed_by: Vec<SigningKey>,
+}
+
+/// What is established about the base roles so far.
+struct Book {
+    evidence: BTreeMap<String, RoleEvidence>,
+    floors: Floors,
+    now: Wall,
+}
+
+impl Book {
+    fn enter_root(&mut self, current: &Current) {
+        let Current { root, signed_by, .. } = current;
+        let [keys, ..] = root.roles();
+        self.note(ROOT, keys, root.sha256, root.header, signed_by.clone());
+    }
+
+    /// Holds version and expiry of a document against floor and time, and enters it.
+    fn enter(
+        &mut self,
+        floors: &Floors,
+        role: &str,
+        keys: &RoleKeys,
+        proof: Proof<'_>,
+    ) -> Result<(), TrustError> {
+        let Proof { blob, header, signed_by } = proof;
+        floors::check(floors, role, header.version, blob.digest())?;
+        header.unexpired(role, self.now)?;
+        self.note(role, keys, blob.digest(), header, signed_by);
+        Ok(())
+    }
+
+    fn note(
+        &mut self,
+        role: &str,
+        keys: &RoleKeys,
+        sha256: Sha256,
+        header: Header,
+        signed_by: Vec<SigningKey>,
+    ) {
+        let Header { expires, version } = header;
+        let threshold = keys.threshold;
+        let evidence = RoleEvidence { expires, sha256, signed_by, threshold, version };
+        self.evidence.insert(role.to_owned(), evidence);
+        self.floors.insert(role.to_owned(), floors::of(keys, version, sha256));
+    }
+}
+
+/// Holds the root in use against the one the snapshot names.
+/// Source: Notary `tuf/builder.go:validateChecksumsFromSnapshot`.
+fn names_root(snapshot: &Snapshot, roots: &[Blob], current: &Current) -> Result<(), TrustError> {
+    let version = current.root.header.version;
+    let wanted = snapshot.root.wanted(ROOT, SMALL_DOCUMENT_BYTES)?;
+    match roots.last() {
+        Some(blob) if wanted.sha256 == blob.digest() => snapshot.root.check(ROOT, blob),
+        Some(_) | None => Err(TrustError::RootChanged { version }),
+    }
+}
+
+/// Targets and every published delegation that is not at hand. They are asked for together, before
+/// targets can say which of them it delegates to: one round to the server instead of one a level.
+fn missing(snapshot: &Snapshot, documents: &Documents<'_>) -> Result<Vec<Wanted>, TrustError> {
+    let mut missing = vec![snapshot.targets.wanted(TARGETS, TARGETS_BYTES)?];
+    let published = snapshot.meta.iter().filter(|(role, _)| is_delegation(role));
+    for (role, meta) in published {
+        missing.push(meta.wanted(role, TARGETS_BYTES)?);
+    }
+    let bytes: u64 = missing.iter().map(|wanted| wanted.length).sum();
+    if bytes > RESOLVE_BYTES || missing.len() > DELEGATIONS + 1 {
+        return Err(TrustError::Length {
+            document: SNAPSHOT.to_owned(),
+            found: bytes as i64,
+            allowed: format!(
+                "its documents may have {RESOLVE_BYTES}, and be {DELEGATIONS} delegations"
+            ),
+        });
+    }
+    missing.retain(|wanted| !documents.contains_key(&wanted.sha256));
+    Ok(missing)
 }
