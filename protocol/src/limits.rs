@@ -41,6 +41,8 @@ pub const TAGS_PER_GUN: usize = 1_024;
 pub const OBJECT_BYTES: usize = 1 << 20;
 /// Policies, and Secrets, read from one source.
 pub const OBJECTS: usize = 10_000;
+/// Rules that may apply to one workload: those of its namespace, or those of the cluster.
+pub const RULES: usize = 4_096;
 /// Time for one fetch of one document, in microseconds.
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
 /// Time for one flight of a notary fetcher, all fetches and verifications together, in microseconds:

@@ -190,7 +190,10 @@ fn has_port(host: &str) -> bool {
 }
 
 /// Lower-cases a host, drops the root's dot and port 443, and folds Docker Hub's other name.
-fn normal_host(written: &str) -> Result<String, &'static str> {
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence about an image reference.
+pub fn normal_host(written: &str) -> Result<String, &'static str> {
     let lower = written.to_ascii_lowercase();
     let (name, port) = split_port(&lower);
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -1,18 +1,54 @@
 //! Holds the policies and publishes them in snapshots.
 
+mod applied;
+mod deleted;
+mod relisted;
+mod server_url;
+mod snapshot;
+mod spec;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput};
+use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput, SignerSecret};
+use portreeve_protocol::policy::{PolicyRef, PolicySnapshot, SignerKey};
 use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
+use portreeve_trust::signer;
+
+use spec::ParsedRule;
 
 /// Holds the policies and publishes them in snapshots.
+///
+/// Nothing is published before the first whole list: a part of the policies could allow what the
+/// rest of them denies.
 #[derive(Debug)]
-pub struct PolicyCache {}
+pub struct PolicyCache {
+    /// Whether a whole list has been received.
+    listed: bool,
+    operator_namespace: String,
+    /// Each policy's rules, or why it has none that could be obeyed.
+    policies: BTreeMap<PolicyRef, Result<Vec<ParsedRule>, String>>,
+    /// What was published last.
+    published: Option<Arc<PolicySnapshot>>,
+    /// Namespace and name of a signer Secret to its key.
+    secrets: BTreeMap<(String, String), SignerKey>,
+    watched: bool,
+}
 
 impl PolicyCache {
     /// The actor as it is at the start of an incarnation.
     #[must_use]
-    pub fn new(_started: &Started) -> Self {
-        Self {}
+    pub fn new(started: &Started) -> Self {
+        Self {
+            listed: false,
+            operator_namespace: started.settings.operator_namespace.clone(),
+            policies: BTreeMap::new(),
+            published: None,
+            secrets: BTreeMap::new(),
+            watched: false,
+        }
     }
 }
 
@@ -22,15 +58,29 @@ impl Machine for PolicyCache {
 
     const KIND: ActorKind = ActorKind::Policy;
 
-    fn handle(
-        &mut self,
-        _delivery: &Delivery,
-        _input: &PolicyInput,
-        _out: &mut Outbox<PolicyEffect>,
-    ) {
+    fn handle(&mut self, _: &Delivery, input: &PolicyInput, out: &mut Outbox<PolicyEffect>) {
+        match input {
+            PolicyInput::Applied(applied) => self.applied(applied),
+            PolicyInput::Deleted(deleted) => self.deleted(deleted),
+            PolicyInput::Relisted(relisted) => self.relisted(relisted, out),
+            PolicyInput::WatchLost(lost) => self.watch_lost(lost, out),
+            PolicyInput::WatchRestored => self.watch_restored(out),
+        }
+        self.publish(out);
     }
 
     fn accept(input: &Input) -> Option<&PolicyInput> {
         if let Input::Policy(input) = input { Some(input) } else { None }
+    }
+}
+
+/// The key a Secret holds, judged once when the Secret is seen.
+fn signer_key(secret: &SignerSecret) -> SignerKey {
+    if !signer::valid_signer_name(&secret.name) {
+        return SignerKey::Invalid("its `name` is not a valid delegation name".to_owned());
+    }
+    match signer::public_key_fingerprint(&secret.public_key) {
+        Ok(spki) => SignerKey::Usable { name: secret.name.clone(), spki },
+        Err(why) => SignerKey::Invalid(format!("its `publicKey` is not usable: {why}")),
     }
 }

@@ -1,0 +1,145 @@
+//! The answer to a review.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer, ReviewFacts};
+use portreeve_protocol::{
+    Admitted, ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
+};
+
+use super::pending::Pending;
+use super::{Admission, message, patch};
+
+impl Admission {
+    /// Answers a review that waited, by the verdicts there are.
+    pub(super) fn finish(
+        &mut self,
+        delivery: &Delivery,
+        event: &EventId,
+        disarm: bool,
+        out: &mut Outbox<AdmissionEffect>,
+    ) {
+        let Some(pending) = self.pending.remove(event) else { return };
+        for question in pending.questions() {
+            if let Some(events) = self.waiting.get_mut(&question) {
+                events.remove(event);
+                if events.is_empty() {
+                    self.waiting.remove(&question);
+                }
+            }
+        }
+        if disarm {
+            out.push(AdmissionEffect::Disarm(AdmissionTimer::Deadline(event.clone())));
+        }
+        decided(delivery, event, pending, out);
+    }
+}
+
+/// Answers a review that is allowed unseen.
+pub(super) fn exempt(
+    delivery: &Delivery,
+    facts: &ReviewFacts,
+    revision: u64,
+    why: &'static str,
+    out: &mut Outbox<AdmissionEffect>,
+) {
+    let mut decision = empty(&delivery.event, facts, revision);
+    decision.audit.insert("exempt".to_owned(), why.to_owned());
+    send(delivery, delivery.now.mono, decision, true, out);
+}
+
+/// Answers a review that is denied as a whole, before any image was judged.
+pub(super) fn denied(
+    delivery: &Delivery,
+    facts: &ReviewFacts,
+    revision: u64,
+    denial: Denial,
+    out: &mut Outbox<AdmissionEffect>,
+) {
+    let mut decision = empty(&delivery.event, facts, revision);
+    decision.allowed = false;
+    decision.audit.insert("codes".to_owned(), denial.code.code().to_owned());
+    decision.message = message::of_review(&denial);
+    decision.denial = Some(denial);
+    send(delivery, delivery.now.mono, decision, true, out);
+}
+
+/// Answers a review by the verdicts on its images: allowed only if every one is.
+pub(super) fn decided(
+    delivery: &Delivery,
+    event: &EventId,
+    pending: Pending,
+    out: &mut Outbox<AdmissionEffect>,
+) {
+    let warm = !pending.has_asked();
+    let received = pending.received.mono;
+    let mut decision = empty(event, &pending.facts, pending.policies.revision);
+    let may_patch = patch::may_patch(&pending.facts);
+    let mut remarks = Vec::new();
+    for image in pending.images {
+        let (mut verdict, mutate, warnings) = image.conclude();
+        if may_patch && mutate {
+            patch::pin(&mut verdict);
+        }
+        remarks.extend(warnings.into_iter().map(|text| message::remark(&verdict, &text)));
+        decision.verdicts.push(verdict);
+    }
+    decision.denial = decision.verdicts.iter().find_map(|it| denial_of(it).cloned());
+    decision.allowed = decision.denial.is_none();
+    if decision.allowed {
+        decision.patch = patch::text(&decision.verdicts);
+    } else {
+        // Nothing is changed in what does not enter.
+        decision.verdicts.iter_mut().for_each(patch::unpin);
+    }
+    if !pending.policies.watched {
+        remarks.insert(0, message::NOT_WATCHED.to_owned());
+    }
+    decision.warnings = message::bounded(remarks);
+    decision.message = message::of_images(&decision.verdicts);
+    decision.audit = message::audit(&decision.verdicts);
+    send(delivery, received, decision, warm, out);
+}
+
+/// Why an image is denied, if it is.
+pub(super) fn denial_of(verdict: &ContainerVerdict) -> Option<&Denial> {
+    match &verdict.verdict {
+        Verdict::Allowed(Admitted::TrustNotRequired | Admitted::Verified(_)) => None,
+        Verdict::Denied(denial) => Some(denial),
+    }
+}
+
+fn empty(review: &EventId, facts: &ReviewFacts, policy_revision: u64) -> Decision {
+    Decision {
+        allowed: true,
+        audit: BTreeMap::new(),
+        denial: None,
+        message: String::new(),
+        patch: None,
+        policy_revision,
+        review: review.clone(),
+        uid: facts.uid.clone(),
+        verdicts: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn send(
+    delivery: &Delivery,
+    received: Mono,
+    decision: Decision,
+    warm: bool,
+    out: &mut Outbox<AdmissionEffect>,
+) {
+    let fact = Fact::ReviewDecided {
+        allowed: decision.allowed,
+        code: decision.denial.as_ref().map(|denial| denial.code),
+        images: u32::try_from(decision.verdicts.len()).unwrap_or(u32::MAX),
+        micros: delivery.now.mono.since(received),
+        review: decision.review.clone(),
+        warm,
+    };
+    out.push(AdmissionEffect::Answer(Arc::new(decision)));
+    out.push(AdmissionEffect::Note(fact));
+}

@@ -1,0 +1,61 @@
+//! What trust servers said, as far as it is remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
+use portreeve_protocol::{Mono, limits};
+
+/// A question for a trust server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Question {
+    /// The trust server's URL.
+    pub(super) server: String,
+    /// The collection.
+    pub(super) gun: String,
+    /// The tag.
+    pub(super) tag: String,
+}
+
+impl Question {
+    /// The question that `resolution` answers.
+    pub(super) fn answered_by(resolution: &Resolution) -> Self {
+        let Resolution { gun, server, tag, .. } = resolution;
+        Self { server: server.clone(), gun: gun.clone(), tag: tag.clone() }
+    }
+}
+
+/// The newest answer to each question, up to [`limits::RESOLUTIONS`] of them.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    answers: BTreeMap<Question, Arc<Resolution>>,
+    by_age: BTreeSet<(Mono, Question)>,
+}
+
+impl Known {
+    /// The newest answer, however old.
+    pub(super) fn get(&self, question: &Question) -> Option<&Arc<Resolution>> {
+        self.answers.get(question)
+    }
+
+    /// Remembers an answer, unless a newer one is known. That a server could not be asked says nothing
+    /// about what it said before, so it takes no answer's place.
+    pub(super) fn learn(&mut self, resolution: &Arc<Resolution>) {
+        if matches!(resolution.outcome, ResolutionOutcome::Unavailable(_)) {
+            return;
+        }
+        let question = Question::answered_by(resolution);
+        if let Some(old) = self.answers.get(&question) {
+            if old.checked_at > resolution.checked_at {
+                return;
+            }
+            self.by_age.remove(&(old.checked_at, question.clone()));
+        }
+        self.by_age.insert((resolution.checked_at, question.clone()));
+        self.answers.insert(question, Arc::clone(resolution));
+        while self.answers.len() > limits::RESOLUTIONS {
+            let Some((_, oldest)) = self.by_age.pop_first() else { return };
+            self.answers.remove(&oldest);
+        }
+    }
+}

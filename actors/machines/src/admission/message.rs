@@ -1,0 +1,123 @@
+//! What people are told about a decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use portreeve_protocol::{Admitted, ContainerVerdict, Denial, Verdict, limits};
+
+use super::answer::denial_of;
+
+/// The remark on every decision made while the policies are not watched.
+pub(super) const NOT_WATCHED: &str =
+    "the policies are not being watched at the moment; this was decided by the last ones read";
+
+/// Bytes of a container's name or image reference that a message shows.
+const SHOWN_BYTES: usize = 256;
+/// Bytes kept back for saying how much was left out.
+const LEFT_OUT_BYTES: usize = 40;
+
+/// A review denied as a whole: what was found, the code, and what to do.
+pub(super) fn of_review(denial: &Denial) -> String {
+    let Denial { code, detail } = denial;
+    cut(&format!("{detail} ({code}). {}", code.advice(), code = code.code()), limits::MESSAGE_BYTES)
+}
+
+/// The denied images, the first with its rules and what to do; empty if none is denied.
+pub(super) fn of_images(verdicts: &[ContainerVerdict]) -> String {
+    let mut denied = verdicts.iter().filter_map(|it| denial_of(it).map(|denial| (it, denial)));
+    let Some((first, denial)) = denied.next() else { return String::new() };
+    let mut text = sentence(first, denial);
+    if let Some(rule) = first.rules.first() {
+        let _ = write!(text, ", by {}, rule `{}`", rule.policy, shown(&rule.pattern));
+    }
+    let _ = write!(text, ". {}", denial.code.advice());
+    let room = limits::MESSAGE_BYTES - LEFT_OUT_BYTES;
+    text = cut(&text, room);
+    let mut left_out = 0_usize;
+    for (verdict, denial) in denied {
+        let next = format!(" Also denied: {}.", sentence(verdict, denial));
+        if left_out > 0 || text.len() + next.len() > room {
+            left_out += 1;
+        } else {
+            text.push_str(&next);
+        }
+    }
+    if left_out > 0 {
+        let _ = write!(text, " {left_out} more are denied.");
+    }
+    text
+}
+
+fn sentence(verdict: &ContainerVerdict, denial: &Denial) -> String {
+    let ContainerVerdict { container, image, pointer, .. } = verdict;
+    let place = if container.is_empty() { pointer } else { container };
+    let (place, image) = (shown(place), shown(image));
+    format!("container `{place}`, image `{image}`: {} ({})", denial.detail, denial.code.code())
+}
+
+/// A remark on one container's image.
+pub(super) fn remark(verdict: &ContainerVerdict, text: &str) -> String {
+    format!("container `{}`: {text}", shown(&verdict.container))
+}
+
+/// Remarks as far as they fit into the size of one message, equal ones once.
+pub(super) fn bounded(remarks: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut room = limits::MESSAGE_BYTES;
+    let mut kept = Vec::new();
+    for remark in remarks {
+        if remark.len() > room {
+            break;
+        }
+        if seen.insert(remark.clone()) {
+            room -= remark.len();
+            kept.push(remark);
+        }
+    }
+    kept
+}
+
+/// The audit annotations: which policies decided, the verified digests, the codes of denials.
+pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
+    let policies: BTreeSet<String> = verdicts
+        .iter()
+        .flat_map(|verdict| &verdict.rules)
+        .map(|rule| format!("{} ({})", rule.policy, rule.policy.group.name()))
+        .collect();
+    let mut digests = Vec::new();
+    let mut codes = Vec::new();
+    for verdict in verdicts {
+        let place = shown(&verdict.container);
+        match &verdict.verdict {
+            Verdict::Allowed(Admitted::TrustNotRequired) => {}
+            Verdict::Allowed(Admitted::Verified(verified)) => {
+                digests.push(format!("{place}={}", verified.digest.to_oci()));
+            }
+            Verdict::Denied(denial) => codes.push(format!("{place}={}", denial.code.code())),
+        }
+    }
+    let policies: Vec<String> = policies.into_iter().collect();
+    [("policy", policies), ("digests", digests), ("codes", codes)]
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(name, list)| (name.to_owned(), cut(&list.join(", "), limits::MESSAGE_BYTES)))
+        .collect()
+}
+
+/// Text of the sender's as it may stand in a message: short, and without control characters.
+fn shown(text: &str) -> String {
+    let plain: String = text.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
+    cut(&plain, SHOWN_BYTES)
+}
+
+/// The longest part of `text` of at most `bytes` bytes, marked with `…` if it is not the whole.
+fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut end = bytes.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}

@@ -1,0 +1,178 @@
+//! A review that waits for trust servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portreeve_protocol::messages::admission::{Resolution, ReviewFacts};
+use portreeve_protocol::policy::PolicySnapshot;
+use portreeve_protocol::{Denial, Mono, Now, Settings, Wall};
+
+use super::image::{ImageCase, Look};
+use super::known::Question;
+
+/// A review and what is still to be known for its decision.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// The review as it came.
+    pub(super) facts: ReviewFacts,
+    /// Its images, in the order of the object.
+    pub(super) images: Vec<ImageCase>,
+    /// The policies it came under.
+    pub(super) policies: Arc<PolicySnapshot>,
+    /// When it came.
+    pub(super) received: Now,
+    /// Every question its images depend on, equal ones once.
+    asked: BTreeMap<Question, Asked>,
+    /// An answer must rest on a timestamp asked for at or after this instant.
+    floor: Mono,
+}
+
+/// How one question stands.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The newest answer that is fresh enough.
+    answer: Option<Arc<Resolution>>,
+    /// Why there is no newer one.
+    failed: Option<Denial>,
+    /// The images that depend on it.
+    images: Vec<usize>,
+    /// The `not_before` it was asked with; `None` while it was not asked.
+    since: Option<Mono>,
+}
+
+impl Pending {
+    /// A review that came at `received` under `policies`, before anything was asked.
+    pub(super) fn new(
+        facts: ReviewFacts,
+        images: Vec<ImageCase>,
+        policies: Arc<PolicySnapshot>,
+        received: Now,
+        settings: &Settings,
+    ) -> Self {
+        let mut asked: BTreeMap<Question, Asked> = BTreeMap::new();
+        for (index, image) in images.iter().enumerate() {
+            for question in image.questions() {
+                let images = &mut asked.entry(question.clone()).or_default().images;
+                if images.last() != Some(&index) {
+                    images.push(index);
+                }
+            }
+        }
+        let floor = received.mono.minus(settings.freshness);
+        Self { facts, images, policies, received, asked, floor }
+    }
+
+    /// Every question the review depends on.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        self.asked.keys().cloned().collect()
+    }
+
+    /// The questions that undecided images depend on and that have no sufficient answer.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
+        self.asked
+            .iter()
+            .filter(|(_, asked)| {
+                asked.since.is_some()
+                    && asked.failed.is_none()
+                    && asked.images.iter().any(|index| self.is_waiting(*index))
+            })
+            .map(|(question, _)| question)
+    }
+
+    fn is_waiting(&self, index: usize) -> bool {
+        self.images.get(index).is_some_and(ImageCase::is_waiting)
+    }
+
+    /// The instant after which the answer to `question` must be, if it was asked.
+    pub(super) fn asked_since(&self, question: &Question) -> Option<Mono> {
+        self.asked.get(question).and_then(|asked| asked.since)
+    }
+
+    /// Takes an answer, unless it is too old or a newer one is here.
+    pub(super) fn answer(&mut self, question: &Question, resolution: &Arc<Resolution>) {
+        let Some(asked) = self.asked.get_mut(question) else { return };
+        let newest = asked.answer.as_ref().map_or(self.floor, |answer| answer.checked_at);
+        if resolution.checked_at >= newest {
+            asked.answer = Some(Arc::clone(resolution));
+            asked.failed = None;
+        }
+    }
+
+    /// Takes note that `question` will not be answered.
+    pub(super) fn fail(&mut self, question: &Question, why: Denial) {
+        if let Some(asked) = self.asked.get_mut(question) {
+            asked.failed = Some(why);
+        }
+    }
+
+    /// Takes note that `server` cannot be asked; gives the open questions it was to answer.
+    pub(super) fn fail_server(&mut self, server: &str, why: &Denial) -> Vec<Question> {
+        let open: Vec<Question> = self.open().filter(|it| it.server == server).cloned().collect();
+        for question in &open {
+            self.fail(question, why.clone());
+        }
+        open
+    }
+
+    /// Judges the images that depend on `question` by the answers at hand. Gives the questions that
+    /// must be asked, and since when the answer must hold.
+    pub(super) fn judge(
+        &mut self,
+        question: &Question,
+        wall: Wall,
+        settings: &Settings,
+    ) -> Vec<(Question, Mono)> {
+        let indices = self.asked.get(question).map(|asked| asked.images.clone());
+        let mut wanted: BTreeMap<Question, Mono> = BTreeMap::new();
+        for index in indices.unwrap_or_default() {
+            let Some(image) = self.images.get_mut(index) else { continue };
+            let missing = image.judge(settings, |question| {
+                let asked = self.asked.get(question);
+                Look {
+                    answer: asked.and_then(|asked| asked.answer.as_deref()),
+                    failed: asked.and_then(|asked| asked.failed.as_ref()),
+                    received: self.received.mono,
+                    wall,
+                }
+            });
+            for missing in missing {
+                // What would deny is asked again as of the review's arrival: a denial is never
+                // answered from freshness. Without any answer, a fresh one will do.
+                let asked = self.asked.get(&missing);
+                let stale = asked.is_some_and(|asked| asked.answer.is_some());
+                let since = if stale { self.received.mono } else { self.floor };
+                if asked.and_then(|asked| asked.since) < Some(since) {
+                    wanted.entry(missing).and_modify(|at| *at = since.max(*at)).or_insert(since);
+                }
+            }
+        }
+        for (question, since) in &wanted {
+            if let Some(asked) = self.asked.get_mut(question) {
+                asked.since = Some(*since);
+                asked.failed = None;
+            }
+        }
+        wanted.into_iter().collect()
+    }
+
+    /// Whether every image is decided.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.images.iter().any(ImageCase::is_waiting)
+    }
+
+    /// Denies what still waits, for the reason that `why` gives for the first open question.
+    pub(super) fn give_up(&mut self, why: impl Fn(&Question) -> Denial) {
+        let open: Vec<Question> = self.open().cloned().collect();
+        for image in &mut self.images {
+            let slow = image.questions().find(|question| open.contains(question));
+            if let (true, Some(denial)) = (image.is_waiting(), slow.map(&why)) {
+                image.deny(denial);
+            }
+        }
+    }
+
+    /// Whether a trust server was asked anything.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.values().any(|asked| asked.since.is_some())
+    }
+}

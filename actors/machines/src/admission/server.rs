@@ -1,0 +1,51 @@
+//! Which trust server is asked about an image.
+
+use portreeve_protocol::policy::TrustRequirement;
+use portreeve_protocol::reference::{ImageReference, split_port};
+use portreeve_protocol::settings::TrustServerRule;
+use portreeve_protocol::{Denial, DenyCode, Settings};
+
+/// The trust server of an image: the rule's, else the one that the operator's map gives.
+///
+/// # Errors
+/// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
+/// this one is neither approved nor the map's.
+pub(super) fn trust_server(
+    settings: &Settings,
+    requirement: &TrustRequirement,
+    reference: &ImageReference,
+) -> Result<String, Denial> {
+    let mapped = mapped(&settings.trust_servers, &reference.host);
+    let Some(server) = requirement.server.clone().or_else(|| mapped.clone()) else {
+        let detail = format!(
+            "trust is required of {}, the rule names no trust server and none is known for {}",
+            reference.gun(),
+            reference.host
+        );
+        return Err(Denial::new(DenyCode::NoTrustServer, detail));
+    };
+    let approved = settings.approved_servers.contains(&server) || mapped.as_ref() == Some(&server);
+    if settings.approved_only && !approved {
+        let detail = format!("the rule names the trust server {server}, which is not approved");
+        return Err(Denial::new(DenyCode::TrustServerRefused, detail));
+    }
+    Ok(server)
+}
+
+/// The first line of the map that covers `host`. Only whole hosts and `.suffix` match, so that
+/// `evildocker.io` is not `docker.io`.
+fn mapped(map: &[TrustServerRule], host: &str) -> Option<String> {
+    let (name, port) = split_port(host);
+    let line = map.iter().find(|line| {
+        let (registry, wanted) = split_port(&line.registry);
+        // A port of 443 is left out of normalised hosts.
+        let port_fits = wanted.is_none_or(|wanted| wanted == port.unwrap_or("443"));
+        let name_fits = if registry.starts_with('.') {
+            name.len() > registry.len() && name.ends_with(registry)
+        } else {
+            name == registry
+        };
+        port_fits && name_fits
+    })?;
+    Some(line.server.replace("{host}", name).trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,130 @@
+//! From what is known to what is published.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portreeve_protocol::messages::policy::PolicyEffect;
+use portreeve_protocol::policy::{
+    Policy, PolicyRef, PolicySnapshot, PolicyState, Rule, SignerKey, SignerRequirement,
+    TrustRequirement,
+};
+use portreeve_protocol::{Fact, Outbox, limits};
+
+use super::PolicyCache;
+use super::spec::{ParsedRule, ParsedTrust};
+
+impl PolicyCache {
+    /// Publishes what is known, if it differs from what was published last.
+    pub(super) fn publish(&mut self, out: &mut Outbox<PolicyEffect>) {
+        if !self.listed {
+            return;
+        }
+        let revision = self.published.as_ref().map_or(0, |last| last.revision);
+        let mut snapshot = self.snapshot(revision);
+        if self.published.as_deref() == Some(&snapshot) {
+            return;
+        }
+        snapshot.revision = revision.saturating_add(1);
+        let known = self.published.as_deref().map(invalid).unwrap_or_default();
+        for (id, why) in invalid(&snapshot) {
+            if known.get(id) != Some(&why) {
+                let (policy, why) = (id.clone(), why.to_owned());
+                out.push(PolicyEffect::Note(Fact::PolicyInvalid { policy, why }));
+            }
+        }
+        let snapshot = Arc::new(snapshot);
+        out.push(PolicyEffect::Note(Fact::PoliciesPublished {
+            policies: u32::try_from(self.policies.len()).unwrap_or(u32::MAX),
+            revision: snapshot.revision,
+        }));
+        out.push(PolicyEffect::Publish(Arc::clone(&snapshot)));
+        self.published = Some(snapshot);
+    }
+
+    fn snapshot(&self, revision: u64) -> PolicySnapshot {
+        let mut cluster = Vec::new();
+        let mut namespaces: BTreeMap<String, Vec<Policy>> = BTreeMap::new();
+        for (id, parsed) in &self.policies {
+            let policy = Policy { id: id.clone(), rules: self.state(id, parsed) };
+            match &id.namespace {
+                None => cluster.push(policy),
+                Some(namespace) => namespaces.entry(namespace.clone()).or_default().push(policy),
+            }
+        }
+        bound(&mut cluster);
+        namespaces.values_mut().for_each(|scope| bound(scope));
+        PolicySnapshot { cluster, namespaces, revision, watched: self.watched }
+    }
+
+    fn state(&self, id: &PolicyRef, parsed: &Result<Vec<ParsedRule>, String>) -> PolicyState {
+        // Leaving some policies out could allow what they deny, so too many of them deny everything.
+        if self.policies.len() > limits::OBJECTS || self.secrets.len() > limits::OBJECTS {
+            return PolicyState::Invalid(format!(
+                "the cluster holds more than {} policies or signer Secrets",
+                limits::OBJECTS
+            ));
+        }
+        match parsed {
+            Err(why) => PolicyState::Invalid(why.clone()),
+            Ok(rules) => PolicyState::Valid(rules.iter().map(|rule| self.rule(id, rule)).collect()),
+        }
+    }
+
+    fn rule(&self, id: &PolicyRef, parsed: &ParsedRule) -> Rule {
+        Rule {
+            mutate_image: parsed.mutate_image,
+            pattern: parsed.pattern.clone(),
+            trust: parsed.trust.as_ref().map(|trust| self.requirement(id, trust)),
+        }
+    }
+
+    /// Looks up the signers: of a ClusterImagePolicy in the operator's namespace, for whoever may
+    /// write Secrets in the workload's could choose the key (dialect W5); of an ImagePolicy beside it.
+    fn requirement(&self, id: &PolicyRef, trust: &ParsedTrust) -> TrustRequirement {
+        let namespace = id.namespace.as_ref().unwrap_or(&self.operator_namespace);
+        let mut signers: Vec<_> = trust
+            .signer_secrets
+            .iter()
+            .map(|secret| SignerRequirement {
+                key: self
+                    .secrets
+                    .get(&(namespace.clone(), secret.clone()))
+                    .cloned()
+                    .unwrap_or(SignerKey::Missing),
+                secret: format!("{namespace}/{secret}"),
+            })
+            .collect();
+        signers.sort();
+        signers.dedup();
+        TrustRequirement { server: trust.server.clone(), signers, strict_roles: trust.strict_roles }
+    }
+}
+
+/// Keeps whoever may write policies in one namespace from slowing the decisions of all others.
+fn bound(scope: &mut [Policy]) {
+    let rules = |policy: &Policy| match &policy.rules {
+        PolicyState::Invalid(_) => 0,
+        PolicyState::Valid(rules) => rules.len(),
+    };
+    if scope.iter().map(rules).sum::<usize>() > limits::RULES {
+        for policy in scope {
+            policy.rules = PolicyState::Invalid(format!(
+                "the policies it stands among hold more than {} rules together",
+                limits::RULES
+            ));
+        }
+    }
+}
+
+/// The policies that are not understood, and why.
+fn invalid(snapshot: &PolicySnapshot) -> BTreeMap<&PolicyRef, &str> {
+    snapshot
+        .cluster
+        .iter()
+        .chain(snapshot.namespaces.values().flatten())
+        .filter_map(|policy| match &policy.rules {
+            PolicyState::Invalid(why) => Some((&policy.id, why.as_str())),
+            PolicyState::Valid(_) => None,
+        })
+        .collect()
+}

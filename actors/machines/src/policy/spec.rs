@@ -1,0 +1,167 @@
+//! The `spec` of an ImagePolicy or ClusterImagePolicy, of both API groups.
+//!
+//! Members nobody knows are passed over in `spec`, as the API server would. Inside a rule they make the
+//! policy invalid: a rule with a misspelt or newer member asks for something, and passing it over
+//! would allow what the author meant to deny.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use portreeve_protocol::limits;
+
+use super::server_url::trust_server;
+
+/// A rule as written, with its signers still to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParsedRule {
+    pub(super) mutate_image: bool,
+    pub(super) pattern: String,
+    pub(super) trust: Option<ParsedTrust>,
+}
+
+/// A demand for trust as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParsedTrust {
+    pub(super) server: Option<String>,
+    pub(super) signer_secrets: Vec<String>,
+    pub(super) strict_roles: bool,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    repositories: Option<Vec<Repository>>,
+    /// What else is there: looked at only for other spellings of `repositories`.
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Repository {
+    name: Option<String>,
+    policy: Option<RulePolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RulePolicy {
+    mutate_image: Option<bool>,
+    simple: Option<Simple>,
+    trust: Option<Trust>,
+    va: Option<Switch>,
+    vulnerability: Option<Vulnerability>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Trust {
+    enabled: Option<bool>,
+    signer_secrets: Option<Vec<SecretName>>,
+    strict_roles: Option<bool>,
+    trust_server: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretName {
+    name: String,
+}
+
+/// Simple signing, which is in force as soon as it lists requirements.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Simple {
+    requirements: Option<Vec<IgnoredAny>>,
+    #[serde(rename = "storeSecret")]
+    _store_secret: Option<IgnoredAny>,
+    #[serde(rename = "storeURL")]
+    _store_url: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vulnerability {
+    #[serde(rename = "ICCRVA")]
+    iccrva: Option<Switch>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    #[serde(rename = "account")]
+    _account: Option<IgnoredAny>,
+    enabled: Option<bool>,
+}
+
+/// Parses the JSON text of a `spec`. No `repositories` are no rules, which denies everything.
+///
+/// # Errors
+/// A sentence that says what is wrong, for the author of the policy.
+pub(super) fn parse(text: &str) -> Result<Vec<ParsedRule>, String> {
+    if text.len() > limits::OBJECT_BYTES {
+        return Err(format!("it is larger than {} bytes", limits::OBJECT_BYTES));
+    }
+    let spec: Option<Spec> = serde_json::from_str(text)
+        .map_err(|error| format!("`spec` is not understood: {}", cut(&error.to_string())))?;
+    let Some(spec) = spec else { return Ok(Vec::new()) };
+    if let Some(name) = spec.others.keys().find(|it| it.eq_ignore_ascii_case("repositories")) {
+        return Err(format!("`spec.{}` is spelt `repositories`", cut(name)));
+    }
+    let repositories = spec.repositories.unwrap_or_default();
+    repositories
+        .into_iter()
+        .enumerate()
+        .map(|(index, repository)| {
+            rule(repository).map_err(|why| format!("`spec.repositories[{index}]`: {why}"))
+        })
+        .collect()
+}
+
+fn rule(repository: Repository) -> Result<ParsedRule, String> {
+    let pattern = repository.name.filter(|name| !name.is_empty());
+    let pattern = pattern.ok_or("it has no `name`, so it would cover nothing")?;
+    if pattern.len() > limits::REFERENCE_BYTES {
+        return Err(format!("its `name` is longer than {} bytes", limits::REFERENCE_BYTES));
+    }
+    if pattern.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+        return Err("its `name` holds blanks, so it would cover nothing".to_owned());
+    }
+    let Some(policy) = repository.policy else {
+        return Ok(ParsedRule { mutate_image: true, pattern, trust: None });
+    };
+    if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
+        return Err("`policy.simple` (simple signing) is not supported".to_owned());
+    }
+    let on = |switch: Option<Switch>| switch.and_then(|it| it.enabled).unwrap_or(false);
+    if on(policy.vulnerability.and_then(|vulnerability| vulnerability.iccrva)) {
+        return Err("`policy.vulnerability` (Vulnerability Advisor) is not supported".to_owned());
+    }
+    if on(policy.va) {
+        return Err("`policy.va` (Vulnerability Advisor) is not supported".to_owned());
+    }
+    let trust = policy.trust.map(trust).transpose()?.flatten();
+    Ok(ParsedRule { mutate_image: policy.mutate_image.unwrap_or(true), pattern, trust })
+}
+
+fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {
+    // A bad server is reported even while trust is off, before someone switches it on.
+    let server = trust_server(trust.trust_server.as_deref().unwrap_or_default())?;
+    if !trust.enabled.unwrap_or(false) {
+        return Ok(None);
+    }
+    let secrets = trust.signer_secrets.unwrap_or_default();
+    if secrets.iter().any(|secret| secret.name.is_empty()) {
+        return Err("`policy.trust.signerSecrets` has an entry with an empty `name`".to_owned());
+    }
+    Ok(Some(ParsedTrust {
+        server,
+        signer_secrets: secrets.into_iter().map(|secret| secret.name).collect(),
+        strict_roles: trust.strict_roles.unwrap_or(false),
+    }))
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(256).collect()
+}
