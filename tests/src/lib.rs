@@ -1,7 +1,11 @@
-//! What the tests of the whole workspace stand on: the house rules as functions over source text
-//! and the dependency graph.
+//! What the tests of the whole workspace stand on: the house rules as functions over source text and
+//! the dependency graph, the corpus, and a client that speaks to a node as the API server does.
 
+pub mod corpus;
 pub mod error;
+pub mod https;
+pub mod node;
+pub mod review;
 pub mod tidy;
 
 pub use error::TestError;

@@ -207,7 +207,7 @@ pub fn names(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + name.len()..].chars().next();
-        !(starts && word(before)) && !(ends && word(after))
+        !(starts && word(before) || ends && word(after))
     })
 }
 

@@ -1,0 +1,211 @@
+//! The corpus of Notary v1 metadata below `tests/corpus/notary-v1`: cases, and what the real client
+//! said of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use portreeve_lab::Route;
+use portreeve_lab::server::tuf_path;
+use portreeve_protocol::Wall;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::TestError;
+use crate::tidy::tree;
+
+/// One case: what a trust server serves, and what to conclude from it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The group of cases it belongs to, such as `plain`.
+    pub category: String,
+    /// `good`, or `bad` if the collection is refused or a delegation dropped.
+    pub class: String,
+    /// The time at which to judge.
+    pub evaluation_time: Wall,
+    /// Whether the reader had state, or pins, before the run.
+    pub first_contact: bool,
+    /// The collection.
+    pub gun: String,
+    /// The name of its directory.
+    pub name: String,
+    /// The questions.
+    pub queries: Vec<Query>,
+    /// Path to answer, such as `/v2/<gun>/_trust/tuf/root.json`; every other path is a 404.
+    pub routes: BTreeMap<String, Route>,
+    /// Signer to the PEM of the first key listed on its role.
+    pub signers: BTreeMap<String, String>,
+    /// PEM of some key of the case that is no signer's.
+    pub stranger: String,
+    /// Whether a stricter verifier than the real client may refuse.
+    pub strict_deny_ok: bool,
+}
+
+/// One question about a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// What is to be concluded.
+    pub expect: Expect,
+    /// The signers who must have signed.
+    pub signers: BTreeSet<String>,
+    /// The tag.
+    pub tag: String,
+}
+
+/// What is to be concluded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The tag is refused; the class of the real client's words.
+    Denied(String),
+    /// The tag is this digest, as `sha256:…`.
+    Digest(String),
+}
+
+/// The cases of `class` in one of `categories`, in order of name.
+///
+/// # Errors
+/// `File` or `Content` for a case that cannot be read.
+pub fn cases(class: &str, categories: &[&str]) -> Result<Vec<Case>, TestError> {
+    let directory = directory();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&directory).map_err(TestError::file(&directory))? {
+        let entry = entry.map_err(TestError::file(&directory))?;
+        if entry.path().join("case.json").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    let mut found = Vec::new();
+    for name in names {
+        let described = Described::read(&name)?;
+        let (is, of) = (described.text("class")?, described.text("category")?);
+        if is == class && categories.contains(&of.as_str()) {
+            found.push(described.case()?);
+        }
+    }
+    Ok(found)
+}
+
+/// One case by name.
+///
+/// # Errors
+/// `File` or `Content` if it cannot be read.
+pub fn case(name: &str) -> Result<Case, TestError> {
+    Described::read(name)?.case()
+}
+
+fn directory() -> PathBuf {
+    tree::root().join("tests/corpus/notary-v1")
+}
+
+/// A `case.json` as it is.
+struct Described {
+    json: Value,
+    name: String,
+}
+
+impl Described {
+    fn read(name: &str) -> Result<Self, TestError> {
+        let path = directory().join(name).join("case.json");
+        let bytes = std::fs::read(&path).map_err(TestError::file(&path))?;
+        let json = serde_json::from_slice(&bytes).map_err(|error| TestError::Content {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })?;
+        Ok(Self { json, name: name.to_owned() })
+    }
+
+    fn wrong(&self, why: impl Into<String>) -> TestError {
+        TestError::Content { path: format!("{}/case.json", self.name), why: why.into() }
+    }
+
+    fn text(&self, member: &str) -> Result<String, TestError> {
+        let text = self.json[member].as_str().map(str::to_owned);
+        text.ok_or_else(|| self.wrong(format!("no `{member}`")))
+    }
+
+    fn case(&self) -> Result<Case, TestError> {
+        let gun = self.text("gun")?;
+        Ok(Case {
+            category: self.text("category")?,
+            class: self.text("class")?,
+            evaluation_time: self.time()?,
+            first_contact: empty(&self.json["cache"]) && empty(&self.json["trust_pinning"]),
+            name: self.name.clone(),
+            queries: self.queries()?,
+            routes: self.routes(&gun)?,
+            signers: self.signers(),
+            stranger: self.stranger(),
+            strict_deny_ok: self.json["strict_deny_ok"].as_bool().unwrap_or_default(),
+            gun,
+        })
+    }
+
+    fn time(&self) -> Result<Wall, TestError> {
+        let text = self.text("evaluation_time")?;
+        let time = OffsetDateTime::parse(&text, &Rfc3339)
+            .map_err(|error| self.wrong(format!("`{text}`: {error}")))?;
+        let micros = i64::try_from(time.unix_timestamp_nanos() / 1_000)
+            .map_err(|error| self.wrong(format!("`{text}`: {error}")))?;
+        Ok(Wall(micros))
+    }
+
+    fn queries(&self) -> Result<Vec<Query>, TestError> {
+        let queries = self.json["queries"].as_array().ok_or_else(|| self.wrong("no queries"))?;
+        queries.iter().map(|query| self.query(query)).collect()
+    }
+
+    fn query(&self, query: &Value) -> Result<Query, TestError> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let tag = text(&query["tag"]).ok_or_else(|| self.wrong("a query without a tag"))?;
+        let signers = query["signers"].as_array().into_iter().flatten().filter_map(text).collect();
+        let expect = &query["expect"];
+        let denied = text(&expect["deny"]).map(Expect::Denied);
+        let expect = denied.or_else(|| text(&expect["digest"]).map(Expect::Digest));
+        let expect = expect.ok_or_else(|| self.wrong(format!("`{tag}` expects nothing")))?;
+        Ok(Query { expect, signers, tag })
+    }
+
+    fn routes(&self, gun: &str) -> Result<BTreeMap<String, Route>, TestError> {
+        let routes = self.json["routes"].as_object().ok_or_else(|| self.wrong("no routes"))?;
+        let mut found = BTreeMap::new();
+        for (name, route) in routes {
+            let mut answer = if let Some(file) = route["file"].as_str() {
+                let path = directory().join(&self.name).join(file);
+                Route::document(std::fs::read(&path).map_err(TestError::file(&path))?)
+            } else {
+                let status = route["status"].as_u64().and_then(|code| u16::try_from(code).ok());
+                let status = status.ok_or_else(|| self.wrong(format!("`{name}`: no status")))?;
+                Route::status(status, route["body"].as_str().unwrap_or_default().as_bytes())
+            };
+            answer.chunked = route["chunked"].as_bool().unwrap_or_default();
+            answer.pad_spaces = route["pad_spaces"].as_u64().unwrap_or_default();
+            found.insert(tuf_path(gun, name), answer);
+        }
+        Ok(found)
+    }
+
+    /// The PEM of key `id`, if the case lists its keys.
+    fn pem(&self, id: &Value) -> Option<String> {
+        self.json["keys"][id.as_str()?]["pem"].as_str().map(str::to_owned)
+    }
+
+    fn signers(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for (role, described) in self.json["roles"].as_object().into_iter().flatten() {
+            let name = role.strip_prefix("targets/").filter(|name| *name != "releases");
+            if let (Some(name), Some(pem)) = (name, self.pem(&described["keyids"][0])) {
+                found.insert(name.to_owned(), pem);
+            }
+        }
+        found
+    }
+
+    fn stranger(&self) -> String {
+        self.pem(&self.json["roles"]["timestamp"]["keyids"][0]).unwrap_or_default()
+    }
+}
+
+fn empty(value: &Value) -> bool {
+    value.as_object().is_none_or(serde_json::Map::is_empty)
+}

@@ -1,0 +1,137 @@
+//! A real node on loopback addresses, with objects and a data directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portreeve_host::clock::Clock;
+use portreeve_host::config::{Config, Overrides};
+use portreeve_host::serve::{Running, serve};
+use portreeve_lab::LoopbackTls;
+use portreeve_protocol::Wall;
+use serde_json::Value;
+use slog::Logger;
+use tempfile::TempDir;
+
+use crate::TestError;
+use crate::https::Client;
+use crate::review::Outcome;
+
+/// Time a node has to get ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running node.
+pub struct TestNode {
+    client: Client,
+    directory: TempDir,
+    journal: PathBuf,
+    running: Running,
+}
+
+/// What is left of a node that was ended: its files, until this is dropped.
+pub struct Ended {
+    _directory: TempDir,
+    journal: PathBuf,
+}
+
+impl Ended {
+    /// The journal's directory.
+    #[must_use]
+    pub fn journal(&self) -> &Path {
+        &self.journal
+    }
+}
+
+impl TestNode {
+    /// Starts a node that trusts servers with certificates of `tls`, uses `tls` itself, and reads
+    /// `objects`, a text of Kubernetes YAML. `trust_server` is approved. Waits until it is ready.
+    ///
+    /// # Errors
+    /// `File`, `Node` if it does not start or get ready, `Content`.
+    pub async fn start(
+        tls: &LoopbackTls,
+        objects: &str,
+        trust_server: &str,
+        clock: Clock,
+    ) -> Result<Self, TestError> {
+        let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
+        let config = config(tls, objects, trust_server, directory.path())?;
+        let journal = config.journal_dir.clone();
+        let logger = Logger::root(slog::Discard, slog::o!());
+        let started = serve(config, clock, logger).await;
+        let running = started.map_err(|error| TestError::Node(error.to_string()))?;
+        let client = Client::new(running.address(), tls.ca_pem())?;
+        let ready = tokio::time::timeout(PATIENCE, running.ready()).await;
+        ready.map_err(|_| TestError::Node("the node does not get ready".to_owned()))?;
+        Ok(Self { client, directory, journal, running })
+    }
+
+    /// A client for the node.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a review and reads the answer.
+    ///
+    /// # Errors
+    /// `Http`; `Content` for an answer that is none, or a status other than 200.
+    pub async fn review(&self, review: &Value) -> Result<Outcome, TestError> {
+        let uid = review["request"]["uid"].as_str().unwrap_or_default();
+        let answer = self.client.post("/admit?timeout=10s", review.to_string()).await?;
+        if answer.status != 200 {
+            let why = format!("status {}", answer.status);
+            return Err(TestError::Content { path: format!("the answer to {uid}"), why });
+        }
+        Outcome::read(uid, &answer.body)
+    }
+
+    /// Ends the node in order and leaves its files.
+    ///
+    /// # Errors
+    /// `Node` if it does not end in order.
+    pub async fn end(self) -> Result<Ended, TestError> {
+        let Self { directory, journal, running, client } = self;
+        drop(client);
+        let ended = tokio::time::timeout(PATIENCE, running.shutdown()).await;
+        let ended = ended.map_err(|_| TestError::Node("the node does not end".to_owned()))?;
+        ended.map_err(|error| TestError::Node(error.to_string()))?;
+        Ok(Ended { _directory: directory, journal })
+    }
+}
+
+/// The time of `wall`, running on.
+#[must_use]
+pub fn clock_at(wall: Wall) -> Clock {
+    Clock::showing(wall)
+}
+
+fn config(
+    tls: &LoopbackTls,
+    objects: &str,
+    trust_server: &str,
+    directory: &Path,
+) -> Result<Config, TestError> {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(TestError::file(&path))?;
+        Ok::<PathBuf, TestError>(path)
+    };
+    let held = directory.join("objects");
+    std::fs::create_dir(&held).map_err(TestError::file(&held))?;
+    write("objects/objects.yaml", objects)?;
+    let config = Config::load(
+        Some(&write("portreeve.yaml", "node: test\n")?),
+        Overrides {
+            allow_trust_server: vec![trust_server.to_owned()],
+            data_dir: Some(directory.join("data")),
+            durability: Some("process".to_owned()),
+            listen: Some("127.0.0.1:0".to_owned()),
+            objects: Some(held),
+            tls_cert: Some(write("tls.crt", &tls.certificate_pem())?),
+            tls_key: Some(write("tls.key", &tls.key_pem())?),
+            trust_ca: vec![write("ca.crt", tls.ca_pem())?],
+            ..Overrides::default()
+        },
+    );
+    config.map_err(|error| TestError::Node(error.to_string()))
+}
