@@ -62,3 +62,19 @@ pub const VERIFICATIONS_WAITING: usize = 1_024;
 pub const JOURNAL_QUEUE: usize = 65_536;
 /// Bytes after which a journal segment is followed by the next.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Connections to the webhook at once; further ones wait in the system's backlog.
+pub const CONNECTIONS: usize = 4_096;
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS: u32 = 256;
+/// Bytes of the head of an HTTP request or answer.
+pub const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of all review bodies being received, together.
+pub const BODIES_BYTES: usize = 256 << 20;
+/// Bytes of a token server's answer.
+pub const TOKEN_BYTES: u64 = 64 << 10;
+/// Bearer tokens kept.
+pub const TOKENS: usize = 10_000;
+/// Bytes of the configuration file.
+pub const CONFIG_BYTES: u64 = 1 << 20;
+/// Bytes of one file of the directory of objects.
+pub const OBJECTS_FILE_BYTES: u64 = 16 << 20;
