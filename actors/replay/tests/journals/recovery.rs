@@ -1,0 +1,95 @@
+//! What a node finds when it starts again.
+
+use std::sync::Arc;
+
+use portreeve_protocol::entry::{Restored, Started};
+use portreeve_protocol::{Entry, Sha256, codec};
+use portreeve_replay::{Line, ReplayError, recover, split};
+
+use crate::rig::{Blobs, Rig, SEGMENT};
+use crate::{eventful, verified};
+
+fn last_started(rig: &Rig) -> Arc<Started> {
+    let records = rig.lines().map(|line| {
+        let line: Line = line.unwrap();
+        codec::read_line(line.bytes.strip_suffix(b"\n").unwrap()).unwrap().0
+    });
+    let starts = records.filter_map(|record| match record.entry {
+        Entry::Started(started) => Some(started),
+        Entry::Answered(_) | Entry::Delivered(_) | Entry::Gap(_) | Entry::Panicked(_) => None,
+    });
+    starts.last().unwrap()
+}
+
+#[test]
+fn an_empty_journal_leaves_nothing() {
+    let found = recover(std::iter::empty(), &Blobs::default()).unwrap();
+    assert_eq!((found.incarnation, found.prev, found.records), (0, Sha256::ZERO, 0));
+    assert_eq!((found.last, found.tail, found.restored), (None, None, Restored::default()));
+}
+
+#[test]
+fn recovery_restores_the_trust_that_the_fetchers_had_gained() {
+    let rig = eventful();
+    let found = recover(rig.lines(), &rig.blobs).unwrap();
+    assert_eq!((found.incarnation, found.prev), (2, rig.prev));
+    assert_eq!(found.last.as_ref().unwrap().end, rig.journal.len() as u64);
+    assert_eq!(found.tail, None);
+    let guns: Vec<&str> = found.restored.trust.iter().map(|kept| kept.gun.as_str()).collect();
+    assert_eq!(guns, [crate::rig::GUN]);
+    let next = rig.restart();
+    let written = codec::digest(&last_started(&next).restored).unwrap();
+    assert_eq!(codec::digest(&found.restored).unwrap(), written);
+    assert_eq!(verified(&next).first, None);
+}
+
+#[test]
+fn a_torn_tail_is_cut_at_the_last_good_record() {
+    let rig = eventful();
+    let records = recover(rig.lines(), &rig.blobs).unwrap().records;
+    let mut torn = rig.journal.clone();
+    torn.truncate(torn.len() - 30);
+    let found = recover(split(SEGMENT, &torn), &rig.blobs).unwrap();
+    let tail = found.tail.unwrap();
+    assert_eq!((found.records, tail.lines, &*tail.segment), (records - 1, 1, SEGMENT));
+    torn.truncate(tail.keep as usize);
+    let again = recover(split(SEGMENT, &torn), &rig.blobs).unwrap();
+    assert_eq!((again.prev, again.tail), (found.prev, None));
+}
+
+#[test]
+fn a_segment_of_which_only_a_torn_line_was_written_is_cut_to_nothing() {
+    let rig = eventful();
+    let second = split("00000002.ndjson", b"{\"hash\":\"00");
+    let found = recover(rig.lines().chain(second), &rig.blobs).unwrap();
+    let tail = found.tail.unwrap();
+    assert_eq!((&*tail.segment, tail.keep), ("00000002.ndjson", 0));
+    assert_eq!(&*found.last.unwrap().segment, SEGMENT);
+}
+
+#[test]
+fn garbage_behind_the_last_good_record_is_cut_as_a_whole() {
+    let mut rig = eventful();
+    let good = rig.journal.len() as u64;
+    rig.journal.extend_from_slice(b"\0\0\0\0\n\0\0\n{\"hash\"");
+    let tail = recover(rig.lines(), &rig.blobs).unwrap().tail.unwrap();
+    assert_eq!((tail.keep, tail.lines), (good, 3));
+}
+
+#[test]
+fn a_broken_record_with_intact_ones_behind_it_is_damage() {
+    let mut rig = eventful();
+    rig.journal[100] ^= 1;
+    let error = recover(rig.lines(), &rig.blobs).unwrap_err();
+    assert!(matches!(error, ReplayError::Damaged { line: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("keep the journal as evidence"), "{error}");
+}
+
+#[test]
+fn trust_is_not_restored_without_its_documents() {
+    let rig = eventful();
+    rig.blobs.0.borrow_mut().clear();
+    let error = recover(rig.lines(), &rig.blobs).unwrap_err();
+    assert!(matches!(error, ReplayError::Blob { .. }), "{error:?}");
+    assert!(error.to_string().contains("restore the blobs"), "{error}");
+}
