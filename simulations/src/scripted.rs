@@ -1,0 +1,177 @@
+//! The scripted scenario: the cases of the demo, as data. The same scenario runs under the real host,
+//! and what is decided must be the same.
+
+use portreeve_protocol::messages::admission::{
+    ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,
+    ReviewVersion,
+};
+use portreeve_protocol::messages::policy::PolicyObject;
+use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+use portreeve_protocol::{Settings, Sha256, Wall};
+
+use crate::Scenario;
+use crate::scenario::{
+    CollectionPlan, Fault, PlannedReview, SignedTag, SignerPlan, TrustServerPlan,
+};
+
+/// The trust server that works.
+pub const SERVER: &str = "https://notary.example:4443";
+/// The trust server that takes no connection.
+pub const DOWN: &str = "https://down.example:4443";
+
+const HOUR: i64 = 3_600_000_000;
+const SECOND: u64 = 1_000_000;
+const ALICE: u64 = 1;
+const IMPOSTOR: u64 = 2;
+
+/// A cluster whose policies demand that alice has signed, a trust server with images of hers, of
+/// others and of nobody, a second server that is down, and a review of each kind.
+#[must_use]
+pub fn scripted() -> Scenario {
+    let start = Wall(1_795_415_688_000_000);
+    Scenario {
+        faults: vec![Fault::ServerDown { from: 0, server: DOWN.to_owned(), until: None }],
+        most_events: 100_000,
+        node: "sim-0".to_owned(),
+        policies: vec![policy()],
+        published: Wall(start.0 - HOUR),
+        reviews: reviews(),
+        servers: vec![
+            TrustServerPlan { collections: collections(), url: SERVER.to_owned() },
+            TrustServerPlan { collections: Vec::new(), url: DOWN.to_owned() },
+        ],
+        settings: Settings {
+            approved_servers: [SERVER, DOWN].map(str::to_owned).into(),
+            ..Settings::default()
+        },
+        signers: vec![signer("alice", "alice", ALICE), signer("stale-alice", "alice", IMPOSTOR)],
+        start,
+    }
+}
+
+/// The digest of the manifest that stands behind a tag of the scripted scenario.
+#[must_use]
+pub fn image(gun: &str, tag: &str) -> Sha256 {
+    Sha256::of(format!("{gun}:{tag}").as_bytes())
+}
+
+fn signer(secret: &str, name: &str, keys: u64) -> SignerPlan {
+    let namespace = Settings::default().operator_namespace;
+    SignerPlan { keys, name: name.to_owned(), namespace, secret: secret.to_owned() }
+}
+
+fn policy() -> PolicyObject {
+    let trusting = |name: &str, server: &str, secret: Option<&str>| {
+        let secrets: Vec<_> = secret.iter().map(|name| serde_json::json!({"name": name})).collect();
+        let trust = serde_json::json!({
+            "enabled": true, "signerSecrets": secrets, "trustServer": server,
+        });
+        serde_json::json!({"name": name, "policy": {"trust": trust}})
+    };
+    let repositories = [
+        serde_json::json!({"name": "registry.example/tools/*", "policy": {}}),
+        trusting("registry.example/shop/*", SERVER, Some("alice")),
+        trusting("registry.example/any/*", SERVER, None),
+        trusting("registry.example/stale/*", SERVER, Some("stale-alice")),
+        trusting("registry.example/far/*", DOWN, None),
+    ];
+    let name = "demo".to_owned();
+    PolicyObject {
+        id: PolicyRef { group: PolicyGroup::Portieris, name, namespace: None },
+        resource_version: None,
+        spec: serde_json::json!({"repositories": repositories}).to_string(),
+    }
+}
+
+fn collections() -> Vec<CollectionPlan> {
+    let collection = |gun: &str, signers: &[&str]| {
+        let signers: Vec<_> = signers.iter().map(|&name| name.to_owned()).collect();
+        let tag = "1.0".to_owned();
+        CollectionPlan {
+            gun: gun.to_owned(),
+            keys: ALICE,
+            signers: signers.clone(),
+            tags: vec![SignedTag { digest: image(gun, &tag), length: 1_000, signers, tag }],
+        }
+    };
+    vec![
+        collection("registry.example/shop/web", &["alice"]),
+        collection("registry.example/shop/worker", &["bob"]),
+        collection("registry.example/shop/cache", &["alice", "bob"]),
+        collection("registry.example/any/base", &[]),
+        collection("registry.example/stale/web", &["alice"]),
+    ]
+}
+
+fn reviews() -> Vec<PlannedReview> {
+    let mut reviews = Vec::new();
+    let mut plan = |at, facts| reviews.push(PlannedReview { at, facts, spread: SECOND / 50 });
+    let deployment = |uid, images: &[&str]| review(uid, "apps", "Deployment", images);
+    // A burst, so that collections are asked for while others are.
+    let burst = SECOND / 10;
+    plan(burst, deployment("signed", &["registry.example/shop/web:1.0"]));
+    plan(burst, deployment("signed-twin", &["registry.example/shop/web:1.0"]));
+    plan(burst, deployment("unsigned", &["registry.example/shop/unsigned:1.0"]));
+    plan(burst, deployment("unsigned-tag", &["registry.example/shop/web:2.0"]));
+    plan(burst, deployment("wrong-signer", &["registry.example/shop/worker:1.0"]));
+    plan(burst, deployment("wrong-key", &["registry.example/stale/web:1.0"]));
+    plan(burst, deployment("server-down", &["registry.example/far/app:1.0"]));
+    plan(burst, deployment("signed-by-targets", &["registry.example/any/base:1.0"]));
+    plan(burst, deployment("not-covered", &["registry.example/other/app:1.0"]));
+    plan(burst, deployment("trust-not-required", &["registry.example/tools/shell:1.0"]));
+    let owner = OwnerFact {
+        api_version: "apps/v1".to_owned(),
+        controller: true,
+        kind: "ReplicaSet".to_owned(),
+        name: "web-5d4f".to_owned(),
+        uid: "00000000-0000-0000-0000-000000000000".to_owned(),
+    };
+    let forged = review("forged-owner", "", "Pod", &["registry.example/shop/unsigned:1.0"]);
+    plan(burst, ReviewFacts { owners: vec![owner], ..forged });
+    let both = ["registry.example/shop/cache:1.0", "registry.example/tools/shell:1.0"];
+    plan(2 * SECOND, deployment("two-containers", &both));
+    // Later, when the first answers are known.
+    plan(3 * SECOND, deployment("signed-warm", &["registry.example/shop/web:1.0"]));
+    let pinned = "registry.example/shop/web:1.0@sha256:";
+    let named = format!("{pinned}{}", image("registry.example/shop/web", "1.0"));
+    plan(3 * SECOND, deployment("pinned-already", &[&named]));
+    let other = format!("{pinned}{}", image("registry.example/shop/web", "0.9"));
+    plan(3 * SECOND, deployment("other-digest", &[&other]));
+    let gone = deployment("deleted", &[]);
+    plan(4 * SECOND, ReviewFacts { operation: Operation::Delete, ..gone });
+    reviews
+}
+
+fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
+    let pod_spec = if kind == "Pod" { "/spec" } else { "/spec/template/spec" };
+    let image = |(index, image): (usize, &&str)| ImageFact {
+        container: format!("c{index}"),
+        image: (*image).to_owned(),
+        list: ContainerList::Main,
+        pointer: format!("{pod_spec}/containers/{index}/image"),
+    };
+    ReviewFacts {
+        budget: 9 * SECOND,
+        dry_run: false,
+        images: images.iter().enumerate().map(image).collect(),
+        kind: GroupKind {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            version: "v1".to_owned(),
+        },
+        malformed: None,
+        name: uid.to_owned(),
+        namespace: "shop".to_owned(),
+        old_images: Vec::new(),
+        operation: Operation::Create,
+        owners: Vec::new(),
+        path: ReviewPath::Admit,
+        peer: Peer { address: "127.0.0.1".to_owned(), authenticated: false },
+        pull_secrets: Vec::new(),
+        service_account: String::new(),
+        sub_resource: None,
+        uid: uid.to_owned(),
+        user: "system:serviceaccount:kube-system:deployment-controller".to_owned(),
+        version: ReviewVersion::V1,
+    }
+}
