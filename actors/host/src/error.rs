@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use portreeve_protocol::NodeId;
+
 /// One enum for the crate; each variant says what was tried and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -24,25 +26,23 @@ pub enum HostError {
         /// The journal's directory.
         path: PathBuf,
     },
-    /// The journal of earlier incarnations cannot be believed.
+    /// The journal was written by a node of another name.
     #[error(
-        "{segment}, line {line}: {why}; run `portreeve replay verify` on the journal, \
-         then repair it or move it away"
+        "the journal {} is that of node {}: start that node on it, or give node {} a data \
+         directory of its own",
+        path.display(), found.as_str(), wanted.as_str()
     )]
-    JournalBroken {
-        /// The segment's file name.
-        segment: String,
-        /// The line, counted from 1.
-        line: u64,
-        /// What is wrong there.
-        why: String,
+    OtherNode {
+        /// Whose journal it is.
+        found: NodeId,
+        /// The journal's directory.
+        path: PathBuf,
+        /// The node that was to be started.
+        wanted: NodeId,
     },
-    /// What earlier incarnations left behind cannot be rebuilt.
-    #[error("the state of earlier runs cannot be rebuilt from the journal: {why}")]
-    Recovery {
-        /// What went wrong.
-        why: String,
-    },
+    /// What earlier incarnations left in the journal cannot be taken over.
+    #[error("the journal of earlier runs cannot be taken over: {0}")]
+    Recovery(#[from] portreeve_replay::ReplayError),
     /// A thread of the node could not be started, or ended before its time.
     #[error("the {thread} thread could not be run: {why}; look at the limits of this process")]
     Thread {

@@ -21,7 +21,7 @@ pub struct Running {
 /// # Errors
 /// `Tls` and `File` for files that cannot be used, `Listen`, and whatever [`Node::start`] reports.
 pub async fn serve(_config: Config, _clock: Clock, _logger: Logger) -> Result<Running, HostError> {
-    Err(HostError::Recovery { why: "the server is being written".to_owned() })
+    Err(HostError::Thread { thread: "serve", why: "the server is being written".to_owned() })
 }
 
 impl Running {

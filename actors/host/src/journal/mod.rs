@@ -1,1 +1,16 @@
-//! To be written.
+//! The journal: every delivery on disk before the answer it led to, in hash-chained segments.
+
+pub mod disk;
+pub mod layout;
+pub mod lock;
+pub mod queue;
+pub mod reader;
+mod thread;
+mod writer;
+
+pub use disk::{Disk, FileSystem, SegmentFile};
+pub use lock::Lock;
+pub use queue::Appender;
+pub use reader::{FileBlobs, Journal, Lines};
+pub(crate) use thread::{JournalThread, Parts};
+pub(crate) use writer::Writer;

@@ -1,24 +1,54 @@
 //! The machines on actix, behind one handle.
+//!
+//! All machines but the verifiers share one arbiter, so their deliveries have one order; the
+//! verifiers are a pool of threads; the journal is written by a thread of its own, which lets the
+//! answers out; fetches run on the runtime that the caller brings. Nothing here uses `do_send`,
+//! which knows no bound.
 
+pub mod cast;
+mod deliver;
+pub mod denial;
+mod directory;
+pub mod drive;
+pub mod facts;
+mod fetches;
+mod host;
+mod links;
 mod options;
+mod start;
+mod timers;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use actix::System;
 use portreeve_protocol::entry::Answered;
-use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
 use portreeve_protocol::messages::policy::PolicyInput;
-use portreeve_protocol::{ActorId, Decision, Sha256};
+use portreeve_protocol::{
+    ActorId, Decision, Denial, DenyCode, EventId, Machine, Outside, Sha256, limits,
+};
+use tokio::sync::{Notify, oneshot};
 
 pub use options::{Durability, NodeOptions};
 
+use self::cast::Cast;
+use self::deliver::Deliver;
+use self::directory::NotTaken;
+use self::links::Links;
 use crate::HostError;
+use crate::journal::queue::Unanswered;
+use crate::journal::{Disk, FileSystem};
 
 /// What the webhook sends back.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The decision.
     pub decision: Arc<Decision>,
-    /// The hash of the record that holds the decision; `None` for a denial made without a machine.
+    /// The hash of the record that holds the decision; `None` if no durable record does.
     pub record: Option<Sha256>,
 }
 
@@ -27,7 +57,7 @@ pub struct Answer {
 pub struct Health {
     /// Whether the node was told to drain.
     pub draining: bool,
-    /// Whether records can be written.
+    /// Whether records can be written, and are written without undue delay.
     pub journal_writable: bool,
     /// Actors that panicked and take nothing any more, in order.
     pub poisoned: Vec<ActorId>,
@@ -41,46 +71,255 @@ impl Health {
     /// Whether reviews should be sent here.
     #[must_use]
     pub fn ready(&self) -> bool {
+        let needed = [ActorId::Admission, ActorId::Journal, ActorId::Policy];
         self.policies_loaded
             && self.journal_writable
             && !self.draining
-            && !self.poisoned.contains(&ActorId::Admission)
+            && !needed.iter().any(|actor| self.poisoned.contains(actor))
     }
 }
 
-/// A running node; clones are handles on the same one.
-#[derive(Debug, Clone)]
-pub struct Node {}
+/// A running node; clones are handles on the same one. When the last is dropped the node ends.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    draining: AtomicBool,
+    in_flight: AtomicUsize,
+    left: Notify,
+    links: Arc<Links>,
+    stopped: AtomicBool,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    journal: JoinHandle<()>,
+    machines: JoinHandle<()>,
+    system: System,
+}
 
 impl Node {
     /// Recovers the journal, opens a new incarnation and starts the actors.
     ///
     /// # Errors
-    /// `File`, `JournalInUse`, `JournalBroken`, `Recovery`, `Thread`.
-    pub fn start(_options: NodeOptions) -> Result<Self, HostError> {
-        Err(HostError::Recovery { why: "the node is being written".to_owned() })
+    /// `File`, `JournalInUse`, `OtherNode`, `Recovery`, `Thread`, `Protocol`.
+    pub fn start(options: NodeOptions) -> Result<Self, HostError> {
+        Self::start_with(options, Arc::new(FileSystem), Cast::real())
     }
 
-    /// Decides a review. There always is an answer: a denial, if the machines cannot be asked.
-    pub async fn review(&self, _facts: ReviewFacts) -> Answer {
-        std::future::pending().await
+    /// As [`Node::start`], on another file system or with other machines: for tests of the host.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_with<A, N, P, V>(
+        options: NodeOptions,
+        disk: Arc<dyn Disk>,
+        cast: Cast<A, N, P, V>,
+    ) -> Result<Self, HostError>
+    where
+        A: Machine + Unpin + 'static,
+        N: Machine + Unpin + 'static,
+        P: Machine + Unpin + 'static,
+        V: Machine + Unpin + 'static,
+    {
+        let start::Running { journal, links, machines, system } =
+            start::start(options, disk, cast)?;
+        let inner = Inner {
+            draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            left: Notify::new(),
+            links,
+            stopped: AtomicBool::new(false),
+            threads: Mutex::new(Some(Threads { journal, machines, system })),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Decides a review. There always is an answer: a denial, if the machines cannot be asked, fail,
+    /// or are silent beyond the review's budget.
+    pub async fn review(&self, facts: ReviewFacts) -> Answer {
+        let links = &self.inner.links;
+        let begun = links.clock.now().mono;
+        let uid = facts.uid.clone();
+        let answer = self.ask(facts).await.unwrap_or_else(|Unanswered { review, why }| {
+            slog::info!(links.facts.log(), "denied by the host"; "uid" => &uid,
+                "code" => why.code.code(), "why" => &why.detail);
+            Answer { decision: denial::local(review, &uid, why), record: None }
+        });
+        let code = answer.decision.denial.as_ref().map(|why| why.code);
+        let micros = links.clock.now().mono.since(begun);
+        links.facts.metrics().reviewed(answer.decision.allowed, code, micros);
+        answer
+    }
+
+    async fn ask(&self, facts: ReviewFacts) -> Result<Answer, Unanswered> {
+        let links = &self.inner.links;
+        let Some(_place) = Place::take(&self.inner) else {
+            let most = limits::REVIEWS_IN_FLIGHT;
+            return Err(self.denied(DenyCode::Overloaded, format!("{most} reviews are under way")));
+        };
+        if links.facts.is_poisoned(&ActorId::Admission) {
+            let why = "the machine that decides failed; it needs a restart";
+            return Err(self.denied(DenyCode::Internal, why));
+        }
+        let budget = facts.budget.saturating_add(limits::DEADLINE_MARGIN / 2);
+        let (waiter, answer) = oneshot::channel();
+        let mut deliver =
+            Deliver::outside(Outside::Webhook, AdmissionInput::Review(Box::new(facts)));
+        deliver.waiter = Some(waiter);
+        match links.directory.try_send(&ActorId::Admission, deliver) {
+            Ok(()) => {}
+            Err(NotTaken::Full(_)) => {
+                return Err(self.denied(DenyCode::Overloaded, "the admission actor is too busy"));
+            }
+            Err(NotTaken::Closed | NotTaken::Unknown(_)) => return Err(self.gone()),
+        }
+        match tokio::time::timeout(Duration::from_micros(budget), answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(self.gone()),
+            Err(_) if !links.appender.writable(links.clock.now().mono) => {
+                Err(self.denied(DenyCode::JournalUnavailable, "the journal does not answer"))
+            }
+            Err(_) => Err(self.denied(DenyCode::Deadline, "no decision was made in time")),
+        }
+    }
+
+    /// The denial of a review whose way to an answer ended.
+    fn gone(&self) -> Unanswered {
+        if self.inner.stopped.load(Ordering::Relaxed) {
+            self.denied(DenyCode::Draining, "this replica has stopped")
+        } else {
+            self.denied(DenyCode::JournalUnavailable, "the record of the review was lost")
+        }
+    }
+
+    fn denied(&self, code: DenyCode, detail: impl Into<String>) -> Unanswered {
+        let links = &self.inner.links;
+        // No delivery has the number 0: the review never became an event.
+        let review = EventId {
+            node: links.node.clone(),
+            incarnation: links.incarnation,
+            actor: ActorId::Admission,
+            seq: 0,
+        };
+        Unanswered { review, why: Denial::new(code, detail) }
     }
 
     /// Tells the policy cache what the policy source said. Never dropped: it waits if it must.
-    pub fn objects(&self, _input: PolicyInput) {}
+    pub fn objects(&self, input: PolicyInput) {
+        let deliver = Deliver::outside(Outside::Objects, input);
+        self.inner.links.send_or_wait(&ActorId::Policy, deliver);
+    }
 
-    /// Records that an answer was sent, at best effort.
-    pub fn answered(&self, _answered: Answered) {}
+    /// Records that an answer was sent, at best effort. Answers to reviews that never became an
+    /// event leave no record.
+    pub fn answered(&self, answered: Answered) {
+        if answered.review.seq > 0 {
+            self.inner.links.appender.answered(answered);
+        }
+    }
 
-    /// Denies all reviews that wait and all later ones as `draining`; ends when the last is answered.
-    pub async fn drain(&self) {}
+    /// Denies all reviews that wait, and all later ones, as `draining`; ends when the last of them
+    /// is answered, or after the time that no review outlasts.
+    pub async fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+        let deliver = Deliver::outside(Outside::Host, AdmissionInput::Drain);
+        self.inner.links.send_or_wait(&ActorId::Admission, deliver);
+        let all = Duration::from_micros(limits::DEFAULT_TIMEOUT);
+        // If it takes longer than that, whoever waits is answered by the review's own budget.
+        let _ = tokio::time::timeout(all, self.inner.empty()).await;
+    }
 
     /// Writes what there is to write and ends all threads.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        self.inner.stopped.store(true, Ordering::Relaxed);
+        let threads = self.inner.take_threads();
+        let Some(Threads { journal, machines, system }) = threads else { return };
+        let links = Arc::clone(&self.inner.links);
+        let ended = tokio::task::spawn_blocking(move || {
+            system.stop();
+            let machines = machines.join();
+            links.directory.clear();
+            links.appender.stop();
+            machines.is_ok() && journal.join().is_ok()
+        });
+        if !matches!(ended.await, Ok(true)) {
+            slog::error!(self.inner.links.facts.log(), "a thread of the node panicked");
+        }
+    }
 
     /// How the node is.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::default()
+        let links = &self.inner.links;
+        Health {
+            draining: self.inner.draining.load(Ordering::Relaxed),
+            journal_writable: links.appender.writable(links.clock.now().mono),
+            poisoned: links.facts.poisoned(),
+            policies_loaded: links.facts.policies_loaded(),
+            reviews_in_flight: self.inner.in_flight.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Node").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn take_threads(&self) -> Option<Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends when no review is under way.
+    async fn empty(&self) {
+        let left = self.left.notified();
+        tokio::pin!(left);
+        loop {
+            left.as_mut().enable();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            left.as_mut().await;
+            left.set(self.left.notified());
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(threads) = self.take_threads() {
+            threads.system.stop();
+            self.links.appender.stop();
+            self.links.directory.clear();
+        }
+    }
+}
+
+/// A place among the reviews being decided.
+struct Place<'a> {
+    inner: &'a Inner,
+}
+
+impl<'a> Place<'a> {
+    fn take(inner: &'a Inner) -> Option<Self> {
+        let before = inner.in_flight.fetch_add(1, Ordering::SeqCst);
+        let place = Self { inner };
+        inner.links.facts.metrics().in_flight(before + 1);
+        (before < limits::REVIEWS_IN_FLIGHT).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let before = self.inner.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.inner.links.facts.metrics().in_flight(before.saturating_sub(1));
+        if before <= 1 {
+            self.inner.left.notify_waiters();
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! What the journal asks of a file system, so that tests can make it fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The file operations of the journal's thread.
+pub trait Disk: Send + Sync + 'static {
+    /// Creates the file of a segment, which must not exist yet, durably in its directory.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
+
+    /// Cuts a segment to `length` bytes; to none at all removes it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn cut(&self, path: &Path, length: u64) -> io::Result<()>;
+
+    /// Puts `bytes` at `path` as a whole or not at all; durably if `sync` is set.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn put(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()>;
+}
+
+/// A segment that is being written.
+pub trait SegmentFile: Send {
+    /// Writes `bytes` behind all that was written.
+    ///
+    /// # Errors
+    /// What the operating system says; part of the bytes may have been written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Ends when all that was written is durable.
+    ///
+    /// # Errors
+    /// What the operating system says; what was written may then be lost, and a later success
+    /// proves nothing about it.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The file system of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileSystem;
+
+impl SegmentFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl Disk for FileSystem {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        sync_directory_of(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn cut(&self, path: &Path, length: u64) -> io::Result<()> {
+        if length == 0 {
+            fs::remove_file(path)?;
+            return sync_directory_of(path);
+        }
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        if !parent.is_dir() {
+            fs::create_dir_all(parent)?;
+            if sync {
+                sync_directory_of(parent)?;
+            }
+        }
+        // One thread writes blobs, and a leftover of an earlier run is simply written over.
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        if sync {
+            file.sync_all()?;
+        }
+        fs::rename(&temporary, path)?;
+        if sync { sync_directory_of(path) } else { Ok(()) }
+    }
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,171 @@
+//! The way of records from the actors to the journal's thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use portreeve_protocol::entry::{Answered, Panicked};
+use portreeve_protocol::{Cause, Denial, Effect, EventId, Input, Mono, Now, limits};
+use tokio::sync::oneshot;
+
+use crate::node::Answer;
+
+/// Where the answer to a review goes. A closed channel says that the record is lost.
+pub type Waiter = oneshot::Sender<Result<Answer, Unanswered>>;
+
+/// A review that no machine answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The event in which it was received.
+    pub review: EventId,
+    /// Why it is denied.
+    pub why: Denial,
+}
+
+/// A delivery as the actor that took it hands it over; hashing and writing are not its business.
+#[derive(Debug)]
+pub struct Appended {
+    /// Why the delivery happened.
+    pub cause: Cause,
+    /// What the machine emitted.
+    pub effects: Arc<Vec<Effect>>,
+    /// The delivery.
+    pub event: EventId,
+    /// What was delivered.
+    pub input: Arc<Input>,
+    /// Lamport time.
+    pub lamport: u64,
+    /// The clocks the machine was told.
+    pub now: Now,
+    /// The first event of the chain.
+    pub root: EventId,
+    /// Who waits for the answer, if the delivery is a review.
+    pub waiter: Option<Waiter>,
+}
+
+/// What the journal's thread is told.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// An answer was sent.
+    Answered(Answered),
+    /// A machine took an input.
+    Delivered(Box<Appended>),
+    /// A machine panicked.
+    Panicked {
+        /// The panic.
+        panicked: Box<Panicked>,
+        /// Who waits for the answer, if the delivery was a review.
+        waiter: Option<Waiter>,
+    },
+    /// Write what is there and end.
+    Stop,
+}
+
+/// What both ends know of the thread.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    /// When the batch in hand was begun, in microseconds of the monotonic clock; 0 for none.
+    pub(crate) busy_since: AtomicU64,
+    /// Records dropped because the queue was full, not yet accounted for in a gap.
+    pub(crate) dropped: AtomicU64,
+    /// Whether records can be written.
+    pub(crate) writable: AtomicBool,
+    waiting: AtomicUsize,
+}
+
+/// A batch that takes longer than this is a writer that stalled; microseconds.
+const STALLED: u64 = 3_000_000;
+
+/// Hands records to the journal's thread; clones share one queue. The order in which records are
+/// handed over is the order of the journal.
+#[derive(Debug, Clone)]
+pub struct Appender {
+    gauges: Arc<Gauges>,
+    queue: mpsc::Sender<Item>,
+}
+
+/// The thread's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Items {
+    gauges: Arc<Gauges>,
+    queue: mpsc::Receiver<Item>,
+}
+
+/// A new queue.
+pub(crate) fn queue() -> (Appender, Items) {
+    let gauges = Arc::new(Gauges::default());
+    let (sender, receiver) = mpsc::channel();
+    (Appender { gauges: Arc::clone(&gauges), queue: sender }, Items { gauges, queue: receiver })
+}
+
+impl Appender {
+    /// Hands over a delivery. If too many wait already, or the thread is gone, the record is lost
+    /// and so are its answers: whoever waits is told by the closing of the channel.
+    pub fn delivered(&self, appended: Appended) {
+        self.push(Item::Delivered(Box::new(appended)));
+    }
+
+    /// Hands over a panic.
+    pub fn panicked(&self, panicked: Panicked, waiter: Option<Waiter>) {
+        self.push(Item::Panicked { panicked: Box::new(panicked), waiter });
+    }
+
+    /// Hands over the end of an answer, unless records wait in numbers: it is dispensable.
+    pub fn answered(&self, answered: Answered) {
+        if self.gauges.waiting.load(Ordering::Relaxed) < limits::JOURNAL_QUEUE / 2 {
+            self.push(Item::Answered(answered));
+        }
+    }
+
+    /// Tells the thread to write what is there and end.
+    pub(crate) fn stop(&self) {
+        // The thread may be gone already, which is what is wanted.
+        let _ = self.queue.send(Item::Stop);
+    }
+
+    /// Whether records are written, and without undue delay.
+    #[must_use]
+    pub fn writable(&self, now: Mono) -> bool {
+        let since = self.gauges.busy_since.load(Ordering::Relaxed);
+        self.gauges.writable.load(Ordering::Relaxed)
+            && (since == 0 || now.0.saturating_sub(since) < STALLED)
+    }
+
+    fn push(&self, item: Item) {
+        let gauges = &self.gauges;
+        if gauges.waiting.fetch_add(1, Ordering::Relaxed) >= limits::JOURNAL_QUEUE {
+            gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+            gauges.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if self.queue.send(item).is_err() {
+            gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Items {
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    /// The next item, waiting up to `patience`.
+    pub(crate) fn wait(
+        &self,
+        patience: std::time::Duration,
+    ) -> Result<Item, mpsc::RecvTimeoutError> {
+        let item = self.queue.recv_timeout(patience)?;
+        Ok(self.taken(item))
+    }
+
+    /// The next item, if one is there.
+    pub(crate) fn next(&self) -> Option<Item> {
+        self.queue.try_recv().ok().map(|item| self.taken(item))
+    }
+
+    fn taken(&self, item: Item) -> Item {
+        if !matches!(item, Item::Stop) {
+            self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        item
+    }
+}

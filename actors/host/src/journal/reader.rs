@@ -1,0 +1,153 @@
+//! Reads a journal from its directory: lines in order, and blobs by digest. What they mean is
+//! judged by `portreeve-replay`, which opens no file.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portreeve_protocol::{BlobSource, ProtocolError, Sha256, limits};
+use portreeve_replay::{Line, ReplayError};
+
+use super::layout;
+use crate::HostError;
+
+/// A journal on disk, opened for reading. It may be read while a node writes it: then its last line
+/// may be cut off.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    dir: PathBuf,
+    segments: Vec<PathBuf>,
+}
+
+impl Journal {
+    /// The journal in `dir`, or in the `journal` below it. A directory without segments is a journal
+    /// without lines.
+    ///
+    /// # Errors
+    /// `File` if the directory cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, HostError> {
+        let dir = layout::find(dir);
+        let segments = layout::list(&dir)?.into_iter().map(|(_, path)| path).collect();
+        Ok(Self { dir, segments })
+    }
+
+    /// The directory that holds the segments' directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The segments' files, in order.
+    #[must_use]
+    pub fn segments(&self) -> &[PathBuf] {
+        &self.segments
+    }
+
+    /// All lines, segment by segment. After an error there are no more.
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        Lines { segments: self.segments.clone().into_iter(), open: None }
+    }
+
+    /// The blobs beside the segments.
+    #[must_use]
+    pub fn blobs(&self) -> FileBlobs {
+        FileBlobs { dir: self.dir.clone() }
+    }
+}
+
+/// The lines of a journal.
+#[derive(Debug)]
+pub struct Lines {
+    segments: std::vec::IntoIter<PathBuf>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: BufReader<File>,
+    number: u64,
+    segment: Arc<str>,
+}
+
+impl Iterator for Lines {
+    type Item = Result<Line, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let path = self.segments.next()?;
+                match open_segment(&path) {
+                    Ok(open) => self.open = Some(open),
+                    Err(error) => return Some(Err(self.end(error))),
+                }
+                continue;
+            };
+            match open.line() {
+                Ok(Some(line)) => return Some(Ok(line)),
+                Ok(None) => self.open = None,
+                Err(error) => return Some(Err(self.end(error))),
+            }
+        }
+    }
+}
+
+impl Lines {
+    fn end(&mut self, error: ReplayError) -> ReplayError {
+        self.segments = Vec::new().into_iter();
+        self.open = None;
+        error
+    }
+}
+
+impl Open {
+    fn line(&mut self) -> Result<Option<Line>, ReplayError> {
+        let mut bytes = Vec::new();
+        self.file
+            .read_until(b'\n', &mut bytes)
+            .map_err(|error| unreadable(&self.segment, &error))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(Line { bytes, number: self.number, segment: Arc::clone(&self.segment) }))
+    }
+}
+
+fn open_segment(path: &Path) -> Result<Open, ReplayError> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    Ok(Open { file: BufReader::with_capacity(1 << 16, file), number: 0, segment: name.into() })
+}
+
+fn unreadable(segment: &str, error: &std::io::Error) -> ReplayError {
+    ReplayError::Read { segment: segment.to_owned(), why: error.to_string() }
+}
+
+/// The blobs in a journal's directory.
+#[derive(Debug, Clone)]
+pub struct FileBlobs {
+    dir: PathBuf,
+}
+
+impl BlobSource for FileBlobs {
+    fn bytes(&self, digest: &Sha256) -> Result<Arc<[u8]>, ProtocolError> {
+        let unreadable = |error: std::io::Error| ProtocolError::BlobUnreadable {
+            digest: *digest,
+            why: error.to_string(),
+        };
+        let file = match File::open(layout::blob(&self.dir, digest)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ProtocolError::BlobMissing { digest: *digest });
+            }
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut bytes = Vec::new();
+        file.take(limits::RESOLVE_BYTES.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,442 @@
+//! The journal's thread: takes records in batches, writes and syncs them, and lets answers out as
+//! the journal gate says.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use portreeve_machines::JournalGate;
+use portreeve_protocol::entry::{Delivered, Gap};
+use portreeve_protocol::messages::journal::{
+    Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
+};
+use portreeve_protocol::{
+    Decision, Denial, DenyCode, Effect, Entry, EventId, Fact, Input, Mono, Sha256, codec,
+};
+
+use super::lock::Lock;
+use super::queue::{Appended, Item, Items, Unanswered, Waiter};
+use super::writer::Writer;
+use crate::clock::Clock;
+use crate::node::denial;
+use crate::node::drive::{Arrival, Seat, Turn};
+use crate::node::facts::Facts;
+use crate::node::{Answer, Durability};
+
+/// Records written and synced together.
+const BATCH: usize = 1_024;
+/// Time after which what was written without an answer waiting for it is synced all the same.
+const LAZY_SYNC: u64 = 100_000;
+/// First delay before a fresh segment is tried after an error; it doubles up to the last.
+const FIRST_RETRY: u64 = 100_000;
+const LAST_RETRY: u64 = 5_000_000;
+/// How long the thread sleeps when nothing happens.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// The state of the journal's thread.
+pub(crate) struct JournalThread {
+    clock: Clock,
+    degraded: bool,
+    dirty_since: Option<Mono>,
+    durability: Durability,
+    facts: Arc<Facts>,
+    gate: Seat<JournalGate>,
+    held: BTreeMap<EventId, (Arc<Decision>, Sha256)>,
+    items: Items,
+    _lock: Lock,
+    retry_at: Mono,
+    retry_delay: u64,
+    unsynced_gap: Option<Gap>,
+    waiters: BTreeMap<EventId, Waiter>,
+    writer: Writer,
+}
+
+/// What the thread is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) durability: Durability,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) gate: Seat<JournalGate>,
+    pub(crate) items: Items,
+    pub(crate) lock: Lock,
+    pub(crate) writer: Writer,
+}
+
+/// What of a batch waits for its write.
+#[derive(Default)]
+struct Batch {
+    answers: bool,
+    panics: Vec<(EventId, bool)>,
+    /// Deliveries that were not staged because one before them could not be.
+    skipped: u64,
+}
+
+impl JournalThread {
+    /// A thread for a writer whose first segment is open.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { clock, durability, facts, gate, items, lock, writer } = parts;
+        items.gauges().writable.store(true, Ordering::Relaxed);
+        Self {
+            clock,
+            degraded: false,
+            dirty_since: None,
+            durability,
+            facts,
+            gate,
+            held: BTreeMap::new(),
+            items,
+            _lock: lock,
+            retry_at: Mono(0),
+            retry_delay: FIRST_RETRY,
+            unsynced_gap: None,
+            waiters: BTreeMap::new(),
+            writer,
+        }
+    }
+
+    /// Runs until told to stop, or until nobody is left to tell.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.items.wait(IDLE) {
+                Ok(first) => {
+                    let (batch, stop) = self.batch(first);
+                    let now = self.clock.now().mono.0.max(1);
+                    self.items.gauges().busy_since.store(now, Ordering::Relaxed);
+                    self.commit(batch);
+                    self.tend();
+                    self.items.gauges().busy_since.store(0, Ordering::Relaxed);
+                    if stop {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.tend(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.sync_lazily(true);
+        self.items.gauges().writable.store(false, Ordering::Relaxed);
+    }
+
+    fn batch(&self, first: Item) -> (Vec<Item>, bool) {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(item) = next {
+            if matches!(item, Item::Stop) {
+                return (batch, true);
+            }
+            batch.push(item);
+            next = if batch.len() < BATCH { self.items.next() } else { None };
+        }
+        (batch, false)
+    }
+
+    fn commit(&mut self, items: Vec<Item>) {
+        let dropped = self.items.gauges().dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            self.sync_lazily(true);
+            self.fail(dropped, "more records were waiting than the journal's queue takes");
+            self.retry_at = self.clock.now().mono;
+        }
+        if self.degraded {
+            self.restore();
+        }
+        let mut batch = Batch::default();
+        let mut staged = Ok(());
+        for item in items {
+            if let Err(error) = self.take(item, &mut batch, staged.is_ok()) {
+                staged = Err(error);
+            }
+        }
+        if !self.degraded {
+            let synced = batch.answers || !batch.panics.is_empty();
+            match staged.and_then(|()| self.put(synced)) {
+                Ok(()) if batch.answers => self.tell(JournalInput::Synced),
+                Ok(()) => {}
+                Err(error) => {
+                    let lost = self.writer.fail() + batch.skipped;
+                    self.fail(lost, &error.to_string());
+                }
+            }
+        }
+        for (root, all) in std::mem::take(&mut batch.panics) {
+            self.deny_after_panic(&root, all);
+        }
+    }
+
+    /// Stages one item, unless the journal is degraded or the batch has failed already.
+    fn take(&mut self, item: Item, batch: &mut Batch, going: bool) -> io::Result<()> {
+        let writing = going && !self.degraded;
+        match item {
+            Item::Answered(answered) if writing => {
+                self.writer.stage(Entry::Answered(answered)).map(drop)
+            }
+            Item::Answered(_) | Item::Stop => Ok(()),
+            Item::Delivered(appended) => self.delivered(*appended, batch, writing),
+            Item::Panicked { panicked, waiter } => {
+                if let Some(waiter) = waiter {
+                    self.waiters.insert(panicked.event.clone(), waiter);
+                }
+                let all = panicked.event.actor == portreeve_protocol::ActorId::Admission;
+                batch.panics.push((panicked.root.clone(), all));
+                if !writing {
+                    return Ok(());
+                }
+                panicked.input.blobs().into_iter().try_for_each(|blob| self.writer.blob(blob))?;
+                self.writer.stage(Entry::Panicked(*panicked)).map(drop)
+            }
+        }
+    }
+
+    fn delivered(
+        &mut self,
+        appended: Appended,
+        batch: &mut Batch,
+        writing: bool,
+    ) -> io::Result<()> {
+        let Appended { cause, effects, event, input, lamport, now, root, waiter } = appended;
+        if let Some(waiter) = waiter {
+            self.waiters.insert(event.clone(), waiter);
+        }
+        let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
+        let gated: Vec<Gated> = decisions.iter().map(|decision| gated(decision)).collect();
+        let mut hash = Ok(Sha256::ZERO);
+        if writing {
+            hash = self.stage(
+                Delivered {
+                    cause,
+                    decisions: decisions.clone(),
+                    effects: Sha256::ZERO,
+                    event,
+                    input,
+                    lamport,
+                    now,
+                    root,
+                },
+                &effects,
+            );
+        }
+        if !self.degraded && (!writing || hash.is_err()) {
+            batch.skipped += 1;
+        }
+        for decision in decisions {
+            let record = hash.as_ref().copied().unwrap_or(Sha256::ZERO);
+            self.held.entry(decision.review.clone()).or_insert((decision, record));
+        }
+        batch.answers |= !gated.is_empty();
+        // A healthy gate has no use for records without answers; a degraded one counts them.
+        if self.degraded || !gated.is_empty() {
+            self.tell(JournalInput::Appended(AppendedInput { answers: gated }));
+        }
+        hash.map(drop)
+    }
+
+    fn stage(&mut self, mut delivered: Delivered, effects: &[Effect]) -> io::Result<Sha256> {
+        delivered.effects = codec::digest(effects)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        delivered.input.blobs().into_iter().try_for_each(|blob| self.writer.blob(blob))?;
+        self.writer.stage(Entry::Delivered(delivered))
+    }
+
+    /// Writes what is staged; syncs it if an answer waits and the durability asks for that.
+    fn put(&mut self, answers: bool) -> io::Result<()> {
+        let written = self.writer.write()?;
+        self.facts.metrics().journal_written(written.records, written.bytes);
+        if answers && self.durability == Durability::Group {
+            return self.sync();
+        }
+        if self.writer.dirty() && self.dirty_since.is_none() {
+            self.dirty_since = Some(self.clock.now().mono);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let begun = self.clock.now().mono;
+        self.writer.sync()?;
+        self.dirty_since = None;
+        self.facts.metrics().journal_synced(self.clock.now().mono.since(begun));
+        Ok(())
+    }
+
+    /// What is due without a record: lazy syncs, fresh segments, waiters that went away.
+    fn tend(&mut self) {
+        if self.degraded {
+            self.restore();
+        }
+        self.sync_lazily(false);
+        self.waiters.retain(|_, waiter| !waiter.is_closed());
+    }
+
+    fn sync_lazily(&mut self, now: bool) {
+        let time = self.clock.now().mono;
+        let due = self.dirty_since.is_some_and(|since| now || time.since(since) >= LAZY_SYNC);
+        if due && let Err(error) = self.sync() {
+            let lost = self.writer.fail();
+            self.fail(lost, &error.to_string());
+        }
+    }
+
+    /// Gives up what is not durable, and has the gate release what waits for it.
+    fn fail(&mut self, lost: u64, why: &str) {
+        let first = !self.degraded;
+        self.degraded = true;
+        self.dirty_since = None;
+        self.items.gauges().writable.store(false, Ordering::Relaxed);
+        self.facts.metrics().journal_writable(false);
+        if first {
+            self.retry_at = self.clock.now().mono.plus(self.retry_delay);
+        }
+        self.tell(JournalInput::WriteFailed(WriteFailed { lost, why: why.to_owned() }));
+    }
+
+    /// Tries a fresh segment, if it is time to, and writes the gap into it before anything else.
+    fn restore(&mut self) {
+        let now = self.clock.now().mono;
+        if now < self.retry_at {
+            return;
+        }
+        self.retry_at = now.plus(self.retry_delay);
+        self.retry_delay = self.retry_delay.saturating_mul(2).min(LAST_RETRY);
+        // Left open by a failure that was not the segment's, such as a full queue.
+        self.writer.fail();
+        if self.writer.open().is_err() {
+            return;
+        }
+        let effects = self.drive(JournalInput::WriteRestored);
+        let gap = effects.iter().find_map(|effect| {
+            if let Effect::RecordGap(gap) = effect { Some(gap.clone()) } else { None }
+        });
+        let gap = merged(self.unsynced_gap.take(), gap);
+        let written = match &gap {
+            Some(gap) => self.writer.stage(Entry::Gap(gap.clone())).map(drop),
+            None => Ok(()),
+        };
+        match written.and_then(|()| self.put(false)).and_then(|()| self.sync()) {
+            Ok(()) => {
+                self.degraded = false;
+                self.retry_delay = FIRST_RETRY;
+                self.items.gauges().writable.store(true, Ordering::Relaxed);
+                self.facts.metrics().journal_writable(true);
+                self.perform(effects, false);
+            }
+            Err(error) => {
+                self.unsynced_gap = gap;
+                self.writer.fail();
+                self.fail(0, &error.to_string());
+            }
+        }
+    }
+
+    fn tell(&mut self, input: JournalInput) {
+        let recorded = matches!(input, JournalInput::Synced);
+        let effects = self.drive(input);
+        self.perform(effects, recorded);
+    }
+
+    fn drive(&mut self, input: JournalInput) -> Vec<Effect> {
+        let arrival = Arrival { lamport: 0, now: self.clock.now(), root: None };
+        match self.gate.drive(&arrival, &Input::Journal(input)) {
+            Turn::Done(done) => done.effects,
+            Turn::Panicked(panicked) => {
+                self.facts.panicked(&panicked.event, &panicked.message);
+                self.facts.poison(panicked.event.actor);
+                self.deny_everything();
+                Vec::new()
+            }
+            Turn::Refused(_) => {
+                self.deny_everything();
+                Vec::new()
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, recorded: bool) {
+        for effect in effects {
+            match effect {
+                // A journal that stays degraded is not news.
+                Effect::Note(Fact::JournalDegraded { .. }) if self.retry_delay > FIRST_RETRY => {}
+                Effect::Note(fact) => self.facts.note(self.gate.event(), &fact),
+                Effect::Release(release) => self.release(release, recorded),
+                // Written by `restore`, before these effects are performed.
+                Effect::RecordGap(_) => {}
+                Effect::Answer(_)
+                | Effect::Arm { .. }
+                | Effect::Disarm { .. }
+                | Effect::Fetch(_)
+                | Effect::Send { .. } => self.facts.misdirected(self.gate.event(), &effect),
+            }
+        }
+    }
+
+    fn release(&mut self, release: Release, recorded: bool) {
+        let Release { instead, review } = release;
+        let Some((decision, record)) = self.held.remove(&review) else { return };
+        let answer = match instead {
+            None => Answer { decision, record: recorded.then_some(record) },
+            Some(why) => Answer { decision: denial::replacing(&decision, why), record: None },
+        };
+        self.send(&review, Ok(answer));
+    }
+
+    fn send(&mut self, review: &EventId, answer: Result<Answer, Unanswered>) {
+        if let Some(waiter) = self.waiters.remove(review) {
+            // The review may have been given up meanwhile; it was answered then.
+            let _ = waiter.send(answer);
+        }
+    }
+
+    /// Denies the review in whose service a machine panicked, or all of them if the machine that
+    /// decides panicked itself.
+    fn deny_after_panic(&mut self, root: &EventId, all: bool) {
+        if all {
+            self.deny_everything();
+        } else {
+            self.deny(root, "a machine failed while it served this review");
+        }
+    }
+
+    fn deny_everything(&mut self) {
+        let reviews: Vec<EventId> = self.waiters.keys().cloned().collect();
+        for review in reviews {
+            self.deny(&review, "the machine that decides failed");
+        }
+        self.held.clear();
+    }
+
+    fn deny(&mut self, review: &EventId, why: &str) {
+        if self.waiters.contains_key(review) {
+            let detail = format!("{why} (event {review})");
+            let why = Denial::new(DenyCode::Internal, detail);
+            self.send(review, Err(Unanswered { review: review.clone(), why }));
+        }
+    }
+}
+
+fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
+    if let Effect::Answer(decision) = effect { Some(decision) } else { None }
+}
+
+/// What the gate needs to know of an answer. An allow without a verdict judged no image: a deletion,
+/// or an object that carries none; it may leave without a record.
+fn gated(decision: &Decision) -> Gated {
+    Gated {
+        allowed: decision.allowed,
+        exempt: decision.allowed && decision.verdicts.is_empty(),
+        review: decision.review.clone(),
+    }
+}
+
+fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {
+    match (earlier, later) {
+        (Some(earlier), Some(later)) => Some(Gap {
+            denied: earlier.denied.saturating_add(later.denied),
+            exempt: earlier.exempt.saturating_add(later.exempt),
+            lost: earlier.lost.saturating_add(later.lost),
+            why: earlier.why,
+        }),
+        (earlier, later) => earlier.or(later),
+    }
+}

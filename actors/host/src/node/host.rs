@@ -1,0 +1,74 @@
+//! The actix actors: one that hosts any machine on the arbiter, one for members of a pool.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, SyncContext};
+use portreeve_protocol::{ActorId, Machine, limits};
+
+use super::deliver::Deliver;
+use super::drive::Seat;
+use super::links::{Links, Survived};
+
+/// Hosts a machine on the arbiter that all machines share.
+pub(crate) struct Host<M> {
+    links: Arc<Links>,
+    seat: Seat<M>,
+}
+
+impl<M: Machine> Host<M> {
+    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, machine: M) -> Self {
+        let seat = Seat::new(links.node.clone(), links.incarnation, actor, machine);
+        Self { links: Arc::clone(links), seat }
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Actor for Host<M> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(limits::MAILBOX);
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        if self.links.take(&mut self.seat, deliver) == Survived::No {
+            self.links.facts.poison(self.seat.event().actor.clone());
+        }
+    }
+}
+
+/// Makes a machine that keeps nothing between inputs.
+pub(crate) type Make<M> = Arc<dyn Fn() -> M + Send + Sync>;
+
+/// Hosts a machine without state on a thread of its own, as a member of a pool.
+pub(crate) struct Member<M> {
+    links: Arc<Links>,
+    make: Make<M>,
+    seat: Seat<M>,
+}
+
+impl<M: Machine> Member<M> {
+    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, make: &Make<M>) -> Self {
+        let seat = Seat::new(links.node.clone(), links.incarnation, actor, make());
+        Self { links: Arc::clone(links), make: Arc::clone(make), seat }
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Actor for Member<M> {
+    type Context = SyncContext<Self>;
+}
+
+impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.links.directory.verification_taken();
+        if self.links.take(&mut self.seat, deliver) == Survived::No {
+            // What keeps nothing between inputs is the same after as before.
+            self.seat.replace((self.make)());
+        }
+    }
+}

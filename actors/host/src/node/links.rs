@@ -1,0 +1,237 @@
+//! What the hosts of a node share: the way to each other, to the journal, to the trust servers and
+//! to the log.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use portreeve_protocol::effect::Effect;
+use portreeve_protocol::messages::admission::{AdmissionInput, HopRefused};
+use portreeve_protocol::messages::notary::{NotaryInput, VerifierRefused};
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{ActorId, Cause, Denial, DenyCode, EventId, Input, NodeId};
+
+use super::deliver::Deliver;
+use super::directory::{Directory, NotTaken};
+use super::drive::{Arrival, Done, Refusal, Seat, Turn};
+use super::facts::Facts;
+use super::fetches::Fetches;
+use super::timers::{Armed, Timers};
+use crate::clock::Clock;
+use crate::journal::Appender;
+use crate::journal::queue::{Appended, Unanswered};
+
+/// Makes the notary fetcher of a trust server; called on the arbiter only.
+pub(crate) type MakeNotary = Box<dyn Fn(&Arc<Links>, &str) -> Recipient<Deliver> + Send + Sync>;
+
+/// What the hosts of a node share.
+pub(crate) struct Links {
+    pub(crate) appender: Appender,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Directory,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) fetches: Fetches,
+    pub(crate) incarnation: u32,
+    pub(crate) make_notary: MakeNotary,
+    pub(crate) node: NodeId,
+    pub(crate) timers: Timers,
+}
+
+/// Whether a machine survived a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Survived {
+    No,
+    Yes,
+}
+
+impl Links {
+    /// Runs one delivery: machine, journal, effects, in this order.
+    pub(crate) fn take<M: portreeve_protocol::Machine>(
+        self: &Arc<Self>,
+        seat: &mut Seat<M>,
+        deliver: Deliver,
+    ) -> Survived {
+        let Deliver { cause, input, lamport, root, ticket, waiter } = deliver;
+        if ticket.is_some_and(|ticket| !self.timers.claim(&seat.event().actor, &ticket)) {
+            return Survived::Yes;
+        }
+        let arrival = Arrival { lamport, now: self.clock.now(), root: root.as_ref() };
+        match seat.drive(&arrival, &input) {
+            Turn::Done(done) => {
+                let Done { effects, event, lamport, now, root } = done;
+                let effects = Arc::new(effects);
+                self.appender.delivered(Appended {
+                    cause,
+                    effects: Arc::clone(&effects),
+                    event: event.clone(),
+                    input,
+                    lamport,
+                    now,
+                    root: root.clone(),
+                    waiter,
+                });
+                self.perform(&event, lamport, &root, &effects);
+                Survived::Yes
+            }
+            Turn::Panicked(panic) => {
+                self.facts.panicked(&panic.event, &panic.message);
+                let panicked = portreeve_protocol::entry::Panicked {
+                    cause: cause.clone(),
+                    event: panic.event.clone(),
+                    input: Arc::clone(&input),
+                    now: panic.now,
+                    root: panic.root.clone(),
+                };
+                self.appender.panicked(panicked, waiter);
+                let why = failed(&panic.event);
+                self.refuse(&panic.event.actor, cause, Some(panic.root), lamport, &input, why);
+                Survived::No
+            }
+            Turn::Refused(refusal) => {
+                let event = seat.event();
+                if refusal == Refusal::Foreign {
+                    slog::error!(self.facts.log(), "an input reached an actor of another kind";
+                        "actor" => event.actor.to_string(), "for" => input.kind().name());
+                }
+                let why = failed(event);
+                if let Some(waiter) = waiter {
+                    // The review may have been given up meanwhile; it was answered then.
+                    let _ = waiter.send(Err(Unanswered { review: event.clone(), why }));
+                } else {
+                    self.refuse(&event.actor, cause, root, lamport, &input, why);
+                }
+                Survived::Yes
+            }
+        }
+    }
+
+    fn perform(
+        self: &Arc<Self>,
+        event: &EventId,
+        lamport: u64,
+        root: &EventId,
+        effects: &[Effect],
+    ) {
+        for (effect, index) in effects.iter().zip(0..) {
+            let cause = Cause::Effect { event: event.clone(), index };
+            match effect {
+                // The journal's thread lets it out.
+                Effect::Answer(_) => {}
+                Effect::Arm { at, key } => {
+                    let armed = Armed { at: *at, cause, lamport, root: root.clone() };
+                    self.timers.arm(&event.actor, key.clone(), armed);
+                }
+                Effect::Disarm { key } => self.timers.disarm(&event.actor, key),
+                Effect::Fetch(request) => {
+                    Fetches::start(self, &event.actor, request.clone(), cause, lamport, root);
+                }
+                Effect::Note(fact) => self.facts.note(event, fact),
+                Effect::Send { message, to } => {
+                    let deliver = Deliver {
+                        cause,
+                        input: Arc::clone(message),
+                        lamport,
+                        root: Some(root.clone()),
+                        ticket: None,
+                        waiter: None,
+                    };
+                    self.hop(to, deliver);
+                }
+                Effect::RecordGap(_) | Effect::Release(_) => {
+                    self.facts.misdirected(event, effect);
+                }
+            }
+        }
+    }
+
+    /// Sends a message from one actor to another. A request that cannot be taken goes back to the
+    /// sender as a refusal; everything else waits.
+    fn hop(self: &Arc<Self>, to: &ActorId, deliver: Deliver) {
+        if !refusable(&deliver.input) {
+            return self.send_or_wait(to, deliver);
+        }
+        if let (ActorId::Notary(server), false) = (to, self.directory.knows(to)) {
+            if self.directory.full() {
+                let why = Denial::new(DenyCode::Capacity, "too many trust servers are in use");
+                return self.give_back(to, deliver, why);
+            }
+            let recipient = (self.make_notary)(self, server);
+            self.directory.enter(to.clone(), recipient);
+        }
+        match self.directory.try_send(to, deliver) {
+            Ok(()) | Err(NotTaken::Closed) => {}
+            Err(NotTaken::Full(deliver) | NotTaken::Unknown(deliver)) => {
+                let why = Denial::new(DenyCode::Overloaded, format!("{to} has too much to do"));
+                self.give_back(to, *deliver, why);
+            }
+        }
+    }
+
+    fn give_back(self: &Arc<Self>, to: &ActorId, deliver: Deliver, why: Denial) {
+        let Deliver { cause, input, lamport, root, .. } = deliver;
+        self.refuse(to, cause, root, lamport, &input, why);
+    }
+
+    /// Tells the sender of a request that `to` did not take it; other messages are just gone.
+    fn refuse(
+        self: &Arc<Self>,
+        to: &ActorId,
+        cause: Cause,
+        root: Option<EventId>,
+        lamport: u64,
+        input: &Input,
+        why: Denial,
+    ) {
+        let Cause::Effect { event, .. } = &cause else { return };
+        let sender = event.actor.clone();
+        if let Some(input) = refusal(to, input, why) {
+            self.facts.metrics().hop_refused(to.kind());
+            let input = Arc::new(input);
+            let deliver = Deliver { cause, input, lamport, root, ticket: None, waiter: None };
+            self.send_or_wait(&sender, deliver);
+        }
+    }
+
+    /// Sends a message that must not be refused.
+    pub(crate) fn send_or_wait(&self, to: &ActorId, deliver: Deliver) {
+        match self.directory.send_or_wait(to, deliver) {
+            Ok(()) | Err(NotTaken::Closed) => {}
+            Err(NotTaken::Full(_)) => {
+                self.facts.metrics().hop_lost(to.kind());
+                slog::crit!(self.facts.log(), "a message was lost: too many wait";
+                    "to" => to.to_string());
+            }
+            Err(NotTaken::Unknown(_)) => {
+                slog::error!(self.facts.log(), "a message to an actor that does not exist";
+                    "to" => to.to_string());
+            }
+        }
+    }
+}
+
+fn failed(event: &EventId) -> Denial {
+    Denial::new(DenyCode::Internal, format!("{} failed (event {event})", event.actor))
+}
+
+/// Whether the sender of the input knows what to do when it is refused.
+fn refusable(input: &Input) -> bool {
+    match input {
+        Input::Notary(input) => matches!(input, NotaryInput::Resolve(_)),
+        Input::Verify(VerifyInput::Verify(_)) => true,
+        Input::Admission(_) | Input::Journal(_) | Input::Policy(_) => false,
+    }
+}
+
+/// What the sender of `input` is told when it is refused.
+fn refusal(to: &ActorId, input: &Input, why: Denial) -> Option<Input> {
+    match input {
+        Input::Notary(NotaryInput::Resolve(_)) => {
+            let refused = HopRefused { to: to.clone(), why };
+            Some(Input::Admission(AdmissionInput::HopRefused(refused)))
+        }
+        Input::Verify(VerifyInput::Verify(request)) => {
+            let refused = VerifierRefused { flight: request.flight, gun: request.gun.clone(), why };
+            Some(Input::Notary(NotaryInput::VerifierRefused(refused)))
+        }
+        Input::Admission(_) | Input::Journal(_) | Input::Notary(_) | Input::Policy(_) => None,
+    }
+}

@@ -1,0 +1,274 @@
+//! From a directory to a running node: recovery, the opening of an incarnation, threads.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use actix::{Actor, SyncArbiter, System};
+use portreeve_machines::JournalGate;
+use portreeve_protocol::entry::Started;
+use portreeve_protocol::{ActorId, Entry, Machine, codec};
+use portreeve_replay::{Recovery, recover};
+
+use super::cast::Cast;
+use super::directory::Directory;
+use super::drive::Seat;
+use super::facts::Facts;
+use super::fetches::Fetches;
+use super::host::{Host, Make, Member};
+use super::links::{Links, MakeNotary};
+use super::options::NodeOptions;
+use super::timers::Timers;
+use crate::HostError;
+use crate::journal::queue::{Appender, queue};
+use crate::journal::{Disk, Journal, JournalThread, Lock, Parts, Writer, layout};
+
+/// What a started node consists of.
+pub(crate) struct Running {
+    pub(crate) journal: JoinHandle<()>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) machines: JoinHandle<()>,
+    pub(crate) system: System,
+}
+
+/// The machines' place in a [`Cast`].
+pub(crate) fn start<A, N, P, V>(
+    options: NodeOptions,
+    disk: Arc<dyn Disk>,
+    cast: Cast<A, N, P, V>,
+) -> Result<Running, HostError>
+where
+    A: Machine + Unpin + 'static,
+    N: Machine + Unpin + 'static,
+    P: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    let facts = Arc::new(Facts::new(options.log.clone(), Arc::clone(&options.metrics)));
+    let (lock, recovery, next_segment) = recovered(&options, &facts)?;
+    let incarnation = recovery.incarnation.saturating_add(1);
+    let started = Arc::new(started(&options, recovery.restored, incarnation)?);
+    let dir = &options.journal_dir;
+    let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev);
+    open_incarnation(&mut writer, &started)
+        .map_err(|source| file("cannot open the journal", dir, source))?;
+    slog::info!(facts.log(), "incarnation opened"; "node" => options.node.as_str(),
+        "incarnation" => incarnation, "records" => recovery.records,
+        "restored" => started.restored.trust.len());
+    let (appender, items) = queue();
+    let journal = JournalThread::new(Parts {
+        clock: options.clock.clone(),
+        durability: options.durability,
+        facts: Arc::clone(&facts),
+        gate: Seat::new(
+            options.node.clone(),
+            incarnation,
+            ActorId::Journal,
+            JournalGate::new(&started),
+        ),
+        items,
+        lock,
+        writer,
+    });
+    let journal = spawn("journal", move || journal.run())?;
+    let links = links(&options, facts, appender.clone(), incarnation, &started, cast.notary);
+    match start_machines(&links, started, cast, options.verifiers) {
+        Ok((machines, system)) => Ok(Running { journal, links, machines, system }),
+        Err(error) => {
+            appender.stop();
+            Err(error)
+        }
+    }
+}
+
+fn links<N: Machine + Unpin + 'static>(
+    options: &NodeOptions,
+    facts: Arc<Facts>,
+    appender: Appender,
+    incarnation: u32,
+    started: &Arc<Started>,
+    notary: fn(&Started, &str) -> N,
+) -> Arc<Links> {
+    let of = Arc::clone(started);
+    let make_notary: MakeNotary = Box::new(move |links, server| {
+        let actor = ActorId::Notary(server.to_owned());
+        Host::new(links, actor, notary(&of, server)).start().recipient()
+    });
+    Arc::new(Links {
+        appender,
+        clock: options.clock.clone(),
+        directory: Directory::default(),
+        facts,
+        fetches: Fetches::new(Arc::clone(&options.fetcher), options.runtime.clone()),
+        incarnation,
+        make_notary,
+        node: options.node.clone(),
+        timers: Timers::default(),
+    })
+}
+
+/// Locks the journal, reads what it leaves to this incarnation, and cuts a torn tail off.
+fn recovered(options: &NodeOptions, facts: &Facts) -> Result<(Lock, Recovery, u32), HostError> {
+    let dir = &options.journal_dir;
+    let segments = layout::segments(dir);
+    fs::create_dir_all(&segments)
+        .map_err(|source| file("cannot create the directory", &segments, source))?;
+    let lock = Lock::take(dir)?;
+    let journal = Journal::open(dir)?;
+    let recovery = recover(journal.lines(), &journal.blobs())?;
+    if let Some(node) = recovery.node.as_ref().filter(|node| **node != options.node) {
+        return Err(HostError::OtherNode {
+            found: node.clone(),
+            path: dir.clone(),
+            wanted: options.node.clone(),
+        });
+    }
+    if let Some(tail) = &recovery.tail {
+        slog::warn!(facts.log(), "an unfinished end was cut off the journal";
+            "segment" => &*tail.segment, "bytes_kept" => tail.keep, "lines" => tail.lines,
+            "why" => &tail.why);
+        let path = segments.join(&*tail.segment);
+        cut(dir, &path, tail.keep)
+            .map_err(|source| file("cannot cut the unfinished end off", &path, source))?;
+    }
+    let last = layout::list(dir)?.last().map_or(0, |(number, _)| *number);
+    Ok((lock, recovery, last.saturating_add(1)))
+}
+
+/// Cuts a segment to `keep` bytes, and keeps what is cut beside the segments: nobody reads it, but
+/// nothing is destroyed that might be evidence.
+fn cut(dir: &Path, segment: &Path, keep: u64) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    let aside = dir.join("cut");
+    fs::create_dir_all(&aside)?;
+    let name = segment.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut from = fs::OpenOptions::new().read(true).write(true).open(segment)?;
+    from.seek(SeekFrom::Start(keep))?;
+    let mut rest = Vec::new();
+    from.read_to_end(&mut rest)?;
+    fs::write(aside.join(format!("{name}.{keep}")), rest)?;
+    from.set_len(keep)?;
+    from.sync_all()
+}
+
+fn started(
+    options: &NodeOptions,
+    restored: portreeve_protocol::entry::Restored,
+    incarnation: u32,
+) -> Result<Started, HostError> {
+    Ok(Started {
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        incarnation,
+        jitter_seed: options.jitter_seed,
+        node: options.node.clone(),
+        restored,
+        rules: portreeve_protocol::RULES_VERSION,
+        settings: options.settings.clone(),
+        settings_digest: codec::digest(&options.settings)?,
+        wall: options.clock.now().wall,
+    })
+}
+
+/// Makes the opening of the incarnation the durable first record of a new segment.
+fn open_incarnation(writer: &mut Writer, started: &Arc<Started>) -> io::Result<()> {
+    writer.open()?;
+    let mut named = Started::clone(started);
+    for collection in &mut named.restored.trust {
+        for blob in collection.blobs_mut() {
+            writer.blob(blob)?;
+        }
+    }
+    writer.stage(Entry::Started(Arc::clone(started)))?;
+    writer.write()?;
+    writer.sync()
+}
+
+/// Starts the arbiter and the verifier pool, and enters the actors into the directory.
+fn start_machines<A, N, P, V>(
+    links: &Arc<Links>,
+    started: Arc<Started>,
+    cast: Cast<A, N, P, V>,
+    verifiers: usize,
+) -> Result<(JoinHandle<()>, System), HostError>
+where
+    A: Machine + Unpin + 'static,
+    N: Machine + Unpin + 'static,
+    P: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    let (ready, opened) = mpsc::channel();
+    let links = Arc::clone(links);
+    let thread = spawn("machines", move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // Nobody waits for it if the node was given up meanwhile.
+                let _ = ready.send(Err(error.to_string()));
+                return;
+            }
+        };
+        let runner = System::with_tokio_rt(move || runtime);
+        runner.block_on(async {
+            enter(&links, &started, cast, verifiers);
+            actix::spawn(Timers::run(Arc::clone(&links)));
+            let pump = Arc::clone(&links);
+            actix::spawn(async move { pump.directory.run().await });
+        });
+        let _ = ready.send(Ok(System::current()));
+        if let Err(error) = runner.run() {
+            slog::error!(links.facts.log(), "the machines' thread ended with an error";
+                "why" => error.to_string());
+        }
+    })?;
+    match opened.recv() {
+        Ok(Ok(system)) => Ok((thread, system)),
+        Ok(Err(why)) => Err(HostError::Thread { thread: "machines", why }),
+        Err(_) => Err(HostError::Thread {
+            thread: "machines",
+            why: "it ended while it started".to_owned(),
+        }),
+    }
+}
+
+fn enter<A, N, P, V>(
+    links: &Arc<Links>,
+    started: &Arc<Started>,
+    cast: Cast<A, N, P, V>,
+    verifiers: usize,
+) where
+    A: Machine + Unpin + 'static,
+    P: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    let directory = &links.directory;
+    let admission = Host::new(links, ActorId::Admission, (cast.admission)(started));
+    directory.enter(ActorId::Admission, admission.start().recipient());
+    let policy = Host::new(links, ActorId::Policy, (cast.policy)(started));
+    directory.enter(ActorId::Policy, policy.start().recipient());
+    let of = Arc::clone(started);
+    let make: Make<V> = Arc::new(move || (cast.verify)(&of));
+    let members = AtomicU16::new(0);
+    let shared = Arc::clone(links);
+    let pool = SyncArbiter::start(verifiers.clamp(1, 64), move || {
+        let member = ActorId::Verify(members.fetch_add(1, Ordering::Relaxed));
+        Member::new(&shared, member, &make)
+    });
+    directory.enter(ActorId::Verify(0), pool.recipient());
+}
+
+fn spawn(
+    thread: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, HostError> {
+    thread::Builder::new()
+        .name(thread.to_owned())
+        .spawn(body)
+        .map_err(|error| HostError::Thread { thread, why: error.to_string() })
+}
+
+fn file(what: &'static str, path: &Path, source: io::Error) -> HostError {
+    HostError::File { what, path: path.to_owned(), source }
+}
