@@ -1,0 +1,244 @@
+//! The command line: subcommands, their options, and the exit status.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::CommandError;
+use crate::terminal::Terminal;
+use crate::{demo, explain, replay, serve};
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all is well
+  1  a negative result: the journal does not replay to the same decisions, nothing is known of the
+     review, or an expectation of the demo did not hold
+  2  wrong usage, or the command could not do its work
+  3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
+
+const EXAMPLES: &str = "\
+Examples:
+  portreeve demo
+  portreeve serve --config /etc/portreeve/portreeve.yaml
+  portreeve replay verify /var/lib/portreeve
+  portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve";
+
+/// Decides which container images may enter a Kubernetes cluster, and keeps the proof.
+#[derive(Parser)]
+#[command(name = "portreeve", version, after_help = EXAMPLES, after_long_help = long_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn long_help() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_STATUS}")
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole at work on this machine: signed data, decisions, explanation, replay
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Say how a past decision came about
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
+    /// Work with a recorded journal
+    #[command(subcommand)]
+    Replay(ReplayCommand),
+    /// Run the admission webhook
+    #[command(after_help = SERVE_HELP)]
+    Serve(Box<ServeArgs>),
+}
+
+const DEMO_HELP: &str = "\
+It needs nothing but this program: it makes certificates, signs image collections, serves
+them from a Notary server of its own and sends AdmissionReviews to a webhook of its own, all on
+127.0.0.1. The exit status is 0 only if every decision, the explanation and the replay came out
+as they should, else 1.
+
+Examples:
+  portreeve demo
+  portreeve demo --journal /tmp/demo && jq . /tmp/demo/segments/*.ndjson";
+
+const EXPLAIN_HELP: &str = "\
+The exit status is 1 if the journal holds no review of that uid.
+
+Examples:
+  portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve";
+
+const SERVE_HELP: &str = "\
+Flags override the file; flags that may be repeated add to it. SIGTERM and SIGINT end the server
+after all waiting reviews were answered.
+
+Examples:
+  portreeve serve --config portreeve.yaml
+  portreeve serve --listen 127.0.0.1:8443 --tls-cert tls.crt --tls-key tls.key \\
+    --objects ./objects --data-dir ./data --log term
+  portreeve serve --config portreeve.yaml --trust-ca internal-ca.pem \\
+    --allow-trust-server https://notary.internal:4443";
+
+const VERIFY_HELP: &str = "\
+DIR is the journal, or the data directory that holds it. Nothing in it is changed.
+The exit status is 0 if all came out as recorded, 1 if something differs, 3 for other rules.
+
+Examples:
+  portreeve replay verify /var/lib/portreeve";
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the journal in this directory, which is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExplainArgs {
+    /// The review's uid, as the API server's audit log names it
+    #[arg(value_name = "UID")]
+    pub(crate) uid: String,
+    /// The journal, or the data directory that holds it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) journal: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum ReplayCommand {
+    /// Run every actor again on what it received, and compare what it did
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// The journal, or the data directory that holds it
+    #[arg(value_name = "DIR")]
+    pub(crate) journal: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Read settings from this YAML file; an unknown key is an error
+    #[arg(long, value_name = "FILE.yaml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Receive reviews at this address [default: 0.0.0.0:8443]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Serve metrics without TLS at this address too
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics_listen: Option<String>,
+    /// PEM file of the certificate chain, leaf first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file of the private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file of the CAs whose clients may send reviews; without it anyone may
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Directory of Kubernetes YAML with policies and the Secrets they name; it is watched
+    #[arg(long, value_name = "DIR")]
+    pub(crate) objects: Option<PathBuf>,
+    /// Directory of the journal and other state [default: /var/lib/portreeve]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// When an answer may leave: `group` when its record is on disk, `process` when it is written
+    /// [default: group]
+    #[arg(long, value_name = "group|process")]
+    pub(crate) durability: Option<String>,
+    /// PEM file of CAs to trust for trust servers besides the system's; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust_ca: Vec<PathBuf>,
+    /// Approve a trust server that policies name, even on a loopback address; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) allow_trust_server: Vec<String>,
+    /// Let a trust server's tokens come from another host; may be repeated
+    #[arg(long, value_name = "SERVER=HOST")]
+    pub(crate) allow_realm: Vec<String>,
+    /// Refuse roots that no pin covers instead of trusting them at first use
+    #[arg(long)]
+    pub(crate) require_pins: bool,
+    /// How log lines look: JSON, or text for a terminal [default: json]
+    #[arg(long, value_name = "json|term")]
+    pub(crate) log: Option<String>,
+    /// The least important log lines written: critical, error, warning, info, debug or trace
+    /// [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+}
+
+/// Whether a command came to the result its user hoped for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did: status 0.
+    Good,
+    /// It did not: status 1.
+    Negative,
+    /// The journal is of other rules: status 3.
+    OtherRules,
+}
+
+/// Reads the command line and runs what it asks for.
+pub(crate) fn run() -> ExitCode {
+    // Wrong usage ends here, with status 2.
+    let cli = Cli::parse();
+    let terminal = Terminal::stdout();
+    let done: Result<Outcome, CommandError> = match cli.command {
+        Command::Demo(args) => demo::run(&args, &terminal),
+        Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
+        Command::Serve(args) => serve::run(*args),
+    };
+    match done {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Negative) => ExitCode::from(1),
+        Ok(Outcome::OtherRules) => ExitCode::from(3),
+        Err(error) => {
+            Terminal::stderr().line(&format!("portreeve: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_flag_of_serve_is_understood() {
+        let line = "portreeve serve --config c.yaml --listen 127.0.0.1:1 --metrics-listen 127.0.0.1:2 \
+                    --tls-cert c --tls-key k --client-ca ca --objects o --data-dir d \
+                    --durability process --trust-ca a --trust-ca b --allow-trust-server https://n \
+                    --allow-realm n=m --require-pins --log term --log-level debug";
+        let parsed = Cli::try_parse_from(line.split_whitespace());
+        let Ok(Cli { command: Command::Serve(args) }) = parsed else {
+            unreachable!("the line is a serve command")
+        };
+        assert_eq!(args.trust_ca, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert!(args.require_pins);
+    }
+
+    #[test]
+    fn wrong_usage_has_status_2() {
+        for line in ["portreeve", "portreeve serve --listne x", "portreeve explain u"] {
+            let refused = Cli::try_parse_from(line.split_whitespace()).err();
+            assert_eq!(refused.map(|error| error.exit_code()), Some(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_documents_every_exit_status() {
+        let help = Cli::command().render_long_help().to_string();
+        for status in ["  0  ", "  1  ", "  2  ", "  3  "] {
+            assert!(help.contains(status), "{status}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a command could not do its work.
+
+use std::path::PathBuf;
+
+use portreeve_host::HostError;
+use portreeve_lab::LabError;
+use portreeve_replay::ReplayError;
+
+/// What a command may fail of; all of them end with status 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// A file or directory could not be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried, such as `write`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The node reported something.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// There is no journal where one should be.
+    #[error("{} holds no journal: name the data directory of `portreeve serve`", path.display())]
+    NoJournal {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The lab of the demo reported something.
+    #[error("the demo's lab: {0}")]
+    Lab(#[from] LabError),
+    /// Replay could not go through the journal.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The demo's API server could not talk to the webhook.
+    #[error("the demo could not {what}: {why}")]
+    Talk {
+        /// What was tried.
+        what: &'static str,
+        /// What went wrong.
+        why: String,
+    },
+    /// The operating system refused a thread, a signal handler or the like.
+    #[error("cannot {what}: {source}; look at the limits of this process")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}

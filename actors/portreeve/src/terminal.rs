@@ -1,0 +1,121 @@
+//! The one place that writes to standard output and standard error.
+//!
+//! A reader that goes away (`portreeve demo | head`) is no failure of the command, so errors of
+//! writing are passed over.
+
+use std::io::{IsTerminal, Write};
+
+/// How a piece of text looks where colours may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Good news.
+    Good,
+    /// Bad news.
+    Bad,
+    /// A heading.
+    Heading,
+    /// Less important.
+    Quiet,
+}
+
+impl Style {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Heading => "1",
+            Self::Quiet => "2",
+        }
+    }
+}
+
+enum Stream {
+    Error,
+    Output,
+}
+
+/// A stream to a person or a file.
+pub(crate) struct Terminal {
+    colour: bool,
+    stream: Stream,
+}
+
+impl Terminal {
+    /// Standard output.
+    pub(crate) fn stdout() -> Self {
+        Self { colour: colour(std::io::stdout().is_terminal()), stream: Stream::Output }
+    }
+
+    /// Standard error.
+    pub(crate) fn stderr() -> Self {
+        Self { colour: colour(std::io::stderr().is_terminal()), stream: Stream::Error }
+    }
+
+    /// Writes `text` and a line end. Control characters are left out but for line ends, so that
+    /// nothing named by others can steer a terminal.
+    pub(crate) fn line(&self, text: &str) {
+        self.write(&printable(text));
+    }
+
+    /// Writes `text` in `style` and a line end.
+    pub(crate) fn styled(&self, style: Style, text: &str) {
+        self.write(&self.paint(style, text));
+    }
+
+    /// Writes pieces, each in its own style, and a line end.
+    pub(crate) fn pieces<'a>(&self, pieces: impl IntoIterator<Item = (Option<Style>, &'a str)>) {
+        let mut line = String::new();
+        for (style, text) in pieces {
+            match style {
+                Some(style) => line.push_str(&self.paint(style, text)),
+                None => line.push_str(&printable(text)),
+            }
+        }
+        self.write(line.trim_end());
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        let text = printable(text);
+        if self.colour && !text.trim().is_empty() {
+            format!("\x1b[{}m{text}\x1b[0m", style.code())
+        } else {
+            text
+        }
+    }
+
+    fn write(&self, line: &str) {
+        let written = match self.stream {
+            Stream::Error => writeln!(std::io::stderr().lock(), "{line}"),
+            Stream::Output => writeln!(std::io::stdout().lock(), "{line}"),
+        };
+        drop(written);
+    }
+}
+
+/// Colours are for terminals that can show them, unless the user wants none (no-color.org).
+fn colour(is_terminal: bool) -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    is_terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|character| *character == '\n' || !character.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[31mb\r\nc"), "a[31mb\nc");
+    }
+
+    #[test]
+    fn without_colour_nothing_is_added() {
+        let plain = Terminal { colour: false, stream: Stream::Output };
+        let coloured = Terminal { colour: true, stream: Stream::Output };
+        assert_eq!(plain.paint(Style::Bad, "no"), "no");
+        assert_eq!(coloured.paint(Style::Bad, "no"), "\x1b[31mno\x1b[0m");
+    }
+}

@@ -1,0 +1,92 @@
+//! The command as its user meets it: run as a process, judged by what it prints and its status.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn portreeve(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portreeve")).args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(all).unwrap()
+}
+
+/// The first uid of a review in the journal, in plain text as `jq` would find it.
+fn some_uid(segment: &Path) -> String {
+    let text = fs::read_to_string(segment).unwrap();
+    let (_, rest) = text.split_once("\"uid\":\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+#[test]
+fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = directory.path().join("journal");
+    let name = journal.to_str().unwrap();
+
+    let demo = portreeve(&["demo", "--journal", name]);
+    assert_eq!(demo.status.code(), Some(0), "{}", text(&demo));
+    for expected in ["pinned", "signer-missing", "trust-server-unreachable", "decisions identical"]
+    {
+        assert!(text(&demo).contains(expected), "{expected}: {}", text(&demo));
+    }
+    assert!(!text(&demo).contains('\x1b'), "colours are for terminals only");
+
+    let verified = portreeve(&["replay", "verify", name]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+
+    let segment = fs::read_dir(journal.join("segments")).unwrap().next().unwrap().unwrap().path();
+    let explained = portreeve(&["explain", &some_uid(&segment), "--journal", name]);
+    assert_eq!(explained.status.code(), Some(0), "{}", text(&explained));
+
+    let mut bytes = fs::read(&segment).unwrap();
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    let place = bytes.windows(9).rposition(|window| window == b"\"allowed\"").unwrap();
+    let line = bytes[..place].iter().filter(|byte| **byte == b'\n').count() + 1;
+    bytes[place + 1] = b'A';
+    fs::write(&segment, bytes).unwrap();
+    let altered = portreeve(&["replay", "verify", name]);
+    assert_eq!(altered.status.code(), Some(1), "{}", text(&altered));
+    let said = text(&altered);
+    assert!(said.contains(&format!("line {line}: altered-record")), "{line} of {lines}: {said}");
+}
+
+#[test]
+fn a_review_that_the_journal_does_not_hold_is_a_negative_result() {
+    let directory = tempfile::tempdir().unwrap();
+    let segments = directory.path().join("segments");
+    fs::create_dir(&segments).unwrap();
+    fs::write(segments.join("00000001.ndjson"), b"").unwrap();
+    let name = directory.path().to_str().unwrap();
+    let unknown = portreeve(&["explain", "no-such-uid", "--journal", name]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", text(&unknown));
+    assert!(text(&unknown).contains("no-such-uid"));
+}
+
+#[test]
+fn wrong_usage_and_missing_journals_have_status_2_and_say_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().to_str().unwrap();
+    let missing = portreeve(&["replay", "verify", name]);
+    assert_eq!(missing.status.code(), Some(2), "{}", text(&missing));
+    assert!(text(&missing).contains("holds no journal"));
+
+    let unknown = portreeve(&["serve", "--listne", "127.0.0.1:0"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    let incomplete = portreeve(&["serve", "--objects", name]);
+    assert_eq!(incomplete.status.code(), Some(2));
+    assert!(text(&incomplete).contains("--tls-cert"), "{}", text(&incomplete));
+}
+
+#[test]
+fn an_unknown_key_of_the_configuration_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("portreeve.yaml");
+    fs::write(&file, "objects: /tmp\nlistne: 127.0.0.1:0\n").unwrap();
+    let refused = portreeve(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("listne"), "{}", text(&refused));
+}
