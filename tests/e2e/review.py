@@ -82,7 +82,8 @@ def main(url, ca, namespace, kind, *images):
         return
     audit = answer.get("auditAnnotations") or {}
     status = answer.get("status") or {}
-    code = audit.get("code") or audit.get("reason") or status.get("reason") or "?"
+    # The first denial's code, with its container if it has one: "c0=tag-not-signed, c1=...".
+    code = (audit.get("codes") or audit.get("code") or "?").split(", ")[0].split("=")[-1]
     print("denied", code, " ".join(status.get("message", "").split()))
 
 

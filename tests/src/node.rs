@@ -1,13 +1,16 @@
 //! A real node on loopback addresses, with objects and a data directory of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
+use portreeve_host::journal::Journal;
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
-use portreeve_protocol::Wall;
+use portreeve_protocol::{Decision, Entry, Settings, codec};
 use serde_json::Value;
 use slog::Logger;
 use tempfile::TempDir;
@@ -34,27 +37,52 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The journal's directory.
-    #[must_use]
-    pub fn journal(&self) -> &Path {
-        &self.journal
+    /// The journal.
+    ///
+    /// # Errors
+    /// `Node` if there is none.
+    pub fn journal(&self) -> Result<Journal, TestError> {
+        Journal::open(&self.journal).map_err(|error| TestError::Node(error.to_string()))
+    }
+
+    /// The decisions in the journal, by the uid of their review.
+    ///
+    /// # Errors
+    /// `Node` if the journal cannot be read, `Content` if it holds no records.
+    pub fn decisions(&self) -> Result<BTreeMap<String, Arc<Decision>>, TestError> {
+        let mut found = BTreeMap::new();
+        for line in self.journal()?.lines() {
+            let line = line.map_err(|error| TestError::Node(error.to_string()))?;
+            let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
+            let read = codec::read_line(bytes);
+            let (record, _) = read.map_err(|error| TestError::Content {
+                path: format!("line {} of the journal", line.number),
+                why: error.to_string(),
+            })?;
+            if let Entry::Delivered(delivered) = record.entry {
+                for decision in delivered.decisions {
+                    found.insert(decision.uid.clone(), decision);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
 impl TestNode {
-    /// Starts a node that trusts servers with certificates of `tls`, uses `tls` itself, and reads
-    /// `objects`, a text of Kubernetes YAML. `trust_server` is approved. Waits until it is ready.
+    /// Starts a node that trusts servers with certificates of `tls`, uses `tls` itself, reads
+    /// `objects`, a text of Kubernetes YAML, and obeys `settings`. Waits until it is ready.
     ///
     /// # Errors
     /// `File`, `Node` if it does not start or get ready, `Content`.
     pub async fn start(
         tls: &LoopbackTls,
         objects: &str,
-        trust_server: &str,
+        settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
         let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-        let config = config(tls, objects, trust_server, directory.path())?;
+        let config = config(tls, objects, settings, directory.path())?;
         let journal = config.journal_dir.clone();
         let logger = Logger::root(slog::Discard, slog::o!());
         let started = serve(config, clock, logger).await;
@@ -99,16 +127,17 @@ impl TestNode {
     }
 }
 
-/// The time of `wall`, running on.
+/// The built-in settings, with these trust servers approved.
 #[must_use]
-pub fn clock_at(wall: Wall) -> Clock {
-    Clock::showing(wall)
+pub fn approving<'a>(servers: impl IntoIterator<Item = &'a str>) -> Settings {
+    let approved_servers = servers.into_iter().map(str::to_owned).collect();
+    Settings { approved_servers, ..Settings::default() }
 }
 
 fn config(
     tls: &LoopbackTls,
     objects: &str,
-    trust_server: &str,
+    settings: Settings,
     directory: &Path,
 ) -> Result<Config, TestError> {
     let write = |name: &str, text: &str| {
@@ -122,7 +151,6 @@ fn config(
     let config = Config::load(
         Some(&write("portreeve.yaml", "node: test\n")?),
         Overrides {
-            allow_trust_server: vec![trust_server.to_owned()],
             data_dir: Some(directory.join("data")),
             durability: Some("process".to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
@@ -133,5 +161,6 @@ fn config(
             ..Overrides::default()
         },
     );
-    config.map_err(|error| TestError::Node(error.to_string()))
+    let config = config.map_err(|error| TestError::Node(error.to_string()))?;
+    Ok(Config { settings, ..config })
 }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portreeve_protocol::DenyCode;
+use portreeve_protocol::messages::admission::{GroupKind, Operation, ReviewFacts};
 use serde_json::{Value, json};
 
 use crate::TestError;
@@ -30,6 +31,57 @@ pub fn pod(uid: &str, namespace: &str, image: &str) -> Value {
             "oldObject": null,
             "dryRun": false,
             "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
+        },
+    })
+}
+
+/// The review that a webhook reduces to `facts`: a workload with these images, owners and operation.
+///
+/// Only what the scripted scenario uses is written: containers, no old images, no pull secrets.
+#[must_use]
+pub fn of_facts(facts: &ReviewFacts) -> Value {
+    let containers: Vec<Value> = facts
+        .images
+        .iter()
+        .map(|fact| json!({"name": fact.container, "image": fact.image}))
+        .collect();
+    let owners: Vec<Value> = facts
+        .owners
+        .iter()
+        .map(|owner| {
+            json!({"apiVersion": owner.api_version, "controller": owner.controller,
+                   "kind": owner.kind, "name": owner.name, "uid": owner.uid})
+        })
+        .collect();
+    let GroupKind { group, kind, version } = &facts.kind;
+    let pod_spec = json!({"containers": containers});
+    let spec = if kind == "Pod" { pod_spec } else { json!({"template": {"spec": pod_spec}}) };
+    let metadata =
+        json!({"name": facts.name, "namespace": facts.namespace, "ownerReferences": owners});
+    let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+    let object =
+        json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec});
+    let (operation, object, old) = match facts.operation {
+        Operation::Connect => ("CONNECT", object, Value::Null),
+        Operation::Create => ("CREATE", object, Value::Null),
+        Operation::Delete => ("DELETE", Value::Null, object),
+        Operation::Update => ("UPDATE", object.clone(), object),
+    };
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": facts.uid,
+            "kind": {"group": group, "version": version, "kind": kind},
+            "resource": {"group": group, "version": version, "resource": "workloads"},
+            "name": facts.name,
+            "namespace": facts.namespace,
+            "operation": operation,
+            "userInfo": {"username": facts.user},
+            "object": object,
+            "oldObject": old,
+            "dryRun": facts.dry_run,
+            "options": null,
         },
     })
 }
@@ -103,8 +155,12 @@ fn patch(response: &Value) -> Result<Vec<Value>, String> {
     serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
-/// The code, which stands in the status' `reason`.
+/// The code of the first denial: the audit annotation holds it, with its container if it has one
+/// (`main=tag-not-signed`).
 fn code(response: &Value) -> Option<DenyCode> {
-    let reason = response["status"]["reason"].as_str()?;
-    DenyCode::ALL.iter().copied().find(|code| code.code() == reason)
+    let audit = &response["auditAnnotations"];
+    let held = audit["codes"].as_str().or_else(|| audit["code"].as_str())?;
+    let first = held.split(", ").next().unwrap_or_default();
+    let said = first.rsplit('=').next().unwrap_or_default();
+    DenyCode::ALL.iter().copied().find(|code| code.code() == said)
 }

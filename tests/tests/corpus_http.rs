@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use portreeve_host::clock::Clock;
 use portreeve_lab::{LoopbackTls, NotaryServer};
 use portreeve_tests::corpus::{Case, Expect, Query, cases};
-use portreeve_tests::node::{TestNode, clock_at};
+use portreeve_tests::node::{TestNode, approving};
 use portreeve_tests::review::{Outcome, pod};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
@@ -93,8 +94,9 @@ async fn run(case: &Case, tls: &LoopbackTls) -> Vec<String> {
     for (path, route) in &case.routes {
         server.set(path, route.clone());
     }
-    let clock = clock_at(case.evaluation_time);
-    let node = TestNode::start(tls, &objects(case, &server.url()), &server.url(), clock)
+    let url = server.url();
+    let clock = Clock::showing(case.evaluation_time);
+    let node = TestNode::start(tls, &objects(case, &url), approving([url.as_str()]), clock)
         .await
         .expect("the node starts");
     let mut differences = Vec::new();
