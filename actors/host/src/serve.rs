@@ -1,40 +1,66 @@
 //! A whole node: the actors, the watch on the objects, the webhook, the metrics.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
 
-use slog::Logger;
+use slog::{Logger, info};
 
 use crate::HostError;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::node::{Health, Node};
+use crate::metrics::Metrics;
+use crate::node::{Health, Node, NodeOptions};
+use crate::notary_client::{FetcherOptions, HttpFetcher};
+use crate::objects::DirectoryWatch;
+use crate::webhook::{Listeners, WebhookOptions};
 
-/// A running server. Dropping it does not end it; [`Running::shutdown`] does.
+/// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
-    address: SocketAddr,
-    metrics_address: Option<SocketAddr>,
+    listeners: Listeners,
+    log: Logger,
     node: Node,
+    objects: DirectoryWatch,
 }
 
-/// Starts a whole node. Call it on a multi-thread tokio runtime that outlives it.
+/// How often readiness is asked for while it is waited for.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Starts a whole node: recovers the journal, reads the objects once, and listens. Call it on a
+/// multi-thread tokio runtime that outlives it. It returns before the policies have taken effect
+/// (see [`Running::ready`]) and asks no trust server for anything.
 ///
 /// # Errors
 /// `Tls` and `File` for files that cannot be used, `Listen`, and whatever [`Node::start`] reports.
-pub async fn serve(_config: Config, _clock: Clock, _logger: Logger) -> Result<Running, HostError> {
-    Err(HostError::Thread { thread: "serve", why: "the server is being written".to_owned() })
+pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let options = node_options(&config, &clock, &metrics, &logger)?;
+    // Recovery reads files and may take a while.
+    let node = blocking("node", move || Node::start(options)).await??;
+    match around(&node, &config, clock, metrics, &logger).await {
+        Ok((listeners, objects)) => {
+            info!(logger, "reviews are received"; "address" => %listeners.address());
+            Ok(Running { listeners, log: logger, node, objects })
+        }
+        Err(failure) => {
+            node.stop().await;
+            Err(failure)
+        }
+    }
 }
 
 impl Running {
     /// Where reviews are received.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.listeners.address()
     }
 
     /// Where metrics are served without TLS.
     #[must_use]
-    pub const fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.listeners.metrics_address()
     }
 
     /// How the node is.
@@ -43,18 +69,100 @@ impl Running {
         self.node.health()
     }
 
-    /// Waits until the node is ready for reviews; there is no bound on that but the caller's.
+    /// Waits until the node is ready for reviews, which takes for ever if the objects are not in
+    /// order: the caller bounds it.
     pub async fn ready(&self) {
-        std::future::pending().await
+        while !self.health().ready() {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
-    /// Ends it: denies what waits, lets connections finish, writes what there is to write.
+    /// Ends it: denies what waits and whatever still comes, lets answers under way out, writes what
+    /// there is to write.
     ///
     /// # Errors
-    /// `Thread` if a part ended before its time.
+    /// `Thread` if a thread could not be waited for.
     pub async fn shutdown(self) -> Result<(), HostError> {
-        self.node.drain().await;
-        self.node.stop().await;
-        Ok(())
+        let Self { listeners, log, node, objects } = self;
+        info!(log, "draining");
+        node.drain().await;
+        listeners.stop().await;
+        let watch = blocking("objects", move || objects.stop()).await;
+        node.stop().await;
+        info!(log, "ended");
+        watch
     }
+}
+
+fn node_options(
+    config: &Config,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+    log: &Logger,
+) -> Result<NodeOptions, HostError> {
+    let fetcher = HttpFetcher::new(FetcherOptions {
+        allow_realm: config.allow_realm.clone(),
+        approved: config.settings.approved_servers.clone(),
+        trust_ca: config.trust_ca.clone(),
+    })?;
+    Ok(NodeOptions {
+        clock: clock.clone(),
+        data_dir: config.data_dir.clone(),
+        durability: config.durability,
+        fetcher: Arc::new(fetcher),
+        jitter_seed: random()?,
+        journal_dir: config.journal_dir.clone(),
+        log: log.clone(),
+        metrics: Arc::clone(metrics),
+        node: config.node.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        settings: config.settings.clone(),
+        verifiers: std::thread::available_parallelism().map_or(1, NonZero::get),
+    })
+}
+
+/// What stands around the node. The objects come first, so that the first review finds policies.
+async fn around(
+    node: &Node,
+    config: &Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    log: &Logger,
+) -> Result<(Listeners, DirectoryWatch), HostError> {
+    let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
+    let objects = blocking("objects", move || {
+        DirectoryWatch::start(&directory, watch_log, move |input| teller.objects(input))
+    });
+    let objects = objects.await??;
+    let listeners = Listeners::start(WebhookOptions {
+        client_ca: config.client_ca.clone(),
+        clock,
+        listen: config.listen,
+        log: log.clone(),
+        metrics,
+        metrics_listen: config.metrics_listen,
+        node: node.clone(),
+        tls_cert: config.tls_cert.clone(),
+        tls_key: config.tls_key.clone(),
+    });
+    Ok((listeners.await?, objects))
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    thread: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HostError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| HostError::Thread { thread, why: error.to_string() })
+}
+
+fn random() -> Result<u64, HostError> {
+    let mut seed = [0; 8];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.secure_random.fill(&mut seed).map_err(|_| HostError::Thread {
+        thread: "node",
+        why: "the system has no random numbers".to_owned(),
+    })?;
+    Ok(u64::from_le_bytes(seed))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use portreeve_protocol::limits;
 use serde::Deserialize;
 
 use crate::HostError;
@@ -37,15 +38,12 @@ pub(super) struct File {
     pub(super) trust_servers: Option<BTreeMap<String, Option<String>>>,
 }
 
-/// The largest file read.
-const BYTES: u64 = 1 << 20;
-
 /// Reads the text of the file.
 pub(super) fn read(path: &Path) -> Result<String, HostError> {
     let failed = |source| HostError::File { what: "cannot read", path: path.to_owned(), source };
     let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > BYTES {
-        let why = format!("it has {length} bytes, more than the {BYTES} a configuration may have");
+    if length > limits::CONFIG_BYTES {
+        let why = format!("it has {length} bytes, too many for a configuration");
         return Err(HostError::ConfigFile { path: path.to_owned(), why });
     }
     std::fs::read_to_string(path).map_err(failed)

@@ -11,6 +11,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use portreeve_protocol::limits;
 use rustls::ClientConfig;
 
 use super::address::{Reach, Resolver};
@@ -43,8 +44,6 @@ const IDLE: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(90);
 /// How long connecting may take, all addresses of a name together.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// Bytes of the head of an answer.
-const HEAD_BYTES: usize = 64 << 10;
 /// Bytes read from an answer that is of no use, so that its connection can be kept.
 const USELESS_BYTES: u64 = 16 << 10;
 
@@ -108,7 +107,7 @@ fn pool(tls: &ClientConfig, reach: Reach) -> Pool {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIME)
         .pool_max_idle_per_host(IDLE)
-        .http1_max_buf_size(HEAD_BYTES)
+        .http1_max_buf_size(limits::HEAD_BYTES)
         .build(connector)
 }
 

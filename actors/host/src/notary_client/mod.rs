@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use portreeve_protocol::Blob;
 use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
+use portreeve_protocol::{Blob, limits};
 
 use crate::HostError;
 use address::Reach;
@@ -145,7 +145,7 @@ impl Client {
         let (uri, reach) =
             self.realm(server, gun, challenge).map_err(|trouble| (Party::TrustServer, trouble))?;
         let at_realm = |trouble| (Party::TokenServer, trouble);
-        let reply = self.exchange.get(reach, &uri, None, TOKEN_BYTES).await;
+        let reply = self.exchange.get(reach, &uri, None, limits::TOKEN_BYTES).await;
         let body = match reply.map_err(at_realm)? {
             Reply::Body(body) => body,
             Reply::Absent | Reply::Challenge(_) => {
@@ -192,9 +192,6 @@ impl Client {
         Ok((uri, reach))
     }
 }
-
-/// Bytes of a token server's answer.
-const TOKEN_BYTES: u64 = 64 << 10;
 
 fn reach(url: &ServerUrl, approved: bool) -> Result<Reach, Trouble> {
     let reach = match (approved, url.secure()) {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use portreeve_protocol::limits;
 use serde::Deserialize;
 
 /// A bearer token. It has neither `Debug` nor `Serialize`, so that it cannot reach a log, a journal
@@ -59,12 +60,9 @@ pub(super) fn read_grant(body: &[u8]) -> Option<Grant> {
     Some(Grant { token: Token::parse(&text)?, lasts: Duration::from_secs(seconds) })
 }
 
-/// Kept tokens, by trust server and GUN.
+/// Kept tokens, by trust server and GUN; when they are too many, all are asked for anew.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<BTreeMap<(String, String), (Token, Instant)>>);
-
-/// Tokens kept at once; when they are more, all are asked for anew.
-const KEPT: usize = 10_000;
 
 impl Tokens {
     /// The kept token for this collection, if it is still good at `now`.
@@ -77,10 +75,10 @@ impl Tokens {
     /// Keeps a token for nine tenths of its life, so that it does not expire on the way.
     pub(super) fn put(&self, server: &str, gun: &str, grant: &Grant, now: Instant) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
+        if kept.len() >= limits::TOKENS {
             kept.retain(|_, (_, until)| now < *until);
         }
-        if kept.len() >= KEPT {
+        if kept.len() >= limits::TOKENS {
             kept.clear();
         }
         let until = now + grant.lasts.mul_f64(0.9);

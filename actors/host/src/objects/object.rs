@@ -1,0 +1,152 @@
+//! One Kubernetes object: which kind it is, and what of it a decision needs.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::core::{DynamicObject, TypeMeta};
+use portreeve_protocol::limits;
+use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret};
+use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+use serde_json::Value;
+
+/// What a document is.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// A list of objects.
+    List(Vec<Value>),
+    /// An object of no use here (a ServiceAccount, a workload, a Secret that names no signer).
+    Other,
+    /// A policy, though perhaps not one that can be obeyed.
+    Policy(PolicyObject),
+    /// A Secret that names a signer.
+    Secret(SignerSecret),
+}
+
+/// The text of a specification that the policy cache refuses, saying why: it is a JSON string, where
+/// an object is needed.
+pub(super) fn refusal(why: &str) -> String {
+    Value::String(why.to_owned()).to_string()
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// Why it cannot be told which object it is.
+pub(super) fn read(document: Value) -> Result<Known, String> {
+    let types = types(&document)?;
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    if types.kind.ends_with("List") && document.get("items").is_some() {
+        return list(document);
+    }
+    let policy_group = match group {
+        "portieris.cloud.ibm.com" => Some(PolicyGroup::Portieris),
+        "securityenforcement.admission.cloud.ibm.com" => Some(PolicyGroup::SecurityEnforcement),
+        _ => None,
+    };
+    match (policy_group, types.kind.as_str()) {
+        (Some(group), kind @ ("ImagePolicy" | "ClusterImagePolicy")) => {
+            let namespaced = kind == "ImagePolicy";
+            policy(document, group, version, namespaced).map(Known::Policy)
+        }
+        (None, "Secret") if group.is_empty() => secret(document),
+        _ => Ok(Known::Other),
+    }
+}
+
+fn types(document: &Value) -> Result<TypeMeta, String> {
+    let text = |member: &str| document.get(member).and_then(Value::as_str);
+    match (text("apiVersion"), text("kind")) {
+        (Some(api_version), Some(kind)) => {
+            Ok(TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() })
+        }
+        _ => {
+            Err("a document is not a Kubernetes object: apiVersion and kind are needed".to_owned())
+        }
+    }
+}
+
+fn list(mut document: Value) -> Result<Known, String> {
+    match document.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => Ok(Known::List(items)),
+        Some(Value::Null) => Ok(Known::List(Vec::new())),
+        _ => Err("the `items` of a List are not a list".to_owned()),
+    }
+}
+
+/// A policy. Its name must be legible; whatever else is wrong with it makes it one that is refused.
+fn policy(
+    document: Value,
+    group: PolicyGroup,
+    version: &str,
+    namespaced: bool,
+) -> Result<PolicyObject, String> {
+    let (name, namespace) = identity(&document)?;
+    let id = PolicyRef { group, name, namespace: namespaced.then_some(namespace) };
+    let known = match group {
+        PolicyGroup::Portieris => "v1",
+        PolicyGroup::SecurityEnforcement => "v1beta1",
+    };
+    let refused = |why: &str| {
+        let id = id.clone();
+        Ok(PolicyObject { id, resource_version: None, spec: refusal(why) })
+    };
+    if version != known {
+        return refused(&format!("its apiVersion is not {}/{known}", group.name()));
+    }
+    let Ok(object) = serde_json::from_value::<DynamicObject>(document) else {
+        return refused("its metadata cannot be read");
+    };
+    let spec = object.data.get("spec").map_or_else(|| "null".to_owned(), Value::to_string);
+    if spec.len() > limits::OBJECT_BYTES {
+        return refused(&format!("its spec has more than {} bytes", limits::OBJECT_BYTES));
+    }
+    Ok(PolicyObject { id, resource_version: object.metadata.resource_version, spec })
+}
+
+/// A Secret: of interest only if it has both of the members that make a signer.
+fn secret(document: Value) -> Result<Known, String> {
+    let member = |name: &str| {
+        let plain = document.get("stringData").and_then(|data| data.get(name));
+        let encoded = document.get("data").and_then(|data| data.get(name));
+        // What is there but not legible becomes an empty text, which no signer can have.
+        match (plain, encoded) {
+            (Some(plain), _) => Some(plain.as_str().map(str::to_owned).unwrap_or_default()),
+            (None, Some(encoded)) => Some(encoded.as_str().and_then(decoded).unwrap_or_default()),
+            (None, None) => None,
+        }
+    };
+    let (Some(name), Some(public_key)) = (member("name"), member("publicKey")) else {
+        return Ok(Known::Other);
+    };
+    let (secret, namespace) = identity(&document)?;
+    let large = name.len() + public_key.len() > limits::OBJECT_BYTES;
+    let (name, public_key) = if large { Default::default() } else { (name, public_key) };
+    let version = document.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    let resource_version = version.map(str::to_owned);
+    Ok(Known::Secret(SignerSecret { name, namespace, public_key, resource_version, secret }))
+}
+
+/// Standard base64 of UTF-8, as Kubernetes keeps Secrets; line breaks of a folded block are taken out.
+fn decoded(text: &str) -> Option<String> {
+    let compact: String = text.split_ascii_whitespace().collect();
+    String::from_utf8(STANDARD.decode(compact).ok()?).ok()
+}
+
+/// Name and namespace; an object without namespace is in `default`, as `kubectl` would put it.
+fn identity(document: &Value) -> Result<(String, String), String> {
+    let text = |pointer: &str| {
+        let text = document.pointer(pointer).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty() && text.len() <= NAME_BYTES)
+    };
+    let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let name = text("/metadata/name")
+        .ok_or_else(|| format!("an object of kind {kind} has no usable metadata.name"))?;
+    let namespace = match document.pointer("/metadata/namespace") {
+        None | Some(Value::Null) => "default",
+        Some(_) => text("/metadata/namespace")
+            .ok_or_else(|| format!("an object of kind {kind} has no usable metadata.namespace"))?,
+    };
+    Ok((name.to_owned(), namespace.to_owned()))
+}
+
+/// Bytes of a name in Kubernetes.
+const NAME_BYTES: usize = 253;

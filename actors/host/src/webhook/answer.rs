@@ -1,0 +1,124 @@
+//! The AdmissionReview that goes back.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portreeve_protocol::messages::admission::ReviewVersion;
+use portreeve_protocol::{Denial, limits};
+use serde::Serialize;
+
+use crate::node::Answer;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    code: u16,
+    message: &'a str,
+    reason: &'static str,
+}
+
+/// The key of the audit annotation that holds the hash of the decision's record.
+pub const RECORD_ANNOTATION: &str = "record";
+
+/// The bytes of the answer to a review of `version` (Kubernetes `admission/v1` AdmissionResponse).
+/// `v1beta1` has no warnings.
+///
+/// # Errors
+/// Never in practice: everything in an answer can be written as JSON.
+pub fn decided(version: ReviewVersion, answer: &Answer) -> Result<Vec<u8>, serde_json::Error> {
+    let decision = &*answer.decision;
+    let hash = answer.record.map(|record| record.to_hex());
+    let mut audit: BTreeMap<&str, &str> =
+        decision.audit.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    if let Some(hash) = &hash {
+        audit.insert(RECORD_ANNOTATION, hash);
+    }
+    let stands_in = decision.denial.as_ref().map(in_words).unwrap_or_default();
+    let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
+    let patch = decision.patch.as_ref().filter(|_| decision.allowed);
+    write(
+        version,
+        Response {
+            uid: &decision.uid,
+            allowed: decision.allowed,
+            status: (!decision.allowed).then(|| forbidden(message)),
+            patch: patch.map(|patch| STANDARD.encode(patch)),
+            patch_type: patch.map(|_| "JSONPatch"),
+            audit_annotations: audit,
+            warnings: match version {
+                ReviewVersion::V1 => &decision.warnings,
+                ReviewVersion::V1Beta1 => &[],
+            },
+        },
+    )
+}
+
+/// The bytes of a denial that was made before any machine was asked.
+///
+/// # Errors
+/// As [`decided`].
+pub fn denied(
+    version: ReviewVersion,
+    uid: &str,
+    denial: &Denial,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let message = in_words(denial);
+    write(
+        version,
+        Response {
+            uid,
+            allowed: false,
+            status: Some(forbidden(&message)),
+            patch: None,
+            patch_type: None,
+            audit_annotations: BTreeMap::from([("code", denial.code.code())]),
+            warnings: &[],
+        },
+    )
+}
+
+fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    let api_version = match version {
+        ReviewVersion::V1 => "admission.k8s.io/v1",
+        ReviewVersion::V1Beta1 => "admission.k8s.io/v1beta1",
+    };
+    serde_json::to_vec(&Review { api_version, kind: "AdmissionReview", response })
+}
+
+fn in_words(denial: &Denial) -> String {
+    let Denial { code, detail } = denial;
+    format!("{}: {detail}. {} {}", code.code(), code.meaning(), code.advice())
+}
+
+fn forbidden(message: &str) -> Status<'_> {
+    let mut end = message.len().min(limits::MESSAGE_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    Status { code: 403, message: &message[..end], reason: "Forbidden" }
+}

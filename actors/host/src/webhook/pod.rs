@@ -1,0 +1,187 @@
+//! The members of objects that say which images they run.
+//!
+//! One shape serves all kinds: a specification that may be a pod's or hold another one below
+//! `template` or `jobTemplate`. Which of them counts is said by the kind, not by the shape.
+
+use portreeve_protocol::messages::admission::{ContainerList, ImageFact};
+use portreeve_protocol::workload::{Carrier, PodSpecAt};
+use serde::Deserialize;
+
+use super::review::{Text, cut};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Object<'a> {
+    /// Of the old kind `EphemeralContainers`.
+    #[serde(borrow, default)]
+    ephemeral_containers: Option<Vec<Container<'a>>>,
+    #[serde(default)]
+    pub(super) metadata: Option<Metadata<'a>>,
+    #[serde(default)]
+    spec: Option<Spec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata<'a> {
+    #[serde(borrow, default)]
+    generate_name: Option<Text<'a>>,
+    #[serde(default)]
+    name: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) owner_references: Option<Vec<Owner<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owner<'a> {
+    #[serde(borrow, default)]
+    pub(super) api_version: Text<'a>,
+    #[serde(default)]
+    pub(super) controller: Option<bool>,
+    #[serde(default)]
+    pub(super) kind: Text<'a>,
+    #[serde(default)]
+    pub(super) name: Text<'a>,
+    #[serde(default)]
+    pub(super) uid: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Spec<'a> {
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    #[serde(default)]
+    ephemeral_containers: Option<Vec<Container<'a>>>,
+    #[serde(default)]
+    pub(super) image_pull_secrets: Option<Vec<Named<'a>>>,
+    #[serde(default)]
+    init_containers: Option<Vec<Container<'a>>>,
+    #[serde(default)]
+    job_template: Option<Box<Holder<'a>>>,
+    /// The old name of `serviceAccountName`.
+    #[serde(default)]
+    pub(super) service_account: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) service_account_name: Option<Text<'a>>,
+    #[serde(default)]
+    template: Option<Box<Holder<'a>>>,
+    #[serde(default)]
+    volumes: Option<Vec<Volume<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Holder<'a> {
+    #[serde(borrow, default)]
+    spec: Option<Spec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Named<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Container<'a> {
+    #[serde(borrow, default)]
+    image: Option<Text<'a>>,
+    #[serde(default)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volume<'a> {
+    #[serde(borrow, default)]
+    image: Option<VolumeImage<'a>>,
+    #[serde(default)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct VolumeImage<'a> {
+    #[serde(borrow, default)]
+    reference: Option<Text<'a>>,
+}
+
+impl Metadata<'_> {
+    /// The name, or `generateName` with an asterisk behind it.
+    pub(super) fn display_name(&self) -> String {
+        match (&self.name, &self.generate_name) {
+            (Some(name), _) if !name.0.is_empty() => cut(&name.0),
+            (_, Some(prefix)) if !prefix.0.is_empty() => format!("{}*", cut(&prefix.0)),
+            _ => String::new(),
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The pod specification of a kind that has it there.
+    pub(super) fn pod_spec(&self, at: PodSpecAt) -> Option<&Spec<'a>> {
+        let spec = self.spec.as_ref()?;
+        match at {
+            PodSpecAt::Pod => Some(spec),
+            PodSpecAt::Template => spec.template.as_ref()?.spec.as_ref(),
+            PodSpecAt::JobTemplate => {
+                let job = spec.job_template.as_ref()?.spec.as_ref()?;
+                job.template.as_ref()?.spec.as_ref()
+            }
+        }
+    }
+
+    /// Every image the object names: init, main and ephemeral containers, then volumes.
+    pub(super) fn images(&self, carrier: Carrier) -> Box<dyn Iterator<Item = ImageFact> + '_> {
+        match carrier {
+            Carrier::PodSpec(at) => match self.pod_spec(at) {
+                Some(spec) => Box::new(spec.images(at.pointer())),
+                None => Box::new(std::iter::empty()),
+            },
+            Carrier::EphemeralContainers => Box::new(listed(
+                &self.ephemeral_containers,
+                "/ephemeralContainers",
+                ContainerList::Ephemeral,
+            )),
+            Carrier::NoImage | Carrier::Unknown => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+impl Spec<'_> {
+    fn images(&self, at: &'static str) -> impl Iterator<Item = ImageFact> + '_ {
+        let init = format!("{at}/initContainers");
+        let main = format!("{at}/containers");
+        let ephemeral = format!("{at}/ephemeralContainers");
+        let volumes = self.volumes.iter().flatten().enumerate();
+        let mounted = volumes.filter_map(move |(index, volume)| {
+            let image = volume.image.as_ref()?;
+            Some(ImageFact {
+                container: owned(&volume.name),
+                image: owned(&image.reference),
+                list: ContainerList::Volume,
+                pointer: format!("{at}/volumes/{index}/image/reference"),
+            })
+        });
+        listed(&self.init_containers, init, ContainerList::Init)
+            .chain(listed(&self.containers, main, ContainerList::Main))
+            .chain(listed(&self.ephemeral_containers, ephemeral, ContainerList::Ephemeral))
+            .chain(mounted)
+    }
+}
+
+fn listed<'b>(
+    containers: &'b Option<Vec<Container<'_>>>,
+    at: impl std::fmt::Display + 'b,
+    list: ContainerList,
+) -> impl Iterator<Item = ImageFact> + 'b {
+    containers.iter().flatten().enumerate().map(move |(index, container)| ImageFact {
+        container: owned(&container.name),
+        image: owned(&container.image),
+        list,
+        pointer: format!("{at}/{index}/image"),
+    })
+}
+
+fn owned(text: &Option<Text<'_>>) -> String {
+    text.as_ref().map(|text| cut(&text.0)).unwrap_or_default()
+}

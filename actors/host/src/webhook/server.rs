@@ -1,0 +1,182 @@
+//! Listening, connections, and their end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use portreeve_protocol::limits;
+use slog::{Logger, debug, warn};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Port, Webhook};
+use crate::HostError;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may be idle or spell out a request's head. Longer than the 90 seconds after
+/// which an API server closes its idle connections: the client must be the one who closes.
+const HEAD: Duration = Duration::from_secs(300);
+/// How long answers under way may take once the server is told to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long to wait before accepting again when the system is out of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket with all its connections.
+pub(super) struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// A client, as far as its connection tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) address: IpAddr,
+    pub(super) authenticated: bool,
+}
+
+#[derive(Clone)]
+struct Context {
+    log: Logger,
+    port: Port,
+    stop: watch::Receiver<bool>,
+    tls: Option<TlsAcceptor>,
+    webhook: Arc<Webhook>,
+}
+
+impl Server {
+    /// Listens on `address`; with `tls`, speaks nothing else.
+    pub(super) async fn start(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        port: Port,
+        webhook: Arc<Webhook>,
+        log: Logger,
+    ) -> Result<Self, HostError> {
+        let failed = |source| HostError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (stop, stopped) = watch::channel(false);
+        let context = Context { log, port, stop: stopped, tls, webhook };
+        let task = tokio::spawn(accept(listener, context));
+        Ok(Self { address, stop, task })
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing more, lets answers under way out, and ends.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        // A panic in the loop has ended it as well.
+        let _ = self.task.await;
+    }
+}
+
+/// Accepts connections until told to stop, then waits for those there are.
+async fn accept(listener: TcpListener, mut context: Context) {
+    let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = told(&mut context.stop) => break,
+            accepted = next(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Some((stream, address, slot)) => {
+                let context = context.clone();
+                tokio::spawn(async move {
+                    connection(stream, address, context).await;
+                    drop(slot);
+                });
+            }
+            None => {
+                warn!(context.log, "a connection could not be accepted"; "port" => ?context.port);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
+    // Every connection ends within its grace.
+    let _ = slots.acquire_many(all).await;
+}
+
+/// Waits until the server is told to end.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left to tell, which is as good.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    let (stream, address) = listener.accept().await.ok()?;
+    Some((stream, address, slot))
+}
+
+/// Serves one connection. Clients that go away in the middle are nothing to speak of.
+async fn connection(stream: TcpStream, address: SocketAddr, mut context: Context) {
+    let _ = stream.set_nodelay(true);
+    let address = address.ip().to_canonical();
+    let Some(acceptor) = context.tls.clone() else {
+        let client = Client { address, authenticated: false };
+        return serve(stream, false, client, context).await;
+    };
+    let shaken = tokio::select! {
+        () = told(&mut context.stop) => return,
+        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
+    };
+    let Ok(Ok(stream)) = shaken else {
+        return debug!(context.log, "a TLS handshake came to nothing"; "peer" => %address);
+    };
+    let session = stream.get_ref().1;
+    let authenticated = session.peer_certificates().is_some();
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    serve(stream, http2, Client { address, authenticated }, context).await;
+}
+
+async fn serve<S>(stream: S, http2: bool, client: Client, mut context: Context)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (webhook, port) = (Arc::clone(&context.webhook), context.port);
+    let service = service_fn(move |request| {
+        let webhook = Arc::clone(&webhook);
+        async move { webhook.respond(port, client, request).await }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(limits::HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(60)))
+        .max_concurrent_streams(limits::STREAMS)
+        .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX));
+    let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if ended.is_err() {
+                debug!(context.log, "a connection broke"; "peer" => %client.address);
+            }
+        }
+        () = told(&mut context.stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(GRACE, connection).await;
+        }
+    }
+}
