@@ -57,6 +57,14 @@ impl Terminal {
         self.write(&printable(text));
     }
 
+    /// Writes `text` as a paragraph of at most 100 columns, as far as words allow, each line behind
+    /// `indent` blanks.
+    pub(crate) fn paragraph(&self, indent: usize, text: &str) {
+        for line in wrap(&printable(text), COLUMNS - indent) {
+            self.write(&format!("{:indent$}{line}", ""));
+        }
+    }
+
     /// Writes `text` in `style` and a line end.
     pub(crate) fn styled(&self, style: Style, text: &str) {
         self.write(&self.paint(style, text));
@@ -98,6 +106,25 @@ fn colour(is_terminal: bool) -> bool {
     is_terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Columns of a paragraph.
+const COLUMNS: usize = 100;
+
+/// Breaks `text` between words into lines of at most `columns` characters.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + length <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn printable(text: &str) -> String {
     text.chars().filter(|character| *character == '\n' || !character.is_control()).collect()
 }
@@ -109,6 +136,12 @@ mod tests {
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[31mb\r\nc"), "a[31mb\nc");
+    }
+
+    #[test]
+    fn paragraphs_break_between_words_only() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a registry.example/app b", 5), ["a", "registry.example/app", "b"]);
     }
 
     #[test]

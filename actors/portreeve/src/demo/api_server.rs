@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) latency: Duration,
     /// What a person is told.
     pub(super) message: String,
+    /// Hash of the journal record that holds the decision, as the audit annotations name it.
+    pub(super) record: String,
     /// The JSON patch, if there is one.
     pub(super) patch: Option<json_patch::Patch>,
     /// What a person is warned of.
@@ -127,14 +129,16 @@ fn read(review: &Value, answer: &Value, latency: Duration) -> Result<Answer, Com
             Some(serde_json::from_slice(&text).map_err(failed(ASK))?)
         }
     };
+    let audit = &response["auditAnnotations"];
     let warnings = response["warnings"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(Answer {
         allowed,
-        code: first_code(&text(&response["auditAnnotations"]["codes"])).to_owned(),
+        code: first_code(&text(&audit["codes"])).to_owned(),
         latency,
         message: text(&response["status"]["message"]),
         patch,
+        record: text(&audit["record"]),
         warnings: warnings.map(text).collect(),
     })
 }

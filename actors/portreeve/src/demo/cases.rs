@@ -104,7 +104,9 @@ fn pod(
     image: &str,
     expected: Expected,
 ) -> Result<Case, CommandError> {
-    case(name, POD, object, vec![(POD_IMAGE, image.to_owned())], expected)
+    let mut case = case(name, POD, object, vec![(POD_IMAGE, image.to_owned())], expected)?;
+    set(&mut case.review, "/request/object/spec/containers/0/name", json!(object))?;
+    Ok(case)
 }
 
 /// A Pod that claims a ReplicaSet as its controller, sent by a person and not by the controller.

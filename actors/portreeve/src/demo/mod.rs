@@ -7,6 +7,7 @@ mod stage;
 mod table;
 mod tamper;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use portreeve_host::clock::Clock;
@@ -94,6 +95,7 @@ fn look_back(
 ) -> Result<Vec<String>, CommandError> {
     let mut failures = Vec::new();
     let journal = Journal::open(journal_dir)?;
+    failures.extend(records_not_found(&journal, played)?);
     if let Some(case) = played.iter().find(|case| case.explain) {
         terminal.line("");
         let text = format!("How \"{}\" came about (portreeve explain {})", case.name, case.uid);
@@ -119,9 +121,32 @@ fn look_back(
     }
     if let Some(case) = played.iter().find(|case| case.explain) {
         terminal.line("");
-        let text = format!("The same with one byte of the refusal of {} edited", case.workload);
+        let text = format!("The same with one byte of the decision on {} edited", case.workload);
         terminal.styled(Style::Heading, &text);
-        failures.extend(tamper::edit(&journal, &case.uid, terminal)?);
+        let image = case.images.first().map_or("", |(image, _)| image);
+        failures.extend(tamper::edit(&journal, &case.uid, image, terminal)?);
+    }
+    Ok(failures)
+}
+
+/// The answers whose audit annotation names no record of the journal.
+fn records_not_found(journal: &Journal, played: &[Played]) -> Result<Vec<String>, CommandError> {
+    let mut wanted: BTreeMap<&[u8], &str> =
+        played.iter().map(|case| (case.answer.record.as_bytes(), case.name.as_str())).collect();
+    let distinct = wanted.len();
+    for line in journal.lines() {
+        // A line begins with the record's hash (`protocol/src/codec.rs`).
+        let line = line?;
+        if let Some(hash) = line.bytes.strip_prefix(b"{\"hash\":\"").and_then(|it| it.get(..64)) {
+            wanted.remove(hash);
+        }
+    }
+    let mut failures: Vec<String> = wanted
+        .values()
+        .map(|name| format!("{name}: the record its answer names is not in the journal"))
+        .collect();
+    if distinct < played.len() {
+        failures.push("two answers name one record".to_owned());
     }
     Ok(failures)
 }

@@ -34,10 +34,12 @@ pub(super) fn show(played: &[Played], terminal: &Terminal) {
     terminal.styled(Style::Heading, "What people were told");
     for case in played {
         if !case.answer.allowed {
-            terminal.line(&format!("  {}: {}", case.name, case.answer.message));
+            terminal.line(&format!("  {}:", case.name));
+            terminal.paragraph(4, &case.answer.message);
         }
         for warning in &case.answer.warnings {
-            terminal.line(&format!("  {}, warning: {warning}", case.name));
+            terminal.line(&format!("  {}, as a warning:", case.name));
+            terminal.paragraph(4, warning);
         }
     }
 }
