@@ -12,7 +12,7 @@ pub(super) struct Collection {
     /// The last successful check of this incarnation; `None` after a restart.
     pub(super) checked: Option<Checked>,
     /// Documents besides root and timestamp, by digest.
-    pub(super) documents: BTreeMap<Sha256, Document>,
+    pub(super) documents: BTreeMap<Sha256, Blob>,
     /// Whether the root was taken on first use.
     pub(super) first_use: bool,
     /// Versions below which nothing is believed.
@@ -23,13 +23,6 @@ pub(super) struct Collection {
     pub(super) root_version: Option<u64>,
     /// The newest verified timestamp.
     pub(super) timestamp: Option<Blob>,
-}
-
-/// A document and the role it was fetched for; the role is empty for restored ones.
-#[derive(Debug, Clone)]
-pub(super) struct Document {
-    pub(super) blob: Blob,
-    pub(super) role: String,
 }
 
 /// A successful check against the trust server.
@@ -52,11 +45,9 @@ struct KeptView {
 impl Collection {
     /// The collection as an earlier incarnation left it.
     pub(super) fn restored(trusted: &TrustedCollection) -> Self {
-        let keep =
-            |blob: &Blob| (blob.digest(), Document { blob: blob.clone(), role: String::new() });
         Self {
             checked: None,
-            documents: trusted.documents.iter().map(keep).collect(),
+            documents: by_digest(&trusted.documents),
             first_use: trusted.first_use,
             floors: trusted.floors.clone(),
             root: trusted.root.clone(),
@@ -68,7 +59,7 @@ impl Collection {
     /// What must outlive the incarnation.
     pub(super) fn trusted(&self, gun: &str, server: &str) -> TrustedCollection {
         TrustedCollection {
-            documents: self.documents.values().map(|document| document.blob.clone()).collect(),
+            documents: self.documents.values().cloned().collect(),
             first_use: self.first_use,
             floors: self.floors.clone(),
             gun: gun.to_owned(),
@@ -112,6 +103,10 @@ impl Checked {
     pub(super) fn view(&self, tag: &str) -> Option<&TagView> {
         self.views.get(tag).map(|kept| &kept.view)
     }
+}
+
+fn by_digest(documents: &[Blob]) -> BTreeMap<Sha256, Blob> {
+    documents.iter().map(|blob| (blob.digest(), blob.clone())).collect()
 }
 
 /// Whether two checks rest on the same documents, timestamps apart, and left out the same roles.

@@ -5,7 +5,6 @@ use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::messages::notary::{DocumentName, FetchOutcome, Fetched, NotaryEffect};
 use portreeve_protocol::{Blob, Denial, DenyClass, DenyCode, Fact, Sha256};
 
-use super::collection::Document;
 use super::flight::{Ask, Flight, Stage};
 use super::{NotaryFetcher, Turn};
 
@@ -66,7 +65,8 @@ impl NotaryFetcher {
                     if let Err(denial) = check_named(&role, &blob, sha256, lengths.get(&name)) {
                         return self.refuse(gun, flight, denial, turn);
                     }
-                    flight.documents.insert(sha256, Document { blob, role });
+                    flight.fetched.insert(sha256);
+                    flight.documents.insert(sha256, blob);
                 }
                 (DocumentName::Hashed { role, sha256 }, None) => {
                     let detail = format!("the trust server has no {role} document {sha256}");

@@ -12,7 +12,7 @@ use portreeve_protocol::messages::notary::{
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Sha256};
 
-use super::collection::{Collection, Document};
+use super::collection::Collection;
 use super::{NotaryFetcher, Turn};
 
 /// One run of fetches and verifications for one collection.
@@ -23,7 +23,9 @@ pub(super) struct Flight {
     /// Whether the root chain has been walked; a second refusal is then final.
     pub(super) chain_walked: bool,
     /// Documents besides root and timestamp, kept ones and fetched ones, by digest.
-    pub(super) documents: BTreeMap<Sha256, Document>,
+    pub(super) documents: BTreeMap<Sha256, Blob>,
+    /// Digests of those fetched by this flight.
+    pub(super) fetched: BTreeSet<Sha256>,
     /// Whether kept documents are only looked at again, with nothing asked of the network.
     pub(super) local: bool,
     /// The number that the flight's messages carry.
@@ -94,6 +96,7 @@ impl Flight {
             asked_at,
             chain_walked: false,
             documents: kept.map(|kept| kept.documents.clone()).unwrap_or_default(),
+            fetched: BTreeSet::new(),
             local: false,
             number,
             queued: BTreeMap::new(),
@@ -202,7 +205,7 @@ impl NotaryFetcher {
     ) {
         let kept = self.collections.get(gun);
         turn.out.push(NotaryEffect::Verify(Box::new(VerifyRequest {
-            documents: flight.documents.values().map(|held| held.blob.clone()).collect(),
+            documents: flight.documents.values().cloned().collect(),
             first_use: kept.is_none_or(|kept| kept.first_use),
             floors: kept.map(|kept| kept.floors.clone()).unwrap_or_default(),
             flight: flight.number,

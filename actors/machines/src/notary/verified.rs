@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{
     NotaryEffect, Verification, VerifiedCollection, VerifyOutcome, Wanted,
 };
-use portreeve_protocol::{Blob, Denial, DenyCode, Fact};
+use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Sha256};
 
 use super::collection::{Checked, Collection};
 use super::flight::{Ask, Flight, Stage};
@@ -97,8 +97,9 @@ impl NotaryFetcher {
         self.land(gun, flight, turn);
     }
 
-    /// Replaces what is kept by what was verified: documents in use, or fetched for a delegation
-    /// that was left out (it may come to be believed), stay; all others go.
+    /// Replaces what is kept by what was verified. Documents out of use go, unless they were fetched
+    /// just now or the snapshot is the one before: what it names without its being used, such as a
+    /// delegation that is not believed, would be missed and fetched again each time.
     fn keep(
         &mut self,
         gun: &str,
@@ -108,11 +109,14 @@ impl NotaryFetcher {
         turn: &Turn<'_>,
     ) {
         let VerifiedCollection { evidence, floors, tags } = verified;
-        let in_use: BTreeSet<_> = evidence.roles.values().map(|found| found.sha256).collect();
-        let dropped: BTreeSet<_> = evidence.dropped.iter().map(|gone| &gone.role).collect();
-        let mut documents = std::mem::take(&mut flight.documents);
-        documents.retain(|digest, held| in_use.contains(digest) || dropped.contains(&held.role));
         let before = self.collections.remove(gun).and_then(|kept| kept.checked);
+        let same_snapshot =
+            before.as_ref().is_some_and(|before| snapshot(&before.evidence) == snapshot(evidence));
+        let in_use: BTreeSet<_> = evidence.roles.values().map(|found| found.sha256).collect();
+        let mut documents = std::mem::take(&mut flight.documents);
+        documents.retain(|digest, _| {
+            same_snapshot || in_use.contains(digest) || flight.fetched.contains(digest)
+        });
         let checked = Checked::new(flight.asked_at, evidence.clone(), tags, before, turn.mono);
         let collection = Collection {
             checked: Some(checked),
@@ -164,4 +168,8 @@ impl NotaryFetcher {
             }));
         }
     }
+}
+
+fn snapshot(evidence: &Evidence) -> Option<Sha256> {
+    evidence.roles.get("snapshot").map(|found| found.sha256)
 }

@@ -203,7 +203,7 @@ fn views_do_not_outlive_a_change_of_the_targets() {
 }
 
 #[test]
-fn documents_of_a_delegation_that_was_left_out_are_not_fetched_again() {
+fn what_a_snapshot_names_without_its_being_used_is_fetched_once() {
     let mut bench = Bench::new();
     bench.ask("v1", 50);
     bench.document(1, DocumentName::Root, "root 1");
@@ -213,9 +213,18 @@ fn documents_of_a_delegation_that_was_left_out_are_not_fetched_again() {
     let mut verified = collection(1).tag("v1");
     let why = Denial::new(DenyCode::Expired, "test");
     verified.evidence.dropped.push(DroppedRole { role: "targets/alice".to_owned(), why });
-    let seen = bench.concluded(1, verified.verified());
+    let seen = bench.concluded(1, verified.clone().verified());
     assert_eq!(seen.fact_names(), ["refreshed", "first-use", "delegation-dropped"]);
-    assert_eq!(bench.machine.trusted()[0].documents, [blob("alice")]);
+    bench.ask("v1", 101);
+    let seen = bench.document(2, DocumentName::Timestamp, "timestamp 2");
+    assert_eq!(seen.verify().documents, [blob("alice")]);
+    bench.concluded(2, verified.clone().role("timestamp", 2).verified());
+    assert_eq!(bench.machine.trusted()[0].documents, [blob("alice")], "the snapshot is the same");
+    bench.mono = 900;
+    bench.ask("v1", 900);
+    bench.document(3, DocumentName::Timestamp, "timestamp 3");
+    bench.concluded(3, verified.role("snapshot", 3).role("timestamp", 3).verified());
+    assert_eq!(bench.machine.trusted()[0].documents, [], "the snapshot is another");
 }
 
 #[test]
