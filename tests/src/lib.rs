@@ -1,5 +1,5 @@
-//! What the tests of the whole workspace stand on: the house rules as functions over source text and
-//! the dependency graph, the corpus, and a client that speaks to a node as the API server does.
+//! What the tests of the whole workspace stand on: the house rules as functions over source text
+//! and the dependency graph, the corpus, and a client that speaks to a node as the API server does.
 
 pub mod corpus;
 pub mod error;

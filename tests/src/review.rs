@@ -35,7 +35,8 @@ pub fn pod(uid: &str, namespace: &str, image: &str) -> Value {
     })
 }
 
-/// The review that a webhook reduces to `facts`: a workload with these images, owners and operation.
+/// The review that a webhook reduces to `facts`: a workload with these images, owners and
+/// operation.
 ///
 /// Only what the scripted scenario uses is written: containers, no old images, no pull secrets.
 #[must_use]
@@ -128,8 +129,8 @@ impl Outcome {
         Ok(Self::Denied { code: code.code().to_owned(), message })
     }
 
-    /// The image that the first container runs with: the one asked for, or what the patch puts there;
-    /// `None` for a refusal.
+    /// The image that the first container runs with: the one asked for, or what the patch puts
+    /// there; `None` for a refusal.
     #[must_use]
     pub fn image(&self, asked: &str) -> Option<String> {
         match self {

@@ -9,6 +9,7 @@ use portreeve_protocol::{BlobSource, Sha256, Wall};
 use portreeve_replay::{Outcome as Replayed, Report, split, verify};
 use portreeve_tests::node::{Ended, TestNode, approving};
 use portreeve_tests::review::{Outcome, pod};
+use serde_json::json;
 use tokio::runtime::Builder;
 
 const NOW: Wall = Wall(1_795_415_688_000_000);
@@ -25,13 +26,14 @@ async fn a_short_life() -> Ended {
     collection.sign_base("v1", Sha256::of(b"image"), 401);
     server.publish(GUN, collection.publish(NOW).expect("the collection is signed"));
     let url = server.url();
-    let policy = format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\nmetadata: {{name: all}}\n\
-         spec:\n  repositories:\n  - name: \"registry.example/*\"\n    policy:\n      trust:\n        \
-         enabled: true\n        trustServer: \"{url}\"\n"
-    );
+    let trust = json!({"enabled": true, "trustServer": url});
+    let repositories = json!([{"name": "registry.example/*", "policy": {"trust": trust}}]);
+    let policy = json!({
+        "apiVersion": "portieris.cloud.ibm.com/v1", "kind": "ClusterImagePolicy",
+        "metadata": {"name": "all"}, "spec": {"repositories": repositories},
+    });
     let clock = Clock::showing(NOW);
-    let node = TestNode::start(&tls, &policy, approving([url.as_str()]), clock).await;
+    let node = TestNode::start(&tls, &policy.to_string(), approving([url.as_str()]), clock).await;
     let node = node.expect("the node starts");
     for (uid, tag) in [("first", "v1"), ("second", "v1"), ("third", "v2")] {
         let image = format!("{GUN}:{tag}");

@@ -108,7 +108,8 @@ pub fn resolve(root: &Path) -> Result<Graph, TestError> {
 }
 
 /// The names of all packages that are built for the workspace and its tests on this machine. This
-/// asks `cargo tree`, since `cargo metadata` also follows optional dependencies that no feature turns on.
+/// asks `cargo tree`, since `cargo metadata` also follows optional dependencies that no feature
+/// turns on.
 ///
 /// # Errors
 /// `Metadata` if cargo fails.

@@ -177,6 +177,21 @@ pub fn no_sleep_in_tests(source: &Source) -> Vec<Violation> {
     found
 }
 
+/// The line that names a place on the machine the project was written on, outside the repository.
+#[must_use]
+pub fn outside(text: &str) -> Option<usize> {
+    let (beside, above) = (concat!("..", "/shared"), concat!("/work", "/"));
+    // Other paths may have a part of that name: it counts where a path begins.
+    let begins = |line: &str, at: usize| {
+        let before = line[..at].chars().next_back();
+        before.is_none_or(|it| !it.is_alphanumeric() && !"_-.})$".contains(it))
+    };
+    let names_it = |line: &str| {
+        line.contains(beside) || line.match_indices(above).any(|(at, _)| begins(line, at))
+    };
+    text.lines().position(names_it).map(|index| index + 1)
+}
+
 /// The line on which a private key in PEM begins: its first line, and base64 behind it.
 #[must_use]
 pub fn private_key(text: &str) -> Option<usize> {
@@ -277,6 +292,13 @@ mod tests {
         assert_eq!(key(&format!("\n{}\n", "Ab1+".repeat(12))), Some(2));
         assert_eq!(key(&format!("\\n{}", "Ab1+".repeat(12))), Some(2));
         assert_eq!(key("\", x);\n"), None);
+    }
+
+    #[test]
+    fn a_place_outside_the_repository_is_found_and_a_part_of_that_name_is_not() {
+        assert_eq!(outside(&["\nsee ..", "/shared/x"].concat()), Some(2));
+        assert_eq!(outside(&["cd /work", "/main"].concat()), Some(1));
+        assert_eq!(outside(&["$here/work", "/run"].concat()), None);
     }
 
     #[test]
