@@ -196,7 +196,8 @@ impl Collection {
         })
     }
 
-    /// Signs a tag as `docker trust sign` does: into `targets/releases` and each `targets/<signer>`.
+    /// Signs a tag as `docker trust sign` does: into `targets/releases` and every
+    /// `targets/<signer>`.
     ///
     /// # Errors
     /// `NoSigner` for an empty list, `UnknownSigner`.

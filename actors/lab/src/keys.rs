@@ -46,7 +46,7 @@ impl KeyKind {
         }
     }
 
-    /// The `keytype` of such keys when listed bare, and in a certificate where Notary has that form.
+    /// The `keytype` of such keys listed bare, and in a certificate where Notary has that form.
     const fn keytypes(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Ecdsa => ("ecdsa", Some("ecdsa-x509")),
@@ -223,7 +223,7 @@ impl Material {
         }
     }
 
-    /// What Notary's `public` member holds of a bare key: SubjectPublicKeyInfo, or the 32 raw bytes.
+    /// What Notary's `public` member holds of a bare key: SubjectPublicKeyInfo or 32 raw bytes.
     fn bare_public(&self) -> Result<Vec<u8>, LabError> {
         match self.kind {
             KeyKind::Ed25519 => {

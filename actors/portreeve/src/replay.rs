@@ -71,8 +71,8 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
         portreeve_replay::Outcome::DifferentRules { build, journal } => {
             terminal.line(&counts);
             let text = format!(
-                "different rules: the journal was written under rules version {journal}, this build \
-                 has {build}; use the build that wrote it"
+                "different rules: the journal was written under rules version {journal}, this \
+                 build has {build}; use the build that wrote it"
             );
             terminal.styled(Style::Bad, &text);
             Outcome::OtherRules

@@ -4,7 +4,7 @@ use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::log::Logging;
 use portreeve_host::serve::serve;
-use slog::{info, o};
+use slog::info;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Outcome, ServeArgs};
@@ -15,7 +15,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<Outcome, CommandError> {
     let file = args.config.clone();
     let config = Config::load(file.as_deref(), overrides(args))?;
     let logging = Logging::start(config.log, config.log_level);
-    let log = logging.logger.new(o!("node" => config.node.as_str().to_owned()));
+    let log = &logging.logger;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -30,9 +30,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<Outcome, CommandError> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(log, "draining"; "signal" => name);
+        info!(log, "told to stop"; "signal" => name);
         running.shutdown().await?;
-        info!(log, "stopped");
         Ok(Outcome::Good)
     })
 }
