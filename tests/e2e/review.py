@@ -12,13 +12,18 @@ import sys
 import urllib.request
 import uuid
 
+PLANTED = os.environ.get("PLANTED", "nothing planted")
 GROUPS = {"Pod": ("", "v1", "pods"), "Deployment": ("apps", "v1", "deployments")}
 
 
 def workload(kind, namespace, images):
-    containers = [{"name": f"c{index}", "image": image} for index, image in enumerate(images)]
+    # What no message, record or log line may ever hold, where workloads do hold it.
+    planted = {"env": [{"name": "TOKEN", "value": PLANTED}], "args": ["--token", PLANTED]}
+    containers = [
+        {"name": f"c{index}", "image": image, **planted} for index, image in enumerate(images)
+    ]
     spec = {"containers": containers}
-    meta = {"name": "e2e", "namespace": namespace}
+    meta = {"name": "e2e", "namespace": namespace, "annotations": {"note": PLANTED}}
     if kind == "Pod":
         return {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec}, spec
     labels = {"app": "e2e"}
