@@ -32,12 +32,6 @@ pub enum ReplayError {
         /// What is wrong with it.
         why: String,
     },
-    /// Something could not be written as canonical JSON.
-    #[error("cannot compare with the journal: {source}; report this as a fault of Portreeve")]
-    Encoding {
-        /// What the encoder reported.
-        source: ProtocolError,
-    },
     /// Lines could not be had; raised by whoever hands in the lines.
     #[error("cannot read {segment}: {why}; check that the journal is complete and readable")]
     Read {
@@ -58,5 +52,18 @@ pub enum ReplayError {
         line: u64,
         /// The bound.
         limit: usize,
+    },
+    /// A line is not the next record, so what follows cannot be explained.
+    #[error(
+        "{segment} line {line}: {why}; run `portreeve replay verify` on this journal first, what it \
+         tells behind this line cannot be believed"
+    )]
+    Unreadable {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
     },
 }

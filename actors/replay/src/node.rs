@@ -11,7 +11,7 @@ use portreeve_protocol::{
 };
 
 use crate::machines::Machines;
-use crate::outstanding::{OUTSTANDING, Outstanding};
+use crate::outstanding::Outstanding;
 use crate::path::Step;
 use crate::verify::{Fault, Stop, blob_fault};
 use crate::{FindingKind, difference, input_name, start};
@@ -62,6 +62,11 @@ impl Node {
         start::digest(&self.machines.restored()).map(Some)
     }
 
+    /// How many effects have not led to a delivery yet.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
     /// Whether the incarnation followed other rules.
     fn foreign(&self) -> bool {
         self.started.rules != RULES_VERSION
@@ -107,9 +112,6 @@ impl Node {
             return Err(placed(Fault::new(kind, text)).into());
         }
         self.outstanding.add(&step, &effects)?;
-        if self.outstanding.len() > OUTSTANDING {
-            return Err(Stop::TooMuch);
-        }
         Ok(true)
     }
 

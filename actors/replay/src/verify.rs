@@ -23,15 +23,24 @@ const STRIDE: u64 = 256;
 /// is not known, so only the stateless verifiers are compared until the next start of the node.
 ///
 /// # Errors
-/// `Read` as handed in, `TooMuch` if more is outstanding than a node may have, `Encoding` if a
-/// value cannot be written as JSON.
+/// `Read` as handed in, `TooMuch` if more is outstanding than a node may have.
 pub fn verify(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
+    verify_within(OUTSTANDING, lines, blobs, progress)
+}
+
+/// Verifies with at most `limit` effects outstanding.
+fn verify_within(
+    limit: usize,
+    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    blobs: &dyn BlobSource,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report, ReplayError> {
     let mut chain = Chain::new(lines);
-    let mut replay = Replay { before: None, blobs, node: None, report: Report::default() };
+    let mut replay = Replay { before: None, blobs, limit, node: None, report: Report::default() };
     let mut segment: Arc<str> = Arc::from("");
     while let Some(link) = chain.next()? {
         match link {
@@ -45,7 +54,7 @@ pub fn verify(
             }
             Link::Record { at, record } => {
                 if let Err(stop) = replay.record(*record) {
-                    replay.report.first = Some(stop.at(&at)?);
+                    replay.report.first = Some(stop.at(&at, limit)?);
                     break;
                 }
                 replay.report.records += 1;
@@ -64,6 +73,7 @@ pub fn verify(
 struct Replay<'a> {
     before: Option<Before>,
     blobs: &'a dyn BlobSource,
+    limit: usize,
     node: Option<Node>,
     report: Report,
 }
@@ -85,6 +95,9 @@ impl Replay<'_> {
             }
             Entry::Delivered(delivered) => {
                 let compared = node.delivered(&delivered, self.blobs)?;
+                if node.outstanding() > self.limit {
+                    return Err(Stop::TooMuch);
+                }
                 report.deliveries += 1;
                 if compared {
                     report.decisions += delivered.decisions.len() as u64;
@@ -160,21 +173,17 @@ pub(crate) fn blob_fault(error: &ProtocolError) -> Fault {
 
 /// Why replay stops at a record.
 pub(crate) enum Stop {
-    Encoding(ProtocolError),
     Fault(Box<Fault>),
     TooMuch,
 }
 
 impl Stop {
-    fn at(self, at: &At) -> Result<Finding, ReplayError> {
+    fn at(self, at: &At, limit: usize) -> Result<Finding, ReplayError> {
         match self {
-            Self::Encoding(source) => Err(ReplayError::Encoding { source }),
             Self::Fault(fault) => Ok(fault.at(at)),
-            Self::TooMuch => Err(ReplayError::TooMuch {
-                segment: at.segment.to_string(),
-                line: at.line,
-                limit: OUTSTANDING,
-            }),
+            Self::TooMuch => {
+                Err(ReplayError::TooMuch { segment: at.segment.to_string(), line: at.line, limit })
+            }
         }
     }
 }
@@ -186,7 +195,74 @@ impl From<Fault> for Stop {
 }
 
 impl From<ProtocolError> for Stop {
+    /// A value that cannot be written again was never read from a journal by the rules.
     fn from(error: ProtocolError) -> Self {
-        Self::Encoding(error)
+        Fault::new(FindingKind::Unparsable, error.to_string()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use portreeve_machines::PolicyCache;
+    use portreeve_protocol::entry::{Delivered, Restored};
+    use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
+    use portreeve_protocol::{
+        ActorId, Cause, Delivery, EventId, Input, Machine, Now, Outbox, Outside, Settings, Sha256,
+        Wall, codec,
+    };
+
+    use super::*;
+
+    struct NoBlobs;
+
+    impl BlobSource for NoBlobs {
+        fn bytes(&self, digest: &Sha256) -> Result<Arc<[u8]>, ProtocolError> {
+            Err(ProtocolError::BlobMissing { digest: *digest })
+        }
+    }
+
+    #[test]
+    fn more_outstanding_effects_than_a_node_may_have_end_the_verification() {
+        let settings = Settings::default();
+        let started = Started {
+            build: "test".to_owned(),
+            incarnation: 1,
+            jitter_seed: 0,
+            node: "a".parse().unwrap(),
+            restored: Restored::default(),
+            rules: RULES_VERSION,
+            settings_digest: codec::digest(&settings).unwrap(),
+            settings,
+            wall: Wall(0),
+        };
+        let event: EventId = "a/1/policy/1".parse().unwrap();
+        let delivery = Delivery { event: event.clone(), now: Now::default(), root: event.clone() };
+        assert_eq!(event.actor, ActorId::Policy);
+        let input = PolicyInput::Relisted(Relisted { objects: Vec::new() });
+        let mut out = Outbox::default();
+        PolicyCache::new(&started).handle(&delivery, &input, &mut out);
+        let effects: Vec<portreeve_protocol::Effect> =
+            out.into_effects().into_iter().map(Into::into).collect();
+        let delivered = Delivered {
+            cause: Cause::Outside(Outside::Objects),
+            decisions: Vec::new(),
+            effects: codec::digest(&effects).unwrap(),
+            event: event.clone(),
+            input: Arc::new(Input::Policy(input)),
+            lamport: 1,
+            now: Now::default(),
+            root: event,
+        };
+        let mut journal = Vec::new();
+        let prev = Entry::Started(Arc::new(started));
+        let prev = codec::write_line(prev, Sha256::ZERO, &mut journal).unwrap();
+        codec::write_line(Entry::Delivered(delivered), prev, &mut journal).unwrap();
+        let run = |limit| verify_within(limit, crate::split("s", &journal), &NoBlobs, &mut |_| {});
+        assert_eq!(run(1).unwrap().first, None);
+        let error = run(0).unwrap_err();
+        assert!(matches!(error, ReplayError::TooMuch { line: 2, limit: 0, .. }), "{error:?}");
+        assert!(error.to_string().contains("cannot be verified in bounded memory"));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod edits;
+mod explaining;
 mod recovery;
 mod rig;
 mod tampering;

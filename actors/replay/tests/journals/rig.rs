@@ -206,6 +206,22 @@ impl Rig {
         root
     }
 
+    /// Two reviews of one image, the second received before the first is decided.
+    pub fn two_reviews(&mut self, uids: [&str; 2], image: &str) {
+        let first = self.next_event(&ActorId::Admission);
+        let second = EventId { seq: first.seq + 1, ..first.clone() };
+        for (uid, root) in uids.into_iter().zip([first, second]) {
+            let input = AdmissionInput::Review(Box::new(review(uid, &[image])));
+            self.queue.push_back(Waiting {
+                cause: Cause::Outside(Outside::Webhook),
+                input: Arc::new(input.into()),
+                root,
+                to: ActorId::Admission,
+            });
+        }
+        self.settle();
+    }
+
     fn next_event(&self, actor: &ActorId) -> EventId {
         EventId {
             node: self.started.node.clone(),

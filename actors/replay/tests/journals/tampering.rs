@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Answered, Delivered};
+use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::{Cause, DenyCode, Entry, Input, Outside, Sha256, codec};
 use portreeve_replay::{Finding, FindingKind, Outcome, ReplayError, split, verify};
@@ -165,12 +165,14 @@ fn a_delivery_left_out_of_a_rehashed_journal_is_missed() {
 fn an_answer_that_was_not_decided_is_reported() {
     let rig = eventful();
     let mut at = None;
-    let journal = forge(&rig, |line, entry| match entry {
-        Entry::Answered(answered) if !answered.allowed && at.is_none() => {
+    let journal = forge(&rig, |line, mut entry| {
+        if let (Entry::Answered(answered), None) = (&mut entry, at)
+            && !answered.allowed
+        {
             at = Some(line);
-            Some(Entry::Answered(Answered { allowed: true, code: None, ..answered }))
+            (answered.allowed, answered.code) = (true, None);
         }
-        other => Some(other),
+        Some(entry)
     });
     let found = finding(&rig, &journal);
     assert_eq!((Some(found.line), found.kind), (at, FindingKind::AnswerMismatch));
@@ -179,12 +181,12 @@ fn an_answer_that_was_not_decided_is_reported() {
 #[test]
 fn a_denial_by_the_host_in_place_of_the_decision_is_no_mismatch() {
     let rig = eventful();
-    let journal = forge(&rig, |_, entry| match entry {
-        Entry::Answered(answered) => {
+    let journal = forge(&rig, |_, mut entry| {
+        if let Entry::Answered(answered) = &mut entry {
             let code = Some(DenyCode::JournalUnavailable);
-            Some(Entry::Answered(Answered { allowed: false, code, ..answered }))
+            (answered.allowed, answered.code) = (false, code);
         }
-        other => Some(other),
+        Some(entry)
     });
     let report = verify(split(SEGMENT, &journal), &rig.blobs, &mut |_| {}).unwrap();
     assert_eq!(report.first, None);

@@ -1,0 +1,132 @@
+//! Inputs in a sentence.
+
+use portreeve_protocol::messages::admission::{
+    AdmissionInput, AdmissionTimer, Operation, Resolution, ResolutionOutcome, ReviewFacts,
+};
+use portreeve_protocol::messages::notary::{
+    FetchOutcome, Fetched, NotaryInput, NotaryTimer, Verification, VerifyOutcome,
+};
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{Denial, Input};
+
+use crate::input_name;
+
+/// What was delivered, in a sentence without a full stop.
+pub(super) fn input(input: &Input) -> String {
+    match input {
+        Input::Admission(input) => admission(input),
+        Input::Notary(input) => notary(input),
+        Input::Verify(VerifyInput::Verify(request)) => {
+            let documents = request.documents.len() + request.roots.len() + 1;
+            format!("verify {} of {}", counted(documents, "document"), request.gun)
+        }
+        Input::Journal(_) | Input::Policy(_) => input_name(input).to_owned(),
+    }
+}
+
+/// What is being done to which object.
+pub(super) fn subject(facts: &ReviewFacts) -> String {
+    let operation = match facts.operation {
+        Operation::Connect => "CONNECT",
+        Operation::Create => "CREATE",
+        Operation::Delete => "DELETE",
+        Operation::Update => "UPDATE",
+    };
+    let below = facts.sub_resource.as_ref().map(|it| format!("/{it}")).unwrap_or_default();
+    let dry = if facts.dry_run { " (dry run)" } else { "" };
+    let (kind, namespace, name) = (&facts.kind.kind, &facts.namespace, &facts.name);
+    format!("{operation} {kind}{below} {namespace}/{name} by {}{dry}", facts.user)
+}
+
+/// What came of a fetch, in a few words.
+pub(super) fn fetch_outcome(outcome: &FetchOutcome) -> String {
+    match outcome {
+        FetchOutcome::Absent => "there is none".to_owned(),
+        FetchOutcome::Document(blob) => format!("{} bytes", blob.length()),
+        FetchOutcome::Failed(denial) => refusal(denial),
+    }
+}
+
+/// A denial as code and detail.
+pub(super) fn refusal(denial: &Denial) -> String {
+    format!("{}: {}", denial.code.code(), denial.detail)
+}
+
+/// Microseconds as milliseconds.
+pub(super) fn millis(micros: u64) -> String {
+    format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
+}
+
+/// A number with its noun.
+pub(super) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn admission(input: &AdmissionInput) -> String {
+    match input {
+        AdmissionInput::Drain => "the node drains".to_owned(),
+        AdmissionInput::HopRefused(refused) => {
+            format!("{} did not take the message: {}", refused.to, refusal(&refused.why))
+        }
+        AdmissionInput::Policies(snapshot) => format!("policies of revision {}", snapshot.revision),
+        AdmissionInput::Resolution(resolution) => resolved(resolution),
+        AdmissionInput::Review(facts) => {
+            format!("review with {}", counted(facts.images.len(), "image"))
+        }
+        AdmissionInput::Timer(AdmissionTimer::Deadline(review)) => {
+            format!("the deadline of {review} is here")
+        }
+    }
+}
+
+fn resolved(resolution: &Resolution) -> String {
+    let Resolution { gun, outcome, tag, .. } = resolution;
+    let outcome = match outcome {
+        ResolutionOutcome::Absent => "there is no signed data".to_owned(),
+        ResolutionOutcome::Refused(denial) => format!("refused, {}", refusal(denial)),
+        ResolutionOutcome::Unavailable(denial) => format!("unavailable, {}", refusal(denial)),
+        ResolutionOutcome::Verified(verified) => {
+            let roles: Vec<&str> = verified.view.entries.keys().map(String::as_str).collect();
+            if roles.is_empty() {
+                "verified, and no role names the tag".to_owned()
+            } else {
+                format!("verified, named by {}", roles.join(", "))
+            }
+        }
+    };
+    format!("tag {tag} of {gun}: {outcome}")
+}
+
+fn notary(input: &NotaryInput) -> String {
+    match input {
+        NotaryInput::Fetched(Fetched { document, gun, micros, outcome, .. }) => {
+            format!(
+                "fetched {document} of {gun} in {}: {}",
+                millis(*micros),
+                fetch_outcome(outcome)
+            )
+        }
+        NotaryInput::Resolve(resolve) => format!("resolve tag {} of {}", resolve.tag, resolve.gun),
+        NotaryInput::Timer(NotaryTimer::FlightDeadline { gun, .. }) => {
+            format!("the fetches for {gun} must end")
+        }
+        NotaryInput::Verification(verification) => concluded(verification),
+        NotaryInput::VerifierRefused(refused) => {
+            format!("no verifier took {}: {}", refused.gun, refusal(&refused.why))
+        }
+    }
+}
+
+fn concluded(verification: &Verification) -> String {
+    let gun = &verification.gun;
+    match &verification.outcome {
+        VerifyOutcome::Missing(wanted) => {
+            let roles: Vec<&str> = wanted.iter().map(|wanted| wanted.role.as_str()).collect();
+            format!("{gun} is well so far, still needed: {}", roles.join(", "))
+        }
+        VerifyOutcome::Refused(denial) => format!("{gun} is refused, {}", refusal(denial)),
+        VerifyOutcome::Verified(verified) => {
+            format!("{gun} is verified, {}", counted(verified.evidence.roles.len(), "role"))
+        }
+    }
+}
