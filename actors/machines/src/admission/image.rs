@@ -255,7 +255,7 @@ fn signers_have_keys(requirement: &TrustRequirement) -> Result<(), Denial> {
         match &signer.key {
             SignerKey::Usable { .. } => {}
             SignerKey::Missing => {
-                let detail = format!("the signer Secret {secret} does not exist");
+                let detail = format!("there is no Secret {secret} with `name` and `publicKey`");
                 return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
             }
             SignerKey::Invalid(why) => {

@@ -1,0 +1,134 @@
+//! What is allowed unseen, and what is denied before any image is looked at.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use portreeve_protocol::messages::admission::{AdmissionInput, Operation};
+use portreeve_protocol::{DenyCode, Settings, limits};
+
+use crate::world::{
+    World, answer, answers, code, codes, kind, pod, policy, questions, rule, trust,
+};
+
+fn denying() -> World {
+    World::with(vec![policy("nothing", Vec::new())])
+}
+
+#[test]
+fn deletion_and_connection_are_allowed_and_recorded() {
+    for (operation, why) in [(Operation::Delete, "delete"), (Operation::Connect, "connect")] {
+        let mut facts = pod(&["anything"]);
+        facts.operation = operation;
+        facts.malformed = Some("there is no object".to_owned());
+        let decision = answer(&denying().review(&facts));
+        assert!(decision.allowed);
+        assert_eq!(decision.audit.get("exempt").map(String::as_str), Some(why));
+        assert_eq!(decision.patch, None);
+    }
+}
+
+#[test]
+fn subresources_without_images_are_allowed_and_recorded() {
+    for (group, name, sub) in [
+        ("autoscaling", "Scale", "scale"),
+        ("policy", "Eviction", "eviction"),
+        ("", "Binding", "binding"),
+        ("apps", "Deployment", "status"),
+    ] {
+        let mut facts = pod(&[]);
+        facts.kind = kind(group, name);
+        facts.sub_resource = Some(sub.to_owned());
+        facts.operation = Operation::Update;
+        let decision = answer(&denying().review(&facts));
+        assert!(decision.allowed, "{name}/{sub}");
+        assert_eq!(decision.audit.get("exempt").map(String::as_str), Some("no-image"));
+    }
+}
+
+#[test]
+fn exemptions_hold_while_draining_and_before_policies_are_loaded() {
+    let mut facts = pod(&["nginx"]);
+    facts.operation = Operation::Delete;
+    let mut world = World::new(Settings::default());
+    assert!(answer(&world.review(&facts)).allowed);
+    world.deliver(&AdmissionInput::Drain);
+    assert!(answer(&world.review(&facts)).allowed);
+}
+
+#[test]
+fn objects_of_unknown_kind_are_denied() {
+    let mut facts = pod(&["nginx"]);
+    facts.kind = kind("example.com", "Widget");
+    let decision = answer(&World::with_rule("*", None).review(&facts));
+    assert_eq!(code(&decision), Some(DenyCode::UnknownKind));
+    assert!(decision.message.contains("Widget"), "{}", decision.message);
+    let mut facts = pod(&["nginx"]);
+    facts.sub_resource = Some("novelty".to_owned());
+    let decision = answer(&World::with_rule("*", None).review(&facts));
+    assert_eq!(code(&decision), Some(DenyCode::UnknownKind));
+}
+
+#[test]
+fn a_malformed_object_is_denied_with_what_is_wrong() {
+    let mut facts = pod(&["nginx"]);
+    facts.malformed = Some("`request.object.spec.containers` is not a list".to_owned());
+    let decision = answer(&World::with_rule("*", None).review(&facts));
+    assert_eq!(code(&decision), Some(DenyCode::ReviewMalformed));
+    assert!(decision.message.contains("spec.containers"), "{}", decision.message);
+}
+
+#[test]
+fn before_policies_are_read_nothing_is_allowed() {
+    let mut world = World::new(Settings::default());
+    assert_eq!(code(&world.decide(&["nginx"])), Some(DenyCode::PoliciesNotLoaded));
+}
+
+#[test]
+fn a_container_without_image_is_denied() {
+    let mut world = World::with_rule("*", None);
+    let decision = world.decide(&["nginx", "", " "]);
+    let missing = Some(DenyCode::ImageMissing);
+    assert_eq!(codes(&decision), [None, missing, missing]);
+    assert_eq!(code(&decision), missing);
+}
+
+#[test]
+fn a_reference_that_cannot_be_understood_is_denied_even_where_all_is_allowed() {
+    let mut world = World::with_rule("*", None);
+    let sha512 = format!("nginx@sha512:{}", "ab".repeat(64));
+    let decision = world.decide(&["Nginx", sha512.as_str(), "nginx@sha256:12"]);
+    let invalid = Some(DenyCode::ReferenceInvalid);
+    assert_eq!(codes(&decision), [invalid, Some(DenyCode::DigestUnsupported), invalid]);
+}
+
+#[test]
+fn more_images_than_one_review_may_name_are_denied() {
+    let mut world = World::with_rule("*", None);
+    let images = vec!["nginx"; limits::REVIEW_IMAGES];
+    assert!(world.decide(&images).allowed);
+    let images = vec!["nginx"; limits::REVIEW_IMAGES + 1];
+    let decision = world.decide(&images);
+    assert_eq!(code(&decision), Some(DenyCode::TooManyImages));
+    assert!(decision.verdicts.is_empty());
+    let mut facts = pod(&["nginx"]);
+    facts.old_images = pod(&images).images;
+    assert_eq!(code(&answer(&world.review(&facts))), Some(DenyCode::TooManyImages));
+}
+
+#[test]
+fn reviews_beyond_the_bound_are_denied_and_those_that_need_no_waiting_are_not() {
+    let signed = rule("registry.example/*", trust(&[]));
+    let mut world = World::with(vec![policy("default", vec![signed, rule("*", None)])]);
+    for _ in 0..limits::REVIEWS_IN_FLIGHT {
+        assert!(answers(&world.pod(&["registry.example/a"])).is_empty());
+    }
+    let effects = world.pod(&["registry.example/a"]);
+    assert_eq!(code(&answer(&effects)), Some(DenyCode::Overloaded));
+    assert!(questions(&effects).is_empty());
+    assert!(world.decide(&["nginx"]).allowed);
+}
+
+#[test]
+fn zero_replicas_and_empty_pods_are_judged_like_any_other() {
+    let mut world = World::with_rule("*", None);
+    let decision = world.decide(&[]);
+    assert!(decision.allowed && decision.verdicts.is_empty());
+}

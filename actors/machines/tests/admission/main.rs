@@ -1,0 +1,12 @@
+//! The admission machine, rule by rule.
+
+mod answers;
+mod exemptions;
+mod order;
+mod patches;
+mod patterns;
+mod selection;
+mod servers;
+mod timing;
+mod trust;
+mod world;

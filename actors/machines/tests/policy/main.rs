@@ -1,0 +1,7 @@
+//! The policy machine, rule by rule.
+
+mod order;
+mod publishing;
+mod signers;
+mod specs;
+mod world;

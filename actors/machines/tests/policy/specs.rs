@@ -1,0 +1,194 @@
+//! How a `spec` is read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use portreeve_protocol::limits;
+use portreeve_protocol::policy::{PolicyState, Rule};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::world::{World, parsed, policy, snapshots, why_invalid};
+
+fn rules(spec: &str) -> Vec<Rule> {
+    match parsed(spec).rules {
+        PolicyState::Valid(rules) => rules,
+        PolicyState::Invalid(why) => panic!("{spec}: {why}"),
+    }
+}
+
+/// A `spec` with one rule of this `policy`.
+fn with(policy: &serde_json::Value) -> String {
+    json!({"repositories": [{"name": "*", "policy": policy}]}).to_string()
+}
+
+#[test]
+fn a_rule_without_policy_or_with_trust_off_asks_for_nothing() {
+    for spec in [
+        r#"{"repositories":[{"name":"*"}]}"#,
+        r#"{"repositories":[{"name":"*","policy":null}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":null}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":false}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"va":{"enabled":false}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"simple":{"requirements":[]}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"vulnerability":{"ICCRVA":{"enabled":false}}}}]}"#,
+    ] {
+        let expected = Rule { mutate_image: true, pattern: "*".to_owned(), trust: None };
+        assert_eq!(rules(spec), [expected], "{spec}");
+    }
+}
+
+#[test]
+fn no_repositories_are_no_rules_which_denies_everything() {
+    for spec in ["null", "{}", r#"{"repositories":null}"#, r#"{"repositories":[]}"#] {
+        assert!(rules(spec).is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn a_demand_for_trust_is_read_whole() {
+    let found = rules(&with(&json!({
+        "mutateImage": false,
+        "trust": {
+            "enabled": true,
+            "trustServer": "https://Notary.Example:4443/",
+            "signerSecrets": [{"name": "bob"}, {"name": "alice"}, {"name": "bob"}],
+            "strictRoles": true,
+        },
+    })));
+    assert!(!found[0].mutate_image);
+    let trust = found[0].trust.as_ref().unwrap();
+    assert_eq!(trust.server.as_deref(), Some("https://notary.example:4443"));
+    assert!(trust.strict_roles);
+    let secrets: Vec<_> = trust.signers.iter().map(|signer| signer.secret.as_str()).collect();
+    assert_eq!(secrets, ["portreeve/alice", "portreeve/bob"]);
+}
+
+#[test]
+fn an_empty_trust_server_is_none() {
+    for server in [json!(""), json!(null)] {
+        let spec = with(&json!({"trust": {"enabled": true, "trustServer": server}}));
+        assert_eq!(rules(&spec)[0].trust.as_ref().unwrap().server, None);
+    }
+}
+
+#[test]
+fn a_trust_server_is_an_https_url_or_the_policy_is_invalid() {
+    for server in [
+        "http://notary.example",
+        "notary.example",
+        "https://",
+        "https:///x",
+        "ftp://notary.example",
+        "https://user@notary.example",
+        "https://notary.example?a",
+        "https://notary.example#a",
+        "https://notary.example:port",
+        "https://notary.example:0",
+        "https://notary example",
+        "https://a/../b",
+        "https://a//b",
+        "https://a\\b",
+        "https://[::1",
+        "https://notary..example",
+    ] {
+        for enabled in [true, false] {
+            let trust = json!({"trust": {"enabled": enabled, "trustServer": server}});
+            let why = why_invalid(&with(&trust));
+            assert!(why.contains("trustServer") && why.contains("repositories[0]"), "{why}");
+        }
+    }
+    for (server, expected) in [
+        ("https://notary.example/", "https://notary.example"),
+        ("HTTPS://Notary.Example/base/Path//", "https://notary.example/base/Path"),
+        ("https://[::1]:4443", "https://[::1]:4443"),
+    ] {
+        let spec = with(&json!({"trust": {"enabled": true, "trustServer": server}}));
+        assert_eq!(rules(&spec)[0].trust.as_ref().unwrap().server.as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn demands_that_are_not_supported_make_the_policy_invalid_and_are_never_passed_over() {
+    for policy in [
+        json!({"simple": {"requirements": [{"type": "signedBy", "keySecret": "k"}]}}),
+        json!({"vulnerability": {"ICCRVA": {"enabled": true, "account": "a"}}}),
+        json!({"va": {"enabled": true}}),
+        json!({"va": {"enabled": true}, "trust": {"enabled": true}}),
+    ] {
+        let why = why_invalid(&with(&policy));
+        assert!(why.contains("not supported"), "{why}");
+    }
+}
+
+#[test]
+fn a_member_nobody_knows_inside_a_rule_makes_the_policy_invalid() {
+    for policy in [
+        json!({"Trust": {"enabled": true}}),
+        json!({"trust": {"enable": true}}),
+        json!({"trust": {"enabled": true, "pins": []}}),
+        json!({"trust": {"enabled": true, "signerSecrets": [{"name": "a", "namespace": "b"}]}}),
+        json!({"simple": {"Requirements": [{}]}}),
+        json!({"vulnerability": {"other": {"enabled": true}}}),
+        json!({"mode": "enforce"}),
+    ] {
+        assert!(why_invalid(&with(&policy)).contains("unknown field"), "{policy}");
+    }
+    why_invalid(r#"{"repositories":[{"name":"*","Policy":{"trust":{"enabled":true}}}]}"#);
+    why_invalid(r#"{"Repositories":[{"name":"*"}]}"#);
+}
+
+#[test]
+fn a_member_nobody_knows_beside_the_rules_is_passed_over() {
+    assert_eq!(rules(r#"{"repositories":[{"name":"*"}],"comment":{"any":1}}"#).len(), 1);
+}
+
+#[test]
+fn what_is_no_policy_at_all_is_invalid() {
+    for spec in [
+        "",
+        "{",
+        "[]",
+        "1",
+        r#""text""#,
+        r#"{"repositories":{}}"#,
+        r#"{"repositories":["*"]}"#,
+        r#"{"repositories":[{"policy":{}}]}"#,
+        r#"{"repositories":[{"name":""}]}"#,
+        r#"{"repositories":[{"name":" * "}]}"#,
+        r#"{"repositories":[{"name":1}]}"#,
+        r#"{"repositories":[],"repositories":[{"name":"*"}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":"true"}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"enabled":false}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"mutateImage":0}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"signerSecrets":[{"name":""}]}}}]}"#,
+    ] {
+        assert!(!why_invalid(spec).is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn policies_are_bounded_in_bytes_and_rules() {
+    let large = format!(r#"{{"comment":"{}"}}"#, "a".repeat(limits::OBJECT_BYTES));
+    assert!(why_invalid(&large).contains("larger"));
+    let long = format!(r#"{{"repositories":[{{"name":"{}"}}]}}"#, "a".repeat(2_000));
+    assert!(why_invalid(&long).contains("longer"));
+    let many = |count| json!({"repositories": vec![json!({"name": "*"}); count]}).to_string();
+    assert_eq!(rules(&many(limits::RULES)).len(), limits::RULES);
+    assert!(why_invalid(&many(limits::RULES + 1)).contains("rules together"));
+}
+
+#[test]
+fn why_a_policy_is_invalid_is_short_whatever_it_holds() {
+    let name = "x".repeat(10_000);
+    let spec = json!({"repositories": [{"name": "*", "policy": {name: 1}}]}).to_string();
+    assert!(why_invalid(&spec).len() < 1_024);
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics_and_always_publishes(spec in "\\PC{0,60}") {
+        let (_, effects) = World::listed(vec![policy("p", None, &spec)]);
+        prop_assert_eq!(snapshots(&effects).len(), 1);
+    }
+}
