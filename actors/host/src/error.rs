@@ -51,9 +51,6 @@ pub enum HostError {
         /// What the operating system said.
         why: String,
     },
-    /// Something cannot be written in the language of the journal.
-    #[error("cannot be written to the journal: {0}")]
-    Protocol(#[from] portreeve_protocol::ProtocolError),
     /// The configuration file cannot be obeyed.
     #[error("the configuration {}: {why}", path.display())]
     ConfigFile {

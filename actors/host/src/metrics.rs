@@ -252,7 +252,7 @@ mod tests {
     fn every_metric_is_served_with_its_value() {
         let metrics = Metrics::new("1.2.3");
         metrics.fact(&Fact::WatchRestored);
-        metrics.reviewed(false, Some(DenyCode::Unsigned), 2_000);
+        metrics.reviewed(false, Some(DenyCode::NotSigned), 2_000);
         metrics.journal_written(3, 700);
         metrics.journal_writable(false);
         metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
@@ -260,7 +260,7 @@ mod tests {
         for line in [
             "portreeve_build_info{version=\"1.2.3\",rules=\"1\"} 1",
             "portreeve_facts_total{fact=\"watch-restored\"} 1",
-            "portreeve_reviews_total{allowed=\"false\",code=\"unsigned\"} 1",
+            "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\"} 1",
             "portreeve_journal_records_total 3",
             "portreeve_journal_bytes_total 700",
             "portreeve_journal_degraded 1",

@@ -104,7 +104,7 @@ impl Node {
     /// Recovers the journal, opens a new incarnation and starts the actors.
     ///
     /// # Errors
-    /// `File`, `JournalInUse`, `OtherNode`, `Recovery`, `Thread`, `Protocol`.
+    /// `File`, `JournalInUse`, `OtherNode`, `Recovery`, `Thread`.
     pub fn start(options: NodeOptions) -> Result<Self, HostError> {
         Self::start_with(options, Arc::new(FileSystem), Cast::real())
     }

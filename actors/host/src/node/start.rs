@@ -34,7 +34,7 @@ pub(crate) struct Running {
     pub(crate) system: System,
 }
 
-/// The machines' place in a [`Cast`].
+/// Recovers, opens the incarnation, starts the threads.
 pub(crate) fn start<A, N, P, V>(
     options: NodeOptions,
     disk: Arc<dyn Disk>,
@@ -78,6 +78,8 @@ where
         Ok((machines, system)) => Ok(Running { journal, links, machines, system }),
         Err(error) => {
             appender.stop();
+            // So that the journal's lock is free again; how the thread ended makes no difference.
+            let _ = journal.join();
             Err(error)
         }
     }
@@ -158,6 +160,9 @@ fn started(
     restored: portreeve_protocol::entry::Restored,
     incarnation: u32,
 ) -> Result<Started, HostError> {
+    let settings_digest = codec::digest(&options.settings).map_err(|error| {
+        file("cannot record the settings in", &options.journal_dir, io::Error::other(error))
+    })?;
     Ok(Started {
         build: env!("CARGO_PKG_VERSION").to_owned(),
         incarnation,
@@ -166,7 +171,7 @@ fn started(
         restored,
         rules: portreeve_protocol::RULES_VERSION,
         settings: options.settings.clone(),
-        settings_digest: codec::digest(&options.settings)?,
+        settings_digest,
         wall: options.clock.now().wall,
     })
 }
