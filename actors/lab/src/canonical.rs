@@ -1,8 +1,8 @@
 //! Canonical JSON as Notary signs it (`docker/go/canonical/json/encode.go`).
 //!
 //! Members sorted by the bytes of their names, no blanks, whole numbers only; in strings only `"`
-//! and `\` are escaped and every other byte stands for itself. The lab has its own writer so that it
-//! never agrees with the verifier merely by sharing its mistakes.
+//! and `\` are escaped and every other byte stands for itself. The lab has its own writer so that
+//! it never agrees with the verifier merely by sharing its mistakes.
 
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! The lab: signs Notary v1 collections and serves them, for the demo, simulations and tests.
 //!
 //! Nothing here ever takes part in a decision. [`Collection`] is pure: times are parameters, and
-//! with [`Keys::deterministic`] the same calls give the same bytes. [`NotaryServer`] serves what was
-//! published over TLS on a loopback address.
+//! with [`Keys::deterministic`] the same calls give the same bytes. [`NotaryServer`] serves what
+//! was published over TLS on a loopback address.
 
 pub mod canonical;
 pub mod collection;
