@@ -172,7 +172,7 @@ impl Found {
         let why = match (floors.contains_key(RELEASES), &dropped) {
             (true, Some(dropped)) => Denial::new(
                 DenyCode::RoleWithdrawn,
-                format!("it was verified before, but now {}", dropped.why.detail),
+                format!("targets/releases was verified before, but now: {}", dropped.why.detail),
             ),
             (true, None) => Denial::new(
                 DenyCode::RoleWithdrawn,

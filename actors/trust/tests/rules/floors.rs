@@ -1,0 +1,174 @@
+//! What was believed once is the least that is believed from then on.
+
+use portreeve_protocol::DenyCode;
+use portreeve_protocol::evidence::Floors;
+use serde_json::{Value, json};
+
+use crate::forge::{Collection, GUN, Signer, refused, verified};
+
+/// A collection at version 5 throughout, and the floors it leaves behind.
+fn at_five() -> (Collection, Floors) {
+    let mut collection = Collection::new();
+    collection.set_versions(5);
+    // The root's certificate key signs differently each time: keep one signed form of the documents.
+    collection.keys.alice = Signer::bare();
+    let alice = collection.keys.alice.clone();
+    let delegations = &mut collection.targets.signed["delegations"];
+    delegations["keys"] = crate::forge::listed(&[&collection.keys.releases, &alice]);
+    delegations["roles"][1] = crate::forge::delegated("targets/alice", &[&alice], 1, &[""]);
+    collection.delegations.get_mut("targets/alice").unwrap().signers = vec![alice];
+    let mut floors = verified(&collection.request()).floors;
+    // ECDSA signatures differ each time, so the same root is another document in each request.
+    floors.remove("root");
+    (collection, floors)
+}
+
+/// What `role` signs.
+fn signed<'a>(collection: &'a mut Collection, role: &str) -> &'a mut Value {
+    match role {
+        "timestamp" => &mut collection.timestamp.signed,
+        "snapshot" => &mut collection.snapshot.signed,
+        "targets" => &mut collection.targets.signed,
+        other => &mut collection.delegations.get_mut(other).unwrap().signed,
+    }
+}
+
+const ROLES: [&str; 5] = ["timestamp", "snapshot", "targets", "targets/releases", "targets/alice"];
+
+#[test]
+fn a_lower_version_of_any_role_is_a_rollback() {
+    for role in ROLES {
+        let (mut collection, floors) = at_five();
+        collection.set_versions(6);
+        signed(&mut collection, role)["version"] = json!(4);
+        assert_eq!(refused(&collection.request_with(&floors)), DenyCode::Rollback, "{role}");
+    }
+}
+
+#[test]
+fn the_same_version_of_another_document_is_an_equivocation() {
+    for role in ROLES {
+        let (mut collection, floors) = at_five();
+        collection.set_versions(6);
+        let signed = signed(&mut collection, role);
+        signed["version"] = json!(5);
+        signed["note"] = json!("another document");
+        assert_eq!(refused(&collection.request_with(&floors)), DenyCode::Equivocation, "{role}");
+    }
+}
+
+#[test]
+fn higher_versions_raise_the_floors() {
+    let (mut collection, floors) = at_five();
+    collection.set_versions(6);
+    let raised = verified(&collection.request_with(&floors)).floors;
+    for role in ROLES {
+        assert_eq!(raised[role].version, 6, "{role}");
+    }
+}
+
+#[test]
+fn a_floor_outlives_the_role_it_belongs_to() {
+    let (mut collection, floors) = at_five();
+    collection.set_versions(6);
+    collection.delegations.remove("targets/alice");
+    collection.targets.signed["delegations"]["roles"].as_array_mut().unwrap().pop();
+    let after = verified(&collection.request_with(&floors)).floors;
+    assert_eq!(after["targets/alice"], floors["targets/alice"]);
+}
+
+/// The collection with a root of version 2, which lists a new key for this role.
+fn rekeyed(collection: &Collection, role: &str) -> Collection {
+    let mut next = collection.clone();
+    let key = Signer::bare();
+    match role {
+        "timestamp" => {
+            next.keys.timestamp = key.clone();
+            next.timestamp.signers = vec![key];
+        }
+        "snapshot" => {
+            next.keys.snapshot = key.clone();
+            next.snapshot.signers = vec![key];
+        }
+        "targets" => {
+            next.keys.targets = key.clone();
+            next.targets.signers = vec![key];
+        }
+        other => panic!("a root lists no {other}"),
+    }
+    next.roots.push(next.keys.root(2));
+    next
+}
+
+#[test]
+fn a_newer_root_that_changes_a_roles_keys_forgets_its_floor_and_no_other() {
+    for role in ["timestamp", "snapshot", "targets"] {
+        let (collection, floors) = at_five();
+        let mut next = rekeyed(&collection, role);
+        next.set_versions(6);
+        signed(&mut next, role)["version"] = json!(1);
+        let after = verified(&next.request_with(&floors)).floors;
+        assert_eq!(after[role].version, 1, "{role}");
+        for other in ["timestamp", "snapshot", "targets"].into_iter().filter(|one| *one != role) {
+            let mut bad = next.clone();
+            signed(&mut bad, other)["version"] = json!(4);
+            assert_eq!(refused(&bad.request_with(&floors)), DenyCode::Rollback, "{role} {other}");
+        }
+    }
+}
+
+#[test]
+fn floors_of_delegations_go_with_those_of_targets_only() {
+    let (collection, floors) = at_five();
+    for (role, forgets) in [("timestamp", false), ("snapshot", false), ("targets", true)] {
+        let mut next = rekeyed(&collection, role);
+        next.set_versions(6);
+        signed(&mut next, "targets/releases")["version"] = json!(1);
+        let request = next.request_with(&floors);
+        if forgets {
+            assert_eq!(verified(&request).floors["targets/releases"].version, 1);
+        } else {
+            assert_eq!(refused(&request), DenyCode::Rollback, "{role}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_root_with_the_same_keys_forgets_nothing() {
+    let (mut collection, floors) = at_five();
+    collection.roots.push(collection.keys.root(2));
+    collection.set_versions(4);
+    assert_eq!(refused(&collection.request_with(&floors)), DenyCode::Rollback);
+}
+
+#[test]
+fn a_root_that_does_not_follow_forgets_nothing() {
+    let (collection, floors) = at_five();
+    let mut next = rekeyed(&collection, "timestamp");
+    let stranger = Signer::certified(GUN);
+    next.keys.root = stranger;
+    next.roots = vec![next.keys.root(2)];
+    next.set_versions(4);
+    // Even a caller that would take it for a first use keeps its floors.
+    let mut request = next.request_with(&floors);
+    request.trusted_root = false;
+    assert_eq!(refused(&request), DenyCode::Rollback);
+}
+
+#[test]
+fn releases_that_were_verified_before_and_are_gone_count_as_withdrawn() {
+    let (collection, floors) = at_five();
+    let mut gone = collection.clone();
+    gone.set_versions(6);
+    gone.delegations.remove("targets/releases");
+    let mut expired = collection.clone();
+    expired.set_versions(6);
+    signed(&mut expired, "targets/releases")["expires"] = json!(crate::forge::EARLIER);
+    for changed in [gone, expired] {
+        let found = verified(&changed.request_with(&floors));
+        let [dropped] = found.evidence.dropped.as_slice() else { panic!("nothing dropped") };
+        assert_eq!(dropped.role, "targets/releases");
+        assert_eq!(dropped.why.code, DenyCode::RoleWithdrawn);
+        assert_eq!(found.floors["targets/releases"], floors["targets/releases"]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of verification, each on a forged collection with one thing changed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod delegations;
+mod documents;
+mod floors;
+mod forge;
+mod mutation;
+mod pins;
+mod released;
+mod roots;
