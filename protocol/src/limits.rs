@@ -27,6 +27,8 @@ pub const ROOT_CHAIN: u64 = 64;
 pub const DELEGATIONS: usize = 256;
 /// Signatures in one document.
 pub const SIGNATURES: usize = 256;
+/// Signatures in all targets documents of one collection.
+pub const COLLECTION_SIGNATURES: usize = 2_048;
 /// Values (members of objects, elements of arrays) in one JSON document.
 pub const JSON_VALUES: usize = 1 << 20;
 /// Depth of nesting in a JSON document.
