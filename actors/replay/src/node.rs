@@ -74,7 +74,10 @@ impl Node {
 
     /// Deliveries are missing here.
     pub(crate) fn gap(&mut self, gap: &Gap) {
-        self.lost |= gap.lost > 0;
+        if gap.lost > 0 {
+            self.lost = true;
+            self.outstanding = Outstanding::default();
+        }
     }
 
     /// Checks a delivery and runs it again; false if what it did cannot be compared.
@@ -111,7 +114,10 @@ impl Node {
             let kind = FindingKind::Divergence(Box::new(divergence));
             return Err(placed(Fault::new(kind, text)).into());
         }
-        self.outstanding.add(&step, &effects)?;
+        // Behind a gap no cause is checked, so nothing would ever be consumed.
+        if !self.lost {
+            self.outstanding.add(&step, &effects)?;
+        }
         Ok(true)
     }
 

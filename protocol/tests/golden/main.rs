@@ -250,3 +250,30 @@ fn a_line_that_means_the_same_but_is_not_canonical_is_refused() {
     assert!(codec::read_line(line.as_bytes()).is_ok());
     assert!(matches!(codec::read_line(with_blank.as_bytes()), Err(ProtocolError::Record { .. })));
 }
+
+#[test]
+fn the_journals_page_names_every_entry_with_its_members_and_every_input() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/journal.md"));
+    let named = |name: &str| page.contains(&format!("`{name}`"));
+    for (file, golden) in FILES {
+        for line in golden.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(file);
+            for (entry, members) in line["record"]["entry"].as_object().expect(file) {
+                assert!(named(entry), "{entry}");
+                let row = page.lines().find(|row| row.starts_with(&format!("| `{entry}` |")));
+                let row = row.expect(entry);
+                for member in members.as_object().expect(file).keys() {
+                    assert!(row.contains(&format!("`{member}`")), "{entry}: {member}");
+                }
+                let Some(input) = members["input"].as_object() else { continue };
+                for (actor, input) in input {
+                    let row = page.lines().find(|row| row.starts_with(&format!("| `{actor}` |")));
+                    let plain = input.as_str().map(ToOwned::to_owned);
+                    let variant = input.as_object().and_then(|it| it.keys().next().cloned());
+                    let name = plain.or(variant).expect(file);
+                    assert!(row.expect(actor).contains(&format!("`{name}`")), "{actor}: {name}");
+                }
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::{RULES_VERSION, Sha256};
-use portreeve_replay::{Outcome, Progress, verify};
+use portreeve_replay::{Divergence, FindingKind, Outcome, Progress, verify};
 
 use crate::rig::{Blobs, Rig, started};
 use crate::{eventful, verified};
@@ -75,4 +75,33 @@ fn a_line_without_its_end_is_a_torn_tail_and_nothing_else() {
     let report = verified(&rig);
     assert_eq!((report.first.as_ref(), report.records), (None, whole.records - 1));
     assert_eq!(report.torn.unwrap().line, whole.records);
+}
+
+#[test]
+fn the_journals_page_names_every_finding_and_exit_status() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/journal.md"));
+    let divergence = Divergence {
+        decisions: Vec::new(),
+        effects: Vec::new(),
+        recorded: Sha256::ZERO,
+        replayed: Sha256::ZERO,
+    };
+    for kind in [
+        FindingKind::AlteredRecord,
+        FindingKind::AnswerMismatch,
+        FindingKind::BlobAltered,
+        FindingKind::BlobMissing,
+        FindingKind::BrokenChain,
+        FindingKind::CauseMismatch,
+        FindingKind::Divergence(Box::new(divergence)),
+        FindingKind::OrderBroken,
+        FindingKind::StartMismatch,
+        FindingKind::Unparsable,
+    ] {
+        assert!(page.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+    }
+    let other = Outcome::DifferentRules { build: 1, journal: 2 };
+    for outcome in [Outcome::Identical, Outcome::Differs, other] {
+        assert!(page.contains(&format!("| {} | ", outcome.exit_code())), "{outcome:?}");
+    }
 }
