@@ -78,30 +78,6 @@ pub fn decided(version: ReviewVersion, answer: &Answer) -> Result<Vec<u8>, serde
     )
 }
 
-/// The bytes of a denial that was made before any machine was asked.
-///
-/// # Errors
-/// As [`decided`].
-pub fn denied(
-    version: ReviewVersion,
-    uid: &str,
-    denial: &Denial,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let message = in_words(denial);
-    write(
-        version,
-        Response {
-            uid,
-            allowed: false,
-            status: Some(forbidden(&message)),
-            patch: None,
-            patch_type: None,
-            audit_annotations: BTreeMap::from([("code", denial.code.code())]),
-            warnings: &[],
-        },
-    )
-}
-
 fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let api_version = match version {
         ReviewVersion::V1 => "admission.k8s.io/v1",

@@ -16,14 +16,13 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use portreeve_protocol::entry::Answered;
+use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
-use portreeve_protocol::{Denial, DenyCode, limits};
 use slog::{Logger, error};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +31,7 @@ use crate::HostError;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::node::Node;
-pub use answer::{RECORD_ANNOTATION, decided, denied};
+pub use answer::{RECORD_ANNOTATION, decided};
 use body::Outgoing;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
@@ -81,15 +80,11 @@ struct Webhook {
     memory: Semaphore,
     metrics: Arc<Metrics>,
     node: Node,
-    reviews: Semaphore,
     /// Whether reviews are taken only from clients whose certificate was verified.
     verified_only: bool,
 }
 
 type Reply = Response<Outgoing>;
-
-/// How much longer than its budget the machines may take before the webhook denies in their place.
-const OVERTIME: Duration = Duration::from_millis(250);
 
 impl Listeners {
     /// Starts to listen.
@@ -105,7 +100,6 @@ impl Listeners {
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
-            reviews: Semaphore::new(limits::REVIEWS_IN_FLIGHT),
             verified_only: client_ca.is_some(),
         });
         let acceptor = Some(TlsAcceptor::from(Arc::new(config)));
@@ -200,25 +194,18 @@ impl Webhook {
         }
     }
 
-    /// Has the machines decide, in time.
+    /// Has the machines decide; the node sees to it that there is an answer in time.
     async fn review(&self, facts: ReviewFacts) -> Reply {
-        let (version, uid) = (facts.version, facts.uid.clone());
-        let time = Duration::from_micros(facts.budget) + OVERTIME;
-        let Ok(_permit) = self.reviews.try_acquire() else {
-            let why = format!("{} reviews are being decided", limits::REVIEWS_IN_FLIGHT);
-            return self.reply(denied(version, &uid, &Denial::new(DenyCode::Overloaded, why)));
-        };
-        let Ok(answer) = tokio::time::timeout(time, self.node.review(facts)).await else {
-            let why = Denial::new(DenyCode::Deadline, "the machines gave no answer in time");
-            return self.reply(denied(version, &uid, &why));
-        };
+        let version = facts.version;
+        let answer = self.node.review(facts).await;
         let bytes = match decided(version, &answer) {
             Ok(bytes) => bytes,
-            Err(failure) => return self.reply(Err(failure)),
+            Err(failure) => {
+                error!(self.log, "an answer cannot be written"; "why" => %failure);
+                let why = "the answer cannot be written";
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, why);
+            }
         };
-        if answer.record.is_none() {
-            return json(bytes.into());
-        }
         let (node, clock) = (self.node.clone(), self.clock.clone());
         json(Outgoing::noticed(bytes, move || {
             let decision = &answer.decision;
@@ -229,16 +216,6 @@ impl Webhook {
                 wall: clock.now().wall,
             });
         }))
-    }
-
-    fn reply(&self, bytes: Result<Vec<u8>, serde_json::Error>) -> Reply {
-        match bytes {
-            Ok(bytes) => json(bytes.into()),
-            Err(failure) => {
-                error!(self.log, "an answer cannot be written"; "why" => %failure);
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
-            }
-        }
     }
 
     /// Whether reviews should be sent here, and why not.
@@ -255,11 +232,13 @@ impl Webhook {
             lines.push("this replica is shutting down".to_owned());
         }
         lines.extend(health.poisoned.iter().map(|actor| format!("{actor} panicked")));
-        if lines.is_empty() && health.ready() {
-            plain(StatusCode::OK, "ready")
-        } else {
-            plain(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready\n{}", lines.join("\n")))
-        }
+        // A failed fetcher of one trust server is worth a line; the others go on.
+        let (status, first) = match health.ready() {
+            true => (StatusCode::OK, "ready"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        };
+        lines.insert(0, first.to_owned());
+        plain(status, &lines.join("\n"))
     }
 }
 
