@@ -395,7 +395,10 @@ fn certificate(key: &Material, common_name: &str, now: Wall) -> Result<Vec<u8>, 
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.not_before = whole_second(now)?;
-    params.not_after = params.not_before + time::Duration::days(3_650);
+    params.not_after = params
+        .not_before
+        .checked_add(time::Duration::days(3_650))
+        .ok_or(LabError::Time { micros: now.0 })?;
     params.serial_number = Some(SerialNumber::from(serial));
     Ok(params.self_signed(&pair).map_err(failed)?.der().to_vec())
 }
@@ -404,4 +407,27 @@ fn certificate(key: &Material, common_name: &str, now: Wall) -> Result<Vec<u8>, 
 fn whole_second(now: Wall) -> Result<OffsetDateTime, LabError> {
     OffsetDateTime::from_unix_timestamp(now.0.div_euclid(1_000_000))
         .map_err(|_| LabError::Time { micros: now.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_private_key_can_neither_sign_nor_certify() {
+        for kind in [KeyKind::Ecdsa, KeyKind::Ed25519, KeyKind::RsaPkcs1v15, KeyKind::RsaPss] {
+            let broken = Material { kind, pkcs8: b"no key".to_vec() };
+            let signed = broken.sign(b"message");
+            assert!(matches!(signed, Err(LabError::Key { what: "loading", .. })), "{kind:?}");
+            let listed = RoleKey::bare(broken);
+            assert!(matches!(listed, Err(LabError::Key { what: "loading", .. })), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_cannot_reach_beyond_the_year_9999() {
+        let late = Wall(253_402_300_799_000_000);
+        let refused = Keys::deterministic(1).root("host/app", 0, late);
+        assert!(matches!(refused, Err(LabError::Time { .. })));
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -74,6 +75,12 @@ fn wrong_usage_and_missing_journals_have_status_2_and_say_what_to_do() {
     assert_eq!(missing.status.code(), Some(2), "{}", text(&missing));
     assert!(text(&missing).contains("holds no journal"));
 
+    let nowhere = directory.path().join("file");
+    fs::write(&nowhere, b"").unwrap();
+    let demo = portreeve(&["demo", "--journal", nowhere.join("journal").to_str().unwrap()]);
+    assert_eq!(demo.status.code(), Some(2), "{}", text(&demo));
+    assert!(text(&demo).contains("cannot make"), "{}", text(&demo));
+
     let unknown = portreeve(&["serve", "--listne", "127.0.0.1:0"]);
     assert_eq!(unknown.status.code(), Some(2));
     let incomplete = portreeve(&["serve", "--objects", name]);
@@ -89,4 +96,45 @@ fn an_unknown_key_of_the_configuration_is_an_error() {
     let refused = portreeve(&["serve", "--config", file.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
     assert!(text(&refused).contains("listne"), "{}", text(&refused));
+}
+
+/// Ends the process however the test ends.
+struct Served(std::process::Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn serve_ends_with_status_0_when_it_is_told_to_terminate() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let tls = portreeve_lab::LoopbackTls::new().unwrap();
+    fs::write(place.join("tls.crt"), tls.certificate_pem()).unwrap();
+    fs::write(place.join("tls.key"), tls.key_pem()).unwrap();
+    fs::create_dir(place.join("objects")).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_portreeve"))
+        .current_dir(place)
+        .args(["serve", "--listen", "127.0.0.1:0", "--tls-cert", "tls.crt", "--tls-key"])
+        .args(["tls.key", "--objects", "objects", "--data-dir", "data"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut served = Served(child);
+    let mut log = BufReader::new(served.0.stderr.take().unwrap()).lines();
+    // The log says when reviews are received; until then a signal would only end the start.
+    let receiving = log.find(|line| line.as_ref().unwrap().contains("reviews are received"));
+    assert!(receiving.is_some());
+    let pid = served.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let rest: Vec<String> = log.map(Result::unwrap).collect();
+    assert_eq!(served.0.wait().unwrap().code(), Some(0), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("SIGTERM")), "{rest:?}");
+
+    let data = place.join("data");
+    let verified = portreeve(&["replay", "verify", data.to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
 }
