@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, SyncContext};
+use actix::{Actor, Context, Handler, Recipient, SyncContext};
 use portreeve_protocol::{ActorId, Machine, limits};
 
 use super::deliver::Deliver;
@@ -22,12 +22,19 @@ impl<M: Machine> Host<M> {
     }
 }
 
+impl<M: Machine + Unpin + 'static> Host<M> {
+    /// Starts the actor on the arbiter of this thread.
+    pub(crate) fn run(self) -> Recipient<Deliver> {
+        let mut context = Context::new();
+        // Not in `started`: that runs when the arbiter is free again, and until then an actor made
+        // by another one has actix's default of 16 places.
+        context.set_mailbox_capacity(limits::MAILBOX);
+        context.run(self).recipient()
+    }
+}
+
 impl<M: Machine + Unpin + 'static> Actor for Host<M> {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(limits::MAILBOX);
-    }
 }
 
 impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {

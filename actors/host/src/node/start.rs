@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use actix::{Actor, SyncArbiter, System};
+use actix::{SyncArbiter, System};
 use portreeve_machines::JournalGate;
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::{ActorId, Entry, Machine, codec};
@@ -96,7 +96,7 @@ fn links<N: Machine + Unpin + 'static>(
     let of = Arc::clone(started);
     let make_notary: MakeNotary = Box::new(move |links, server| {
         let actor = ActorId::Notary(server.to_owned());
-        Host::new(links, actor, notary(&of, server)).start().recipient()
+        Host::new(links, actor, notary(&of, server)).run()
     });
     Arc::new(Links {
         appender,
@@ -250,9 +250,9 @@ fn enter<A, N, P, V>(
 {
     let directory = &links.directory;
     let admission = Host::new(links, ActorId::Admission, (cast.admission)(started));
-    directory.enter(ActorId::Admission, admission.start().recipient());
+    directory.enter(ActorId::Admission, admission.run());
     let policy = Host::new(links, ActorId::Policy, (cast.policy)(started));
-    directory.enter(ActorId::Policy, policy.start().recipient());
+    directory.enter(ActorId::Policy, policy.run());
     let of = Arc::clone(started);
     let make: Make<V> = Arc::new(move || (cast.verify)(&of));
     let members = AtomicU16::new(0);

@@ -7,5 +7,6 @@ mod failing_disk;
 mod fetches;
 mod life;
 mod panics;
+mod real;
 mod stage;
 mod toys;

@@ -1,0 +1,163 @@
+//! The real machines: signed images are pinned, others refused, and the journal replays.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use portreeve_host::clock::Clock;
+use portreeve_host::journal::{FileSystem, Journal};
+use portreeve_host::node::cast::Cast;
+use portreeve_host::node::{Node, NodeOptions};
+use portreeve_host::notary_client::Fetcher;
+use portreeve_lab::{Collection, Keys};
+use portreeve_protocol::entry::Answered;
+use portreeve_protocol::messages::admission::{ContainerList, ImageFact, ReviewFacts};
+use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
+use portreeve_protocol::messages::policy::{PolicyInput, PolicyObject, Relisted, SourceObject};
+use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+use portreeve_protocol::{Blob, DenyCode, Entry, Sha256, Wall};
+use portreeve_replay::{Outcome, verify};
+
+use crate::stage::{Stage, code, review};
+
+const SERVER: &str = "https://notary.example:4443";
+const SIGNED: &str = "registry.example/shop/web";
+const NOW: Wall = Wall(1_795_415_688_000_000);
+const HOUR: i64 = 3_600_000_000;
+
+/// Collections in memory: GUN and document to bytes.
+struct Published(BTreeMap<(String, String), Arc<[u8]>>);
+
+impl Published {
+    fn new() -> Self {
+        let before = Wall(NOW.0 - HOUR);
+        let mut collection = Collection::new(SIGNED, Keys::deterministic(1), before).unwrap();
+        collection.add_signer("alice", before).unwrap();
+        collection.sign("1", image(), 1_000, &["alice"]).unwrap();
+        let documents = collection.publish(before).unwrap();
+        Self(
+            documents
+                .iter()
+                .map(|(name, bytes)| ((SIGNED.to_owned(), name.clone()), Arc::clone(bytes)))
+                .collect(),
+        )
+    }
+}
+
+impl Fetcher for Published {
+    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchOutcome> + Send>> {
+        let found = self.0.get(&(request.gun, request.document.to_string())).cloned();
+        Box::pin(async move {
+            found.map_or(FetchOutcome::Absent, |bytes| FetchOutcome::Document(Blob::new(bytes)))
+        })
+    }
+}
+
+fn image() -> Sha256 {
+    Sha256::of(b"the manifest of shop/web:1")
+}
+
+fn policies() -> PolicyInput {
+    let spec = format!(
+        r#"{{"repositories":[{{"name":"registry.example/*",
+            "policy":{{"trust":{{"enabled":true,"trustServer":"{SERVER}"}}}}}}]}}"#
+    );
+    let id = PolicyRef {
+        group: PolicyGroup::Portieris,
+        name: "all".to_owned(),
+        namespace: Some("default".to_owned()),
+    };
+    let object = PolicyObject { id, resource_version: None, spec };
+    PolicyInput::Relisted(Relisted { objects: vec![SourceObject::Policy(object)] })
+}
+
+fn pod(image: &str) -> ReviewFacts {
+    let image = ImageFact {
+        container: "main".to_owned(),
+        image: image.to_owned(),
+        list: ContainerList::Main,
+        pointer: "/spec/containers/0/image".to_owned(),
+    };
+    ReviewFacts { images: vec![image], ..review("pod") }
+}
+
+fn start(stage: &Stage) -> Node {
+    let mut options = NodeOptions {
+        clock: Clock::showing(NOW),
+        fetcher: Arc::new(Published::new()),
+        ..stage.options()
+    };
+    options.settings.approved_servers.insert(SERVER.to_owned());
+    let node = Node::start_with(options, Arc::new(FileSystem), Cast::real()).unwrap();
+    node.objects(policies());
+    stage.eventually("policies are published", || node.health().ready().then_some(()));
+    node
+}
+
+#[test]
+fn a_storm_of_reviews_over_two_incarnations_replays_identically() {
+    let stage = Stage::new();
+    let images = [
+        (format!("{SIGNED}:1"), None),
+        (format!("{SIGNED}:2"), Some(DenyCode::TagNotSigned)),
+        ("registry.example/shop/other:1".to_owned(), Some(DenyCode::NotSigned)),
+        ("elsewhere.example/app:1".to_owned(), Some(DenyCode::NoPolicy)),
+    ];
+    for _ in 0..2 {
+        let node = start(&stage);
+        let reviews: Vec<_> = images
+            .iter()
+            .cycle()
+            .take(200)
+            .map(|(reference, expected)| {
+                let (node, facts, expected) = (node.clone(), pod(reference), *expected);
+                stage.runtime.spawn(async move {
+                    let answer = node.review(facts).await;
+                    node.answered(Answered {
+                        allowed: answer.decision.allowed,
+                        code: code(&answer),
+                        review: answer.decision.review.clone(),
+                        wall: NOW,
+                    });
+                    assert_eq!(code(&answer), expected, "{}", answer.decision.message);
+                    assert!(answer.record.is_some());
+                    let pinned = format!("{SIGNED}:1@sha256:{}", image());
+                    let patch = answer.decision.patch.as_deref();
+                    assert_eq!(
+                        patch.is_some_and(|patch| patch.contains(&pinned)),
+                        expected.is_none()
+                    );
+                })
+            })
+            .collect();
+        for review in reviews {
+            stage.runtime.block_on(review).unwrap();
+        }
+        stage.runtime.block_on(node.drain());
+        stage.stop(node);
+    }
+    let journal = Journal::open(stage.dir.path()).unwrap();
+    let report = verify(journal.lines(), &journal.blobs(), &mut |_| {}).unwrap();
+    assert_eq!(report.outcome(), Outcome::Identical, "{report:#?}");
+    assert_eq!((report.incarnations, report.decisions, report.answered), (2, 400, 400));
+}
+
+#[test]
+fn what_was_trusted_is_restored_from_the_journal() {
+    let stage = Stage::new();
+    let node = start(&stage);
+    let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+    assert_eq!(code(&answer), None);
+    stage.stop(node);
+    stage.stop(start(&stage));
+    let openings: Vec<usize> = stage
+        .entries()
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Entry::Started(started) => Some(started.restored.trust.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(openings, [0, 1]);
+}
