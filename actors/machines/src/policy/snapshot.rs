@@ -33,11 +33,13 @@ impl PolicyCache {
             }
         }
         let snapshot = Arc::new(snapshot);
+        // First the message, then the fact: by the fact the host calls the node ready, and a review
+        // that comes then must stand behind the policies in the admission actor's mailbox.
+        out.push(PolicyEffect::Publish(Arc::clone(&snapshot)));
         out.push(PolicyEffect::Note(Fact::PoliciesPublished {
             policies: u32::try_from(self.policies.len()).unwrap_or(u32::MAX),
             revision: snapshot.revision,
         }));
-        out.push(PolicyEffect::Publish(Arc::clone(&snapshot)));
         self.published = Some(snapshot);
     }
 
@@ -57,7 +59,7 @@ impl PolicyCache {
     }
 
     fn state(&self, id: &PolicyRef, parsed: &Result<Vec<ParsedRule>, String>) -> PolicyState {
-        // Leaving some policies out could allow what they deny, so too many of them deny everything.
+        // Leaving some policies out could allow what they deny, so too many deny everything.
         if self.policies.len() > limits::OBJECTS || self.secrets.len() > limits::OBJECTS {
             return PolicyState::Invalid(format!(
                 "the cluster holds more than {} policies or signer Secrets",
@@ -79,7 +81,7 @@ impl PolicyCache {
     }
 
     /// Looks up the signers: of a ClusterImagePolicy in the operator's namespace, for whoever may
-    /// write Secrets in the workload's could choose the key (dialect W5); of an ImagePolicy beside it.
+    /// write Secrets in the workload's could choose the key; an ImagePolicy's stand beside it.
     fn requirement(&self, id: &PolicyRef, trust: &ParsedTrust) -> TrustRequirement {
         let namespace = id.namespace.as_ref().unwrap_or(&self.operator_namespace);
         let mut signers: Vec<_> = trust
