@@ -37,6 +37,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const TRUST_SERVERS: usize = 64;
 /// GUNs one notary fetcher keeps state of; new ones are then denied `capacity`.
 pub const GUNS_PER_SERVER: usize = 10_000;
+/// Roles with a floor per GUN; a collection that brings more is denied `capacity`.
+pub const FLOORS_PER_GUN: usize = 1_024;
 /// Tags with a kept view per GUN; the least recently verified are forgotten first.
 pub const TAGS_PER_GUN: usize = 1_024;
 /// Bytes of one policy or Secret object.
