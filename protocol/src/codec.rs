@@ -1,8 +1,8 @@
 //! Journal lines: `{"hash":"…","record":{…}}`, canonical JSON, one record a line.
 //!
 //! Canonical means that the bytes of a line are exactly what this module would write for its
-//! content: members sorted by name, no blanks, integers only. So a line can be checked by writing it
-//! again, and an edit that does not change the meaning is found all the same.
+//! content: members sorted by name, no blanks, integers only. So a line can be checked by writing
+//! it again, and an edit that does not change the meaning is found all the same.
 
 use serde::{Deserialize, Serialize};
 

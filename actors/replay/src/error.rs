@@ -21,8 +21,8 @@ pub enum ReplayError {
     },
     /// A record is broken and records behind it are not, so this is no torn tail.
     #[error(
-        "{segment} line {line}: {why}; records behind it are intact, so no crash did this: keep the \
-         journal as evidence, and restore it from a backup or start with an empty data directory"
+        "{segment} line {line}: {why}; records behind it are intact, so no crash did this: keep \
+         the journal as evidence, and restore it from a backup or start with an empty data directory"
     )]
     Damaged {
         /// The segment.
@@ -55,8 +55,8 @@ pub enum ReplayError {
     },
     /// A line is not the next record, so what follows cannot be explained.
     #[error(
-        "{segment} line {line}: {why}; run `portreeve replay verify` on this journal first, what it \
-         tells behind this line cannot be believed"
+        "{segment} line {line}: {why}; run `portreeve replay verify` on this journal first, what \
+         it tells behind this line cannot be believed"
     )]
     Unreadable {
         /// The segment.
