@@ -19,6 +19,13 @@ use crate::{FindingKind, difference, input_name, start};
 /// Decisions whose `Answered` is awaited: it is written at best effort and may never come.
 const UNANSWERED: usize = 1 << 16;
 
+/// Whether the machine panicked on the delivery.
+#[derive(Clone, Copy)]
+enum Panic {
+    No,
+    Yes,
+}
+
 /// One incarnation of a node.
 pub(crate) struct Node {
     actors: BTreeMap<ActorId, Heard>,
@@ -126,7 +133,7 @@ impl Node {
         let Panicked { cause, event, input, now, root } = panicked;
         self.identified(event, input)?;
         self.in_order(event, now.mono, None)?;
-        self.cause_of(event, root, cause, now.mono, input)?;
+        self.cause_of(event, root, cause, now.mono, input, Panic::Yes)?;
         Ok(())
     }
 
@@ -175,7 +182,7 @@ impl Node {
         input: &Input,
         delivered: &Delivered,
     ) -> Result<Step, Stop> {
-        let parent = self.cause_of(event, root, cause, delivered.now.mono, input)?;
+        let parent = self.cause_of(event, root, cause, delivered.now.mono, input, Panic::No)?;
         if let Some(parent) = parent.as_ref().filter(|parent| parent.lamport >= delivered.lamport) {
             let text = format!("the Lamport time does not rise above {}", parent.lamport);
             let fault = Fault::new(FindingKind::OrderBroken, text);
@@ -193,6 +200,7 @@ impl Node {
         cause: &Cause,
         mono: Mono,
         input: &Input,
+        panic: Panic,
     ) -> Result<Option<Arc<Step>>, Stop> {
         let mismatch = |text: String| of(event, Fault::new(FindingKind::CauseMismatch, text));
         match cause {
@@ -211,8 +219,11 @@ impl Node {
             Cause::Effect { .. } if self.lost || self.foreign() => Ok(None),
             Cause::Effect { event: emitter, index } => {
                 let place = (emitter.clone(), *index);
-                let step =
-                    self.outstanding.claim(&place, &event.actor, mono, input).map_err(mismatch)?;
+                let step = match panic {
+                    Panic::No => self.outstanding.claim(&place, &event.actor, mono, input),
+                    Panic::Yes => self.outstanding.check(&place, &event.actor, mono, input),
+                }
+                .map_err(mismatch)?;
                 if step.root != *root {
                     let text = format!("its chain began with {}, not with {root}", step.root);
                     return Err(Fault { path: step.path(), ..mismatch(text) }.into());

@@ -95,12 +95,13 @@ impl Outstanding {
         }
     }
 
-    /// Consumes the effect that is said to have caused the delivery of `input` to `actor`.
+    /// The step whose effect is said to have caused the delivery of `input` to `actor`. The effect
+    /// stays outstanding: a request on which a machine panicked is refused to its sender yet.
     ///
     /// # Errors
     /// A sentence that says why it did not.
-    pub(crate) fn claim(
-        &mut self,
+    pub(crate) fn check(
+        &self,
         place: &Place,
         actor: &ActorId,
         mono: Mono,
@@ -117,10 +118,25 @@ impl Outstanding {
         pending.fits(event, actor, mono, input).map_err(|why| {
             format!("effect {index} of {event} is stated as the cause, but {why}")
         })?;
+        Ok(step)
+    }
+
+    /// Consumes the effect that is said to have caused the delivery of `input` to `actor`.
+    ///
+    /// # Errors
+    /// A sentence that says why it did not.
+    pub(crate) fn claim(
+        &mut self,
+        place: &Place,
+        actor: &ActorId,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<Arc<Step>, String> {
+        let step = self.check(place, actor, mono, input)?;
         if let Some(Pending { expected: Expected::Timer { key, .. }, .. }) =
             self.effects.remove(place)
         {
-            let timer = (event.actor.clone(), key);
+            let timer = (place.0.actor.clone(), key);
             if self.timers.get(&timer) == Some(place) {
                 self.timers.remove(&timer);
             }
