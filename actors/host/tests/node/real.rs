@@ -11,13 +11,17 @@ use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_host::notary_client::Fetcher;
 use portreeve_lab::{Collection, Keys};
+use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Answered;
 use portreeve_protocol::messages::admission::{ContainerList, ImageFact, ReviewFacts};
-use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
+use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest, NotaryEffect, NotaryInput};
 use portreeve_protocol::messages::policy::{PolicyInput, PolicyObject, Relisted, SourceObject};
+use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput};
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
-use portreeve_protocol::{Blob, DenyCode, Entry, Sha256, Wall};
-use portreeve_replay::{Outcome, verify};
+use portreeve_protocol::{
+    ActorKind, Blob, Delivery, DenyCode, Entry, Input, Machine, Outbox, Sha256, Wall,
+};
+use portreeve_replay::{Outcome, Report, verify};
 
 use crate::stage::{Stage, code, review};
 
@@ -83,16 +87,111 @@ fn pod(image: &str) -> ReviewFacts {
 }
 
 fn start(stage: &Stage) -> Node {
+    start_with(stage, Cast::real())
+}
+
+fn start_with<N, V>(stage: &Stage, cast: Cast<Admission, N, PolicyCache, V>) -> Node
+where
+    N: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
     let mut options = NodeOptions {
         clock: Clock::showing(NOW),
         fetcher: Arc::new(Published::new()),
         ..stage.options()
     };
     options.settings.approved_servers.insert(SERVER.to_owned());
-    let node = Node::start_with(options, Arc::new(FileSystem), Cast::real()).unwrap();
+    let node = Node::start_with(options, Arc::new(FileSystem), cast).unwrap();
     node.objects(policies());
     stage.eventually("policies are published", || node.health().ready().then_some(()));
     node
+}
+
+/// The report of a journal that replays identically.
+fn replayed(stage: &Stage) -> Report {
+    let journal = Journal::open(stage.dir.path()).unwrap();
+    let report = verify(journal.lines(), &journal.blobs(), &mut |_| {}).unwrap();
+    assert_eq!(report.outcome(), Outcome::Identical, "{report:#?}");
+    report
+}
+
+/// A verifier that panics on everything.
+struct PanickingVerifier;
+
+impl Machine for PanickingVerifier {
+    type Input = VerifyInput;
+    type Effect = VerifyEffect;
+
+    const KIND: ActorKind = ActorKind::Verify;
+
+    fn handle(&mut self, _: &Delivery, input: &VerifyInput, _: &mut Outbox<VerifyEffect>) {
+        panic!("a request of {} bytes", input.blobs().len());
+    }
+
+    fn accept(input: &Input) -> Option<&VerifyInput> {
+        Verifier::accept(input)
+    }
+}
+
+/// A fetcher that panics on everything.
+struct PanickingFetcher;
+
+impl Machine for PanickingFetcher {
+    type Input = NotaryInput;
+    type Effect = NotaryEffect;
+
+    const KIND: ActorKind = ActorKind::Notary;
+
+    fn handle(&mut self, _: &Delivery, input: &NotaryInput, _: &mut Outbox<NotaryEffect>) {
+        panic!("{input:?}");
+    }
+
+    fn accept(input: &Input) -> Option<&NotaryInput> {
+        NotaryFetcher::accept(input)
+    }
+}
+
+#[test]
+fn a_journal_with_panics_of_verifiers_replays_identically() {
+    let stage = Stage::new();
+    let real = Cast::real();
+    let node = start_with(
+        &stage,
+        Cast {
+            admission: real.admission,
+            notary: real.notary,
+            policy: real.policy,
+            verify: |_| PanickingVerifier,
+        },
+    );
+    for _ in 0..2 {
+        let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+        assert_eq!(code(&answer), Some(DenyCode::Internal));
+    }
+    stage.stop(node);
+    assert_eq!(replayed(&stage).panics, 2);
+}
+
+#[test]
+fn a_journal_with_a_panic_of_a_fetcher_replays_identically() {
+    let stage = Stage::new();
+    let real = Cast::real();
+    let node = start_with(
+        &stage,
+        Cast {
+            admission: real.admission,
+            notary: |_, _| PanickingFetcher,
+            policy: real.policy,
+            verify: real.verify,
+        },
+    );
+    for _ in 0..2 {
+        let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+        assert_eq!(code(&answer), Some(DenyCode::Internal));
+    }
+    stage.stop(node);
+    let report = replayed(&stage);
+    assert_eq!((report.panics, report.decisions), (1, 2));
 }
 
 #[test]
@@ -137,9 +236,7 @@ fn a_storm_of_reviews_over_two_incarnations_replays_identically() {
         stage.runtime.block_on(node.drain());
         stage.stop(node);
     }
-    let journal = Journal::open(stage.dir.path()).unwrap();
-    let report = verify(journal.lines(), &journal.blobs(), &mut |_| {}).unwrap();
-    assert_eq!(report.outcome(), Outcome::Identical, "{report:#?}");
+    let report = replayed(&stage);
     assert_eq!((report.incarnations, report.decisions, report.answered), (2, 400, 400));
 }
 

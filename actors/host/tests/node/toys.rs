@@ -39,6 +39,7 @@ pub fn stillborn() -> Cast<Toy, ToyNotary, ToyPolicy, ToyVerifier> {
 /// Decides by name: `allow`, `exempt`, `deny`, `panic`, `silent`, `timer`, `resolve SERVER GUN`.
 #[derive(Default)]
 pub struct Toy {
+    draining: bool,
     waiting: BTreeMap<EventId, (String, String)>,
 }
 
@@ -67,6 +68,10 @@ fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool)
 impl Toy {
     fn review(&mut self, delivery: &Delivery, name: &str, uid: &str) -> Vec<AdmissionEffect> {
         let event = &delivery.event;
+        if self.draining {
+            let why = Denial::new(DenyCode::Draining, "the toy drains");
+            return vec![AdmissionEffect::Answer(decision(event, uid, Some(why), true))];
+        }
         let mut words = name.split(' ');
         match words.next() {
             Some("allow") => vec![AdmissionEffect::Answer(decision(event, uid, None, true))],
@@ -130,6 +135,7 @@ impl Machine for Toy {
         let effects = match input {
             AdmissionInput::Review(facts) => self.review(delivery, &facts.name, &facts.uid),
             AdmissionInput::Drain => {
+                self.draining = true;
                 let guns: Vec<String> = self.waiting.values().map(|(_, gun)| gun.clone()).collect();
                 let why = Denial::new(DenyCode::Draining, "the toy drains");
                 guns.iter().flat_map(|gun| self.end(gun, Some(why.clone()))).collect()
