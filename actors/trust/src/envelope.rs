@@ -49,10 +49,10 @@ impl Envelope {
         }
         let tree = json::parse(document, bytes)?;
         let envelope = Fields::of(document, "the document", &tree, &["signed", "signatures"])?;
-        let signed = envelope.get("signed").cloned();
-        let signed = signed.ok_or_else(|| envelope.invalid("signed", "is missing"))?;
+        let missing = envelope.invalid("signed", "is missing");
         let mut message = Vec::new();
-        canonical::write(&signed, &mut message).map_err(|why| TrustError::UnsupportedForm {
+        let signed = envelope.get("signed").ok_or_else(|| missing.clone())?;
+        canonical::write(signed, &mut message).map_err(|why| TrustError::UnsupportedForm {
             document: document.to_owned(),
             why: why.to_owned(),
         })?;
@@ -62,7 +62,22 @@ impl Envelope {
         }
         let signatures = listed.iter().map(|value| Signature::read(document, value));
         let signatures = signatures.collect::<Result<_, _>>()?;
+        let signed = match tree {
+            Value::Object(mut members) => members.remove("signed"),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::NoCanonicalForm(_) => None,
+        };
+        let signed = signed.ok_or(missing)?;
         Ok(Self { document: document.to_owned(), message, signatures, signed })
+    }
+
+    /// How many signatures are listed.
+    pub(crate) const fn signatures(&self) -> usize {
+        self.signatures.len()
     }
 
     /// The keys among `keys` that validly signed, in order of key id. Unknown ids and bad signatures

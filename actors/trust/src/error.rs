@@ -100,6 +100,24 @@ pub enum TrustError {
         /// What would be right.
         allowed: String,
     },
+    /// More documents, or more bytes, than are fetched for one resolution.
+    #[error(
+        "the snapshot names {documents} documents of {bytes} bytes together, which is too much"
+    )]
+    Volume {
+        /// Bytes of targets and delegations together.
+        bytes: u64,
+        /// How many documents these are.
+        documents: usize,
+    },
+    /// More roles with floors than are kept of one collection.
+    #[error("{roles} roles were verified over time, and no more than {limit} can be remembered")]
+    Floors {
+        /// Roles with a floor, the new ones included.
+        roles: usize,
+        /// How many are kept.
+        limit: usize,
+    },
     /// A certificate of a delegation key that the real client refuses, too.
     #[error("{document} has a key in an unacceptable certificate: {why}")]
     Certificate {
@@ -130,6 +148,12 @@ pub enum TrustError {
         /// Version of the root in use.
         version: u64,
     },
+    /// A root was verified before, and this one is offered without coming from it.
+    #[error("root version {version} is not the one verified before, and no rotation leads to it")]
+    RootReplaced {
+        /// The version of the root offered.
+        version: u64,
+    },
     /// The pins do not admit the root.
     #[error("no certificate of root version {version} satisfies the pin for the collection")]
     RootPinMismatch {
@@ -155,11 +179,12 @@ impl TrustError {
             Self::Rollback { .. } => DenyCode::Rollback,
             Self::Equivocation { .. } => DenyCode::Equivocation,
             Self::Checksum { .. } => DenyCode::Checksum,
-            Self::Length { .. } => DenyCode::Oversize,
+            Self::Length { .. } | Self::Volume { .. } => DenyCode::Oversize,
+            Self::Floors { .. } => DenyCode::Capacity,
             Self::Certificate { .. } => DenyCode::Certificate,
             Self::RootUntrusted { .. } => DenyCode::RootUntrusted,
             Self::RootRotation { .. } => DenyCode::RootRotation,
-            Self::RootChanged { .. } => DenyCode::RootChanged,
+            Self::RootChanged { .. } | Self::RootReplaced { .. } => DenyCode::RootChanged,
             Self::RootPinMismatch { .. } => DenyCode::RootPinMismatch,
             Self::RootUnpinned => DenyCode::RootUnpinned,
         }

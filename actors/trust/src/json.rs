@@ -277,3 +277,6 @@ impl Parser<'_> {
         Ok(unit)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,88 @@ fn tlv(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     };
     body.split_at_checked(length)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    /// A DER element.
+    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let head = match length {
+            [0, short @ 0..=0x7f] => vec![tag, short],
+            [0, length] => vec![tag, 0x81, length],
+            [high, low] => vec![tag, 0x82, high, low],
+        };
+        [head.as_slice(), content].concat()
+    }
+
+    /// An RSA key with these contents of its two INTEGERs.
+    fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        let numbers = [der(2, modulus), der(2, exponent)].concat();
+        let bits = [&[0], der(0x30, &numbers).as_slice()].concat();
+        der(0x30, &[der(0x30, RSA_ALGORITHM), der(3, &bits)].concat())
+    }
+
+    fn modulus(first: &[u8], bytes: usize) -> Vec<u8> {
+        [first, &vec![7; bytes - first.len()]].concat()
+    }
+
+    const EXPONENT: &[u8] = &[1, 0, 1];
+
+    #[test]
+    fn an_rsa_key_has_2048_bits_at_least() {
+        let key = |modulus: &[u8]| PublicKey::from_spki(&rsa_key(modulus, EXPONENT));
+        assert_eq!(key(&modulus(&[0, 0x80], 257)).unwrap().algorithm, Algorithm::Rsa);
+        assert_eq!(key(&modulus(&[0x7f], 257)).unwrap().algorithm, Algorithm::Rsa);
+        assert_eq!(key(&modulus(&[0x7f], 256)), Err(SMALL_RSA));
+        assert_eq!(key(&modulus(&[0, 0x80], 129)), Err(SMALL_RSA));
+        assert_eq!(key(&[3]), Err(SMALL_RSA));
+    }
+
+    #[test]
+    fn a_key_has_one_encoding_only() {
+        let good = rsa_key(&modulus(&[0, 0x80], 257), EXPONENT);
+        assert!(PublicKey::from_spki(&good).is_ok());
+        for bad in [
+            rsa_key(&modulus(&[0, 0, 0x80], 258), EXPONENT),
+            rsa_key(&modulus(&[0x80], 256), EXPONENT),
+            rsa_key(&modulus(&[0, 0x80], 257), &[0, 1, 0, 1]),
+            rsa_key(&modulus(&[0, 0x80], 257), &[0x81]),
+            rsa_key(&modulus(&[0, 0x80], 257), &[]),
+            [good.as_slice(), &[0]].concat(),
+            good[..good.len() - 1].to_vec(),
+            vec![],
+        ] {
+            assert!(PublicKey::from_spki(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn lengths_are_written_as_short_as_they_go() {
+        assert_eq!(tlv(&[2, 1, 5, 6], 2), Some((&[5][..], &[6][..])));
+        for bad in
+            [&[2, 0x81, 1, 5][..], &[2, 0x82, 0, 1, 5], &[2, 0x80, 5, 0, 0], &[2, 2, 5], &[3, 1, 5]]
+        {
+            assert_eq!(tlv(bad, 2), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn points_are_uncompressed_and_of_the_length_of_their_curve() {
+        for (head, length) in [(P256, 65), (P384, 97)] {
+            let point = |first: u8, length: usize| {
+                let mut point = vec![1; length];
+                point[0] = first;
+                PublicKey::from_spki(&[head, point.as_slice()].concat())
+            };
+            assert!(point(4, length).is_ok());
+            assert!(point(2, length).is_err() && point(4, length - 1).is_err());
+            assert!(point(4, length + 1).is_err());
+        }
+        assert!(PublicKey::from_ed25519(&[1; 32]).is_ok());
+        assert!(PublicKey::from_ed25519(&[1; 31]).is_err());
+    }
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::evidence::SigningKey;
-use portreeve_protocol::limits::{ROOT_CHAIN, SMALL_DOCUMENT_BYTES};
+use portreeve_protocol::limits::{COLLECTION_SIGNATURES, ROOT_CHAIN, SMALL_DOCUMENT_BYTES};
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, Sha256, Wall};
 
@@ -89,7 +89,11 @@ impl Root {
 
     /// The keys among `carriers` that signed, if they are as many as this root itself asks for.
     fn own_signers(&self, carriers: &Carriers) -> Result<Vec<SigningKey>, TrustError> {
-        let signers = self.envelope.signed_by(carriers);
+        self.enough(self.envelope.signed_by(carriers))
+    }
+
+    /// `signers`, if they are as many as this root itself asks for.
+    fn enough(&self, signers: Vec<SigningKey>) -> Result<Vec<SigningKey>, TrustError> {
         let (valid, needed) = (distinct(&signers), self.roles[0].threshold);
         if valid < needed {
             let why = format!("it needs signatures by {needed} of its own keys and has {valid}");
@@ -177,16 +181,21 @@ pub(crate) fn walk(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<Cu
     let mut root = Root::read(first)?;
     let old = request.trusted_root && !successors.is_empty();
     let mut carriers = root.carriers(gun, (!old).then_some(now))?;
-    root.own_signers(&carriers)?;
+    let mut signers = root.own_signers(&carriers)?;
     if !old {
         root.header.unexpired(ROOT, now)?;
     }
     let mut rekeyed = BTreeSet::new();
+    let mut signatures = root.envelope.signatures();
     for successor in successors {
         let next = Root::read(successor)?;
+        signatures += next.envelope.signatures();
+        if signatures > COLLECTION_SIGNATURES {
+            return Err(unsupported("the roots to be walked have too many signatures"));
+        }
         root.hands_over(&next, gun)?;
         carriers = next.carriers(gun, Some(now))?;
-        next.own_signers(&carriers)?;
+        signers = next.own_signers(&carriers)?;
         for ((name, before), after) in BASE.into_iter().zip(root.roles()).zip(next.roles()) {
             if before.ids() != after.ids() {
                 rekeyed.insert(name);
@@ -196,7 +205,8 @@ pub(crate) fn walk(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<Cu
     }
     root.header.unexpired(ROOT, now)?;
     pins.filter(gun, root.header.version, &mut carriers, now)?;
-    let signed_by = root.own_signers(&carriers)?;
+    signers.retain(|signer| carriers.contains_key(&signer.keyid));
+    let signed_by = root.enough(signers)?;
     Ok(Current { rekeyed, root, signed_by })
 }
 

@@ -72,3 +72,61 @@ fn der_of_fixed(fixed: &[u8]) -> Vec<u8> {
     // Two numbers of at most 2 + 49 bytes stay below 128: one length byte is enough.
     [&[0x30, numbers.len() as u8], numbers.as_slice()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    /// A signature that OpenSSL made over `portreeve` with SHA-256 and a P-384 key.
+    const P384_SPKI: &str = "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEbslxw5g1GLAklv0rHuxcQt2KvcBJAiaXUrR\
+        PjTyrPJgH9JvbiVNjkv6RgRheQnzg6ksM6u5Inza28k/evA+aH0orTzuHZJvU/Lavc/D7ibUk61erI9pk41BLG9w\
+        J3oDR";
+    const P384_SIGNATURE: &str = "zX+DauIeID2SFJ78fv4C0LM7Zry6UbhCrswH8Pq4T1UT5EdPzrt++8zVCUfOV+\
+        DF91jXs8mfXdJa7YTBqYd3gx85+IG5WEDhBeBl/ac1byf9o1Lc/fNH+OX7qzhCSbsZ";
+
+    fn p384() -> (PublicKey, Vec<u8>) {
+        let key = PublicKey::from_spki(&STANDARD.decode(P384_SPKI).unwrap()).unwrap();
+        (key, STANDARD.decode(P384_SIGNATURE).unwrap())
+    }
+
+    #[test]
+    fn ecdsa_on_p384_is_over_sha256_and_of_fixed_length() {
+        let (key, signature) = p384();
+        assert!(valid(Method::Ecdsa, &key, b"portreeve", &signature));
+        assert!(!valid(Method::Ecdsa, &key, b"portreve", &signature));
+        assert!(!valid(Method::Ecdsa, &key, b"portreeve", &signature[1..]));
+        assert!(!valid(Method::Ecdsa, &key, b"portreeve", &der_of_fixed(&signature)));
+        assert!(!valid(Method::Ecdsa, &key, b"portreeve", &[0; 96]));
+    }
+
+    #[test]
+    fn a_method_that_does_not_go_with_the_key_never_verifies() {
+        let (key, signature) = p384();
+        for method in [Method::Eddsa, Method::RsaPkcs1, Method::RsaPss, Method::Unknown] {
+            assert!(!valid(method, &key, b"portreeve", &signature), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_methods_are_read_without_regard_to_case() {
+        assert_eq!(Method::named("ECDSA"), Method::Ecdsa);
+        assert_eq!(Method::named("RSAPKCS1v15"), Method::RsaPkcs1);
+        assert_eq!(Method::named("pycrypto-pkcs#1 pss"), Method::Unknown);
+        assert_eq!(Method::named(""), Method::Unknown);
+    }
+
+    #[test]
+    fn numbers_are_written_in_der_as_short_as_they_go() {
+        let mut fixed = [0; 96];
+        (fixed[46], fixed[47], fixed[48]) = (0x80, 1, 0x7f);
+        let der = der_of_fixed(&fixed);
+        assert_eq!(der[..7], [0x30, 55, 0x02, 3, 0, 0x80, 1]);
+        assert_eq!(der[7..10], [0x02, 48, 0x7f]);
+        assert_eq!(der_of_fixed(&[0; 96]), [0x30, 6, 2, 1, 0, 2, 1, 0]);
+    }
+}

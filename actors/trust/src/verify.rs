@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use portreeve_protocol::evidence::{Evidence, Floors, RoleEvidence, SigningKey};
-use portreeve_protocol::limits::{DELEGATIONS, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES, TARGETS_BYTES};
+use portreeve_protocol::limits::{
+    DELEGATIONS, FLOORS_PER_GUN, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES, TARGETS_BYTES,
+};
 use portreeve_protocol::messages::notary::{VerifiedCollection, VerifyOutcome, Wanted};
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, Sha256, Wall};
@@ -48,6 +50,11 @@ fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOut
     let mut floors = request.floors.clone();
     floors::forget(&mut floors, &current.rekeyed);
     let root = &current.root;
+    if !request.trusted_root
+        && request.floors.get(ROOT).is_some_and(|known| known.sha256 != root.sha256)
+    {
+        return Err(TrustError::RootReplaced { version: root.header.version });
+    }
     floors::check(&floors, ROOT, root.header.version, root.sha256)?;
     let [_, timestamp_keys, snapshot_keys, targets_keys] = root.roles();
     let mut book = Book { evidence: BTreeMap::new(), floors: Floors::new(), now };
@@ -83,6 +90,9 @@ fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOut
     book.evidence.extend(found.roles);
     floors.extend(book.floors);
     floors.extend(found.floors);
+    if floors.len() > FLOORS_PER_GUN {
+        return Err(TrustError::Floors { roles: floors.len(), limit: FLOORS_PER_GUN });
+    }
     let expires = book.evidence.values().map(|role| role.expires).min();
     Ok(VerifyOutcome::Verified(Box::new(VerifiedCollection {
         evidence: Evidence {
@@ -170,13 +180,7 @@ fn missing(snapshot: &Snapshot, documents: &Documents<'_>) -> Result<Vec<Wanted>
     }
     let bytes: u64 = missing.iter().map(|wanted| wanted.length).sum();
     if bytes > RESOLVE_BYTES || missing.len() > DELEGATIONS + 1 {
-        return Err(TrustError::Length {
-            document: SNAPSHOT.to_owned(),
-            found: bytes as i64,
-            allowed: format!(
-                "its documents may have {RESOLVE_BYTES}, and be {DELEGATIONS} delegations"
-            ),
-        });
+        return Err(TrustError::Volume { bytes, documents: missing.len() });
     }
     missing.retain(|wanted| !documents.contains_key(&wanted.sha256));
     Ok(missing)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::evidence::{DroppedRole, Floor, Floors, RoleEvidence, TagView};
-use portreeve_protocol::limits::{DELEGATIONS, TARGETS_BYTES};
+use portreeve_protocol::limits::{COLLECTION_SIGNATURES, DELEGATIONS, TARGETS_BYTES};
 use portreeve_protocol::{Blob, Denial, DenyCode, Sha256, Wall};
 
 use crate::envelope::Envelope;
@@ -71,6 +71,7 @@ pub(crate) fn walk(given: &Given<'_>, keys: &RoleKeys) -> Result<Found, TrustErr
     let mut releases_delegated = false;
     let mut stack = vec![everything];
     let mut visited = 0;
+    let mut signatures = COLLECTION_SIGNATURES;
     while let Some(role) = stack.pop() {
         releases_delegated |= role.name == RELEASES;
         if !given.snapshot.meta.contains_key(&role.name) {
@@ -81,7 +82,7 @@ pub(crate) fn walk(given: &Given<'_>, keys: &RoleKeys) -> Result<Found, TrustErr
             let why = format!("it has more than {DELEGATIONS} delegations");
             return Err(TrustError::UnsupportedForm { document: TARGETS.to_owned(), why });
         }
-        let verified = match verify(given, &role) {
+        let verified = match verify(given, &role, &mut signatures) {
             Err(error) if role.name != TARGETS && merely_drops(&error) => {
                 found.dropped.push(DroppedRole { role: role.name, why: error.into() });
                 continue;
@@ -104,8 +105,12 @@ const fn merely_drops(error: &TrustError) -> bool {
 }
 
 /// Checks one document in the order of the real client: hash, JSON, signatures, structure, version,
-/// expiry. Source: Notary `tuf/builder.go:loadTargets, loadDelegation`.
-fn verify(given: &Given<'_>, role: &Delegation) -> Result<Verified, TrustError> {
+/// expiry; `signatures` is how many may still be looked at. Source: Notary `tuf/builder.go:loadTargets, loadDelegation`.
+fn verify(
+    given: &Given<'_>,
+    role: &Delegation,
+    signatures: &mut usize,
+) -> Result<Verified, TrustError> {
     let name = role.name.as_str();
     let meta = given.snapshot.meta.get(name);
     let absent = || TrustError::Checksum { document: name.to_owned(), algorithm: "sha256" };
@@ -117,6 +122,11 @@ fn verify(given: &Given<'_>, role: &Delegation) -> Result<Verified, TrustError> 
         fit(role)?;
     }
     let envelope = Envelope::read(name, blob, TARGETS_BYTES)?;
+    let left = signatures.checked_sub(envelope.signatures());
+    *signatures = left.ok_or_else(|| TrustError::UnsupportedForm {
+        document: name.to_owned(),
+        why: format!("the collection has more than {COLLECTION_SIGNATURES} signatures"),
+    })?;
     let signed_by = envelope.verify(&role.keys)?;
     let targets = Targets::read(name, &envelope.signed, given.tags)?;
     let version = targets.header.version;

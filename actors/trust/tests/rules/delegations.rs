@@ -71,8 +71,8 @@ fn paths_narrow_from_parent_to_child() {
 fn a_delegation_that_is_expired_or_under_threshold_is_left_out_with_all_below_it() {
     let expired = |document: &mut Document| document.signed["expires"] = json!(EARLIER);
     let unsigned = |document: &mut Document| document.signers = vec![Signer::bare()];
-    let faults: [(&dyn Fn(&mut Document), DenyCode); 2] =
-        [(&expired, DenyCode::Expired), (&unsigned, DenyCode::Signature)];
+    type Fault<'a> = &'a dyn Fn(&mut Document);
+    let faults = [(&expired as Fault<'_>, DenyCode::Expired), (&unsigned, DenyCode::Signature)];
     for (fault, code) in faults {
         let mut collection = with_grandchild(&[""]);
         fault(collection.delegations.get_mut("targets/releases").unwrap());
@@ -194,4 +194,26 @@ fn an_expired_certificate_of_a_delegation_counts_as_the_role_has_an_expiry_of_it
 fn a_certificate_of_a_delegation_that_ends_before_it_begins_refuses_the_collection() {
     let never = dated("alice", 20, 10);
     assert_eq!(refused(&certified(&never).request()), DenyCode::Certificate);
+}
+
+#[test]
+fn more_signatures_than_a_collection_may_have_are_refused() {
+    let mut collection = Collection::new();
+    let extra = vec![Signer::bare(); 255];
+    let keys = listed(&[&extra[0]]);
+    collection.targets.signed["delegations"] = json!({"keys": keys, "roles": []});
+    for number in 0..9 {
+        let name = format!("targets/x{number}");
+        let roles = &mut collection.targets.signed["delegations"]["roles"];
+        roles.as_array_mut().unwrap().push(delegated(&name, &[&extra[0]], 1, &[""]));
+        let document = Document { signed: targets(json!({})), signers: extra.clone() };
+        collection.delegations.insert(name, document);
+        if number == 7 {
+            assert_eq!(verified(&collection.request()).evidence.roles.len(), 12);
+        }
+    }
+    assert_eq!(refused(&collection.request()), DenyCode::UnsupportedForm);
+    let one = collection.delegations.get_mut("targets/x0").unwrap();
+    one.signers.extend(vec![extra[0].clone(); 2]);
+    assert_eq!(refused(&collection.request()), DenyCode::InvalidMetadata);
 }

@@ -2,6 +2,7 @@
 
 use portreeve_protocol::DenyCode;
 use portreeve_protocol::evidence::Floors;
+use portreeve_protocol::limits::FLOORS_PER_GUN;
 use serde_json::{Value, json};
 
 use crate::forge::{Collection, GUN, Signer, refused, verified};
@@ -171,4 +172,19 @@ fn releases_that_were_verified_before_and_are_gone_count_as_withdrawn() {
         assert_eq!(dropped.why.code, DenyCode::RoleWithdrawn);
         assert_eq!(found.floors["targets/releases"], floors["targets/releases"]);
     }
+}
+
+#[test]
+fn no_more_roles_are_remembered_than_there_is_room_for() {
+    let (mut collection, mut floors) = at_five();
+    collection.set_versions(6);
+    let floor = floors["targets/alice"].clone();
+    // With the root there are six roles of its own.
+    for number in 0..FLOORS_PER_GUN - 6 {
+        floors.insert(format!("targets/old{number}"), floor.clone());
+    }
+    let full = verified(&collection.request_with(&floors)).floors;
+    assert_eq!(full.len(), FLOORS_PER_GUN);
+    floors.insert("targets/one-more".to_owned(), floor);
+    assert_eq!(refused(&collection.request_with(&floors)), DenyCode::Capacity);
 }

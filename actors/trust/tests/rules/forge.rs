@@ -328,7 +328,9 @@ pub fn meta_of(blob: &Blob) -> Value {
 pub fn verified(request: &VerifyRequest) -> VerifiedCollection {
     match verify(request, NOW) {
         VerifyOutcome::Verified(collection) => *collection,
-        other => panic!("not verified: {other:?}"),
+        other @ (VerifyOutcome::Missing(_) | VerifyOutcome::Refused(_)) => {
+            panic!("not verified: {other:?}")
+        }
     }
 }
 
@@ -339,7 +341,9 @@ pub fn refused(request: &VerifyRequest) -> DenyCode {
             assert!(!denial.detail.ends_with('.'), "{}", denial.detail);
             denial.code
         }
-        other => panic!("not refused: {other:?}"),
+        other @ (VerifyOutcome::Missing(_) | VerifyOutcome::Verified(_)) => {
+            panic!("not refused: {other:?}")
+        }
     }
 }
 

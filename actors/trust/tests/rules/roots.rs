@@ -214,3 +214,27 @@ fn a_root_of_the_version_trusted_before_but_other_content_is_an_equivocation() {
         VerifyOutcome::Refused(denial) if denial.code == DenyCode::Equivocation
     ));
 }
+
+#[test]
+fn a_root_is_not_taken_on_first_use_where_another_was_verified_before() {
+    let floors = verified(&Collection::new().request()).floors;
+    let mut other = Collection::new();
+    other.roots[0].signed["version"] = json!(7);
+    let mut request = other.request_with(&floors);
+    request.trusted_root = false;
+    assert_eq!(refused(&request), DenyCode::RootChanged);
+}
+
+#[test]
+fn a_chain_with_more_signatures_than_a_collection_may_have_is_refused() {
+    let mut collection = Collection::new();
+    let extra = vec![Signer::bare(); 255];
+    collection.roots = (1..=9).map(|version| collection.keys.root(version)).collect();
+    for root in &mut collection.roots {
+        root.signers.extend(extra.clone());
+    }
+    let request = collection.request_with(&Default::default());
+    assert_eq!(refused(&request), DenyCode::UnsupportedForm);
+    collection.roots.pop();
+    assert_eq!(verified(&collection.request_with(&Default::default())).floors["root"].version, 8);
+}
