@@ -1,7 +1,7 @@
 //! Image references, parsed and normalised.
 //!
 //! The grammar is that of `distribution/reference`: `[host/]path[:tag][@algorithm:hex]`. The first
-//! part is a host only if it holds a `.` or a `:` or is `localhost`; everything else is Docker Hub's.
+//! part is a host only if it holds a `.` or a `:` or is `localhost`; all else is Docker Hub's.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,7 +32,7 @@ pub struct ImageReference {
     pub host: String,
     /// The repository below the host: `library/nginx`.
     pub path: String,
-    /// The tag: as written; `latest` when there is neither tag nor digest; `None` for a bare digest.
+    /// The tag: as written; `latest` for neither tag nor digest; `None` for a bare digest.
     pub tag: Option<String>,
 }
 
@@ -54,8 +54,8 @@ impl ImageReference {
         format!("{}/{}", self.host, self.path)
     }
 
-    /// Every way to write the repository that means the same, the canonical one first. A pattern that
-    /// covers one of them covers the reference.
+    /// Every way to write the repository that means the same, the canonical one first. A pattern
+    /// that covers one of them covers the reference.
     #[must_use]
     pub fn spellings(&self) -> Vec<Spelling> {
         let mut paths = vec![(0, self.path.as_str())];

@@ -178,10 +178,10 @@ proptest! {
 
     #[test]
     fn every_spelling_of_a_parsed_reference_parses_to_the_same_repository(
-        host in "((docker\\.io|index\\.docker\\.io|[a-z]{1,3}\\.[a-z]{1,3}|[a-z]{2})(:443|:5000)?/)?",
+        host in "((index\\.)?docker\\.io|[a-z]{1,3}\\.[a-z]{1,3}|[a-z]{2})?(:443|:5000)?",
         path in "(library/)?[a-z]{1,4}(\\.[a-z])?(/[a-z]{1,3})?",
     ) {
-        let text = format!("{host}{path}");
+        let text = if host.is_empty() { path } else { format!("{host}/{path}") };
         if let Ok(reference) = text.parse::<ImageReference>() {
             for spelling in reference.spellings() {
                 let written = spelling.host.map_or_else(

@@ -18,6 +18,8 @@ use super::server::trust_server;
 pub(super) struct ImageCase {
     demands: Vec<Demand>,
     fact: ImageFact,
+    /// The questions whose answers did not suffice when it was last judged.
+    missing: Vec<Question>,
     /// Whether the rules let the reference be changed.
     mutate: bool,
     named: Option<Sha256>,
@@ -58,6 +60,7 @@ impl ImageCase {
         let mut case = Self {
             demands: Vec::new(),
             fact: fact.clone(),
+            missing: Vec::new(),
             mutate: false,
             named: None,
             rules: Vec::new(),
@@ -102,16 +105,18 @@ impl ImageCase {
 
     /// Settles the verdict: denied.
     pub(super) fn deny(&mut self, denial: Denial) {
+        self.missing.clear();
         self.verdict = Some(Verdict::Denied(denial));
     }
 
-    /// Judges by the answers at hand; gives the questions whose answers do not suffice. The verdict
-    /// waits until all suffice, so that it does not depend on their order.
-    pub(super) fn judge<'a>(
-        &mut self,
-        settings: &Settings,
-        look: impl Fn(&Question) -> Look<'a>,
-    ) -> Vec<Question> {
+    /// The questions it still waits for, in the order of the rules.
+    pub(super) fn missing(&self) -> &[Question] {
+        &self.missing
+    }
+
+    /// Judges by the answers at hand. The verdict waits until all suffice, so that it does not depend
+    /// on their order.
+    pub(super) fn judge<'a>(&mut self, settings: &Settings, look: impl Fn(&Question) -> Look<'a>) {
         let mut missing = Vec::new();
         let mut denied = None;
         let mut released: Option<(Released, Verified)> = None;
@@ -126,8 +131,10 @@ impl ImageCase {
                 },
             }
         }
-        if !missing.is_empty() {
-            return missing;
+        self.missing = missing;
+        if !self.missing.is_empty() {
+            self.verdict = None;
+            return;
         }
         match (denied, released) {
             (Some(denial), _) => self.deny(denial),
@@ -137,7 +144,6 @@ impl ImageCase {
             }
             (None, None) => {}
         }
-        missing
     }
 
     /// The verdict with all that led to it; whether the reference may be changed; remarks. An image

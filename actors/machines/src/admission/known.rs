@@ -38,8 +38,8 @@ impl Known {
         self.answers.get(question)
     }
 
-    /// Remembers an answer, unless a newer one is known. That a server could not be asked says nothing
-    /// about what it said before, so it takes no answer's place.
+    /// Remembers an answer, unless a newer one is known. That a server could not be asked takes
+    /// nothing back of what it said before.
     pub(super) fn learn(&mut self, resolution: &Arc<Resolution>) {
         if matches!(resolution.outcome, ResolutionOutcome::Unavailable(_)) {
             return;

@@ -7,8 +7,8 @@ use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
 use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
 
-/// Whether the object may be changed. The template of a workload that has a controller never is: a
-/// patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned when they are created.
+/// Whether the object may be changed. The template of a workload that has a controller never is:
+/// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
 pub(super) fn may_patch(facts: &ReviewFacts) -> bool {
     let pod = facts.kind.group.is_empty() && facts.kind.kind == "Pod";
     pod || !facts.owners.iter().any(|owner| owner.controller)

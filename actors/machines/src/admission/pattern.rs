@@ -1,7 +1,7 @@
 //! Patterns of policies, and how closely they fit an image.
 //!
-//! Host and path are matched apart, so that a `*` in the host never reaches into the path: otherwise
-//! `*.trusted.example/*` would cover `evil.example/x.trusted.example/y`.
+//! Host and path are matched apart, so that a `*` in the host never reaches into the path:
+//! otherwise `*.trusted.example/*` would cover `evil.example/x.trusted.example/y`.
 
 use portreeve_protocol::reference::{ImageReference, Spelling, normal_host};
 
@@ -79,7 +79,7 @@ impl Subject {
                 return None;
             }
             let exact = self.fit_path(rest, &spelling.path)? && !wild;
-            // A pattern with `*` fits a host less closely than the host itself, whichever spelling it fits.
+            // A host with `*` fits less closely than the host itself, whichever spelling it fits.
             let full = self.host.len();
             let host = if wild { literal(&host).min(full.saturating_sub(1)) } else { full };
             Some(Specificity { exact, host, path: literal(rest) + spelling.left_out })
@@ -102,17 +102,19 @@ impl Subject {
         self.spellings.iter().filter(|spelling| spelling.host.is_none())
     }
 
-    /// Whether a pattern's path, with tag and digest if it has them, covers `path`; true if exactly.
-    /// A pattern reaches into the digest only if it has an `@`: by chance it should not.
+    /// Whether a pattern's path, with tag and digest if it has them, covers `path`; true if it is
+    /// the whole. A pattern reaches into the digest only if it has an `@`: never by chance.
     fn fit_path(&self, pattern: &str, path: &str) -> Option<bool> {
+        if glob(pattern, path) {
+            return Some(false);
+        }
         let wild = pattern.contains('*');
         let digest = pattern.contains('@');
-        for suffix in self.suffixes.iter().filter(|it| it.contains('@') == digest) {
-            if glob(pattern, &format!("{path}{suffix}")) {
-                return Some(!wild);
-            }
+        if !wild && !digest && !pattern.contains(':') {
+            return None;
         }
-        glob(pattern, path).then_some(false)
+        let mut suffixes = self.suffixes.iter().filter(|it| it.contains('@') == digest);
+        suffixes.any(|it| glob(pattern, &format!("{path}{it}"))).then_some(!wild)
     }
 }
 
@@ -121,8 +123,8 @@ fn literal(pattern: &str) -> usize {
     pattern.bytes().filter(|byte| *byte != b'*').count()
 }
 
-/// Whether `pattern`, in which `*` stands for any text, is all of `text`. Takes time in proportion to
-/// both, since policies may be written by anyone: each piece is sought once, as far left as can be.
+/// Whether `pattern`, in which `*` stands for any text, is all of `text`. Takes time in proportion
+/// to both, since anyone may write policies: each piece is sought once, as far left as can be.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };

@@ -1,6 +1,6 @@
 //! A review that waits for trust servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{Resolution, ReviewFacts};
@@ -67,22 +67,6 @@ impl Pending {
         self.asked.keys().cloned().collect()
     }
 
-    /// The questions that undecided images depend on and that have no sufficient answer.
-    pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
-        self.asked
-            .iter()
-            .filter(|(_, asked)| {
-                asked.since.is_some()
-                    && asked.failed.is_none()
-                    && asked.images.iter().any(|index| self.is_waiting(*index))
-            })
-            .map(|(question, _)| question)
-    }
-
-    fn is_waiting(&self, index: usize) -> bool {
-        self.images.get(index).is_some_and(ImageCase::is_waiting)
-    }
-
     /// The instant after which the answer to `question` must be, if it was asked.
     pub(super) fn asked_since(&self, question: &Question) -> Option<Mono> {
         self.asked.get(question).and_then(|asked| asked.since)
@@ -107,11 +91,13 @@ impl Pending {
 
     /// Takes note that `server` cannot be asked; gives the open questions it was to answer.
     pub(super) fn fail_server(&mut self, server: &str, why: &Denial) -> Vec<Question> {
-        let open: Vec<Question> = self.open().filter(|it| it.server == server).cloned().collect();
+        let missing = self.images.iter().flat_map(ImageCase::missing);
+        let at_server = missing.filter(|question| question.server == server);
+        let open: BTreeSet<Question> = at_server.cloned().collect();
         for question in &open {
             self.fail(question, why.clone());
         }
-        open
+        open.into_iter().collect()
     }
 
     /// Judges the images that depend on `question` by the answers at hand. Gives the questions that
@@ -126,7 +112,7 @@ impl Pending {
         let mut wanted: BTreeMap<Question, Mono> = BTreeMap::new();
         for index in indices.unwrap_or_default() {
             let Some(image) = self.images.get_mut(index) else { continue };
-            let missing = image.judge(settings, |question| {
+            image.judge(settings, |question| {
                 let asked = self.asked.get(question);
                 Look {
                     answer: asked.and_then(|asked| asked.answer.as_deref()),
@@ -135,14 +121,14 @@ impl Pending {
                     wall,
                 }
             });
-            for missing in missing {
+            for missing in image.missing() {
                 // What would deny is asked again as of the review's arrival: a denial is never
                 // answered from freshness. Without any answer, a fresh one will do.
-                let asked = self.asked.get(&missing);
+                let asked = self.asked.get(missing);
                 let stale = asked.is_some_and(|asked| asked.answer.is_some());
                 let since = if stale { self.received.mono } else { self.floor };
                 if asked.and_then(|asked| asked.since) < Some(since) {
-                    wanted.entry(missing).and_modify(|at| *at = since.max(*at)).or_insert(since);
+                    wanted.insert(missing.clone(), since);
                 }
             }
         }
@@ -160,12 +146,10 @@ impl Pending {
         !self.images.iter().any(ImageCase::is_waiting)
     }
 
-    /// Denies what still waits, for the reason that `why` gives for the first open question.
+    /// Denies what still waits, for the reason that `why` gives for the first question it waits for.
     pub(super) fn give_up(&mut self, why: impl Fn(&Question) -> Denial) {
-        let open: Vec<Question> = self.open().cloned().collect();
         for image in &mut self.images {
-            let slow = image.questions().find(|question| open.contains(question));
-            if let (true, Some(denial)) = (image.is_waiting(), slow.map(&why)) {
+            if let Some(denial) = image.missing().first().map(&why) {
                 image.deny(denial);
             }
         }

@@ -38,8 +38,8 @@ impl Admission {
         }
     }
 
-    /// Judges again the images of a review that depend on `question`; asks again where that is needed,
-    /// and answers the review when nothing is open any more.
+    /// Judges again the images of a review that depend on `question`; asks again where needed, and
+    /// answers the review when nothing is open any more.
     pub(super) fn settle(
         &mut self,
         delivery: &Delivery,

@@ -27,7 +27,7 @@ impl<'a> Scope<'a> {
     /// The rules that fit `reference` most closely, in the order of the snapshot. All must hold.
     ///
     /// # Errors
-    /// `PolicyInvalid` if one of the policies is not understood, for it might be the one that denies;
+    /// `PolicyInvalid` if one of the policies is not understood, for it might be what denies;
     /// `NoPolicy` if no rule fits.
     pub(super) fn rules(
         &self,

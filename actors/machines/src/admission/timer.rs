@@ -6,8 +6,8 @@ use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox};
 use super::Admission;
 
 impl Admission {
-    /// Denies the images still waiting, and says for what. The question stays with the fetcher, whose
-    /// answer serves the next review. A timer of a review that was decided meanwhile means nothing.
+    /// Denies the images still waiting, and says for what. The question stays with the fetcher:
+    /// its answer serves the next review. The timer of a decided review means nothing.
     pub(super) fn timer(
         &mut self,
         delivery: &Delivery,

@@ -2,7 +2,7 @@
 
 use portreeve_protocol::limits;
 
-/// The server's URL with its host lower-cased and without trailing slashes; `None` for the empty text.
+/// The server's URL with its host lower-cased and without trailing slashes; `None` for no text.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.

@@ -1,8 +1,8 @@
 //! The `spec` of an ImagePolicy or ClusterImagePolicy, of both API groups.
 //!
-//! Members nobody knows are passed over in `spec`, as the API server would. Inside a rule they make the
-//! policy invalid: a rule with a misspelt or newer member asks for something, and passing it over
-//! would allow what the author meant to deny.
+//! Members nobody knows are passed over in `spec`, as the API server would. Inside a rule they make
+//! the policy invalid: a rule with a misspelt or newer member asks for something, and passing it
+//! over would allow what the author meant to deny.
 
 use std::collections::BTreeMap;
 
@@ -146,14 +146,14 @@ fn rule(repository: Repository) -> Result<ParsedRule, String> {
 }
 
 fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {
-    // A bad server is reported even while trust is off, before someone switches it on.
+    // Mistakes are reported even while trust is off, before someone switches it on.
     let server = trust_server(trust.trust_server.as_deref().unwrap_or_default())?;
-    if !trust.enabled.unwrap_or(false) {
-        return Ok(None);
-    }
     let secrets = trust.signer_secrets.unwrap_or_default();
     if secrets.iter().any(|secret| secret.name.is_empty()) {
         return Err("`policy.trust.signerSecrets` has an entry with an empty `name`".to_owned());
+    }
+    if !trust.enabled.unwrap_or(false) {
+        return Ok(None);
     }
     Ok(Some(ParsedTrust {
         server,

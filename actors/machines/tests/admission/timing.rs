@@ -133,6 +133,22 @@ fn an_answer_from_before_the_review_that_would_deny_is_asked_for_again_once() {
 }
 
 #[test]
+fn a_later_answer_that_would_deny_outweighs_an_earlier_one_while_the_review_waits() {
+    let mut world = strict();
+    let arrival = world.now.mono;
+    let at =
+        |seconds: u64, outcome| resolution(GUN, "latest", arrival.minus(seconds * SECOND), outcome);
+    world.pod(&[GUN, "quay.io/a/b"]);
+    assert!(questions(&world.resolution(at(10, image("image")))).is_empty());
+    let effects = world.resolution(at(5, ResolutionOutcome::Absent));
+    assert_eq!(questions(&effects)[0].1.not_before, arrival);
+    let other = verified(signed("quay.io/a/b", "latest", digest("b"), &[]));
+    assert!(answers(&world.tell("quay.io/a/b", "latest", other)).is_empty());
+    let decision = answer(&world.resolution(at(0, ResolutionOutcome::Absent)));
+    assert_eq!(codes(&decision), [Some(DenyCode::NotSigned), None]);
+}
+
+#[test]
 fn an_answer_older_than_freshness_is_not_taken() {
     let mut world = strict();
     world.pod(&[GUN]);
@@ -246,6 +262,25 @@ fn a_waiting_review_is_denied_in_time_and_the_slow_step_is_named() {
     assert!(world.deadline(&event).is_empty(), "it is answered once");
     assert!(answers(&world.tell(GUN, "latest", image("image"))).is_empty());
     assert!(world.decide(&[GUN]).allowed, "the late answer serves the next review");
+}
+
+#[test]
+fn the_step_named_is_one_that_was_slow_and_not_one_that_was_answered() {
+    let mut second = trust(&[]).unwrap();
+    second.server = Some("https://slow.example".to_owned());
+    for rules in [
+        vec![rule("*", trust(&[])), rule("*", Some(second.clone()))],
+        vec![rule("*", Some(second)), rule("*", trust(&[]))],
+    ] {
+        let mut world = World::with(vec![policy("default", rules)]);
+        world.pod(&[GUN]);
+        let event = world.last();
+        assert!(answers(&world.tell(GUN, "latest", image("image"))).is_empty());
+        let decision = answer(&world.deadline(&event));
+        assert_eq!(code(&decision), Some(DenyCode::Deadline));
+        assert!(decision.message.contains("https://slow.example"), "{}", decision.message);
+        assert!(!decision.message.contains(SERVER), "{}", decision.message);
+    }
 }
 
 #[test]

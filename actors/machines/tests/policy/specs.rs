@@ -31,7 +31,7 @@ fn a_rule_without_policy_or_with_trust_off_asks_for_nothing() {
         r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":false}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"va":{"enabled":false}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"simple":{"requirements":[]}}}]}"#,
-        r#"{"repositories":[{"name":"*","policy":{"vulnerability":{"ICCRVA":{"enabled":false}}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"vulnerability":{"ICCRVA":{}}}}]}"#,
     ] {
         let expected = Rule { mutate_image: true, pattern: "*".to_owned(), trust: None };
         assert_eq!(rules(spec), [expected], "{spec}");
@@ -161,7 +161,8 @@ fn what_is_no_policy_at_all_is_invalid() {
         r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":"true"}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"enabled":false}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"mutateImage":0}}]}"#,
-        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"signerSecrets":[{"name":""}]}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"signerSecrets":[{}]}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"signerSecrets":[{"name":""}]}}}]}"#,
     ] {
         assert!(!why_invalid(spec).is_empty(), "{spec}");
     }
