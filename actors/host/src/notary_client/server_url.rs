@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
+use rustls_pki_types::ServerName;
 
 /// A base URL without trailing slash, user, query or fragment: scheme and host in lower case, the
 /// scheme's own port left out. Equal servers have equal texts.
@@ -39,6 +40,10 @@ impl ServerUrl {
         if host.is_empty() {
             return Err("it names no host");
         }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if ServerName::try_from(bare).is_err() {
+            return Err("its host is neither a DNS name nor an address");
+        }
         let colon =
             authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         let port = match (authority.port_u16(), colon) {
@@ -64,8 +69,7 @@ impl ServerUrl {
         &self.host
     }
 
-    /// The host as an address, if it is written as one. Odder spellings, such as `127.1`, go through
-    /// the resolver and are checked there.
+    /// The host as an address, if it is written as one.
     #[must_use]
     pub fn literal(&self) -> Option<IpAddr> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -114,6 +118,9 @@ mod tests {
             "https://",
             "https://notary.example:port",
             "https://notary.example:",
+            "https://127.1",
+            "https://2130706433",
+            "https://a..b",
             "",
         ] {
             assert!(ServerUrl::parse(text).is_err(), "{text:?}");

@@ -161,6 +161,8 @@ fn handshake(error: &rustls::Error) -> Broken {
         "it is for another name"
     } else if matches!(why, Bad::UnknownIssuer) {
         "no CA trusted here issued it; name its CA with --trust-ca"
+    } else if matches!(why, Bad::BadSignature) {
+        "its signature is not by the CA trusted here under that name; see --trust-ca"
     } else {
         "it is not acceptable"
     })

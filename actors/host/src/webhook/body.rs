@@ -21,7 +21,7 @@ const TIME: Duration = Duration::from_secs(10);
 /// # Errors
 /// The status to answer with, and why: 413, 408, 400.
 pub(super) async fn read(
-    body: Incoming,
+    mut body: Incoming,
     memory: &Semaphore,
 ) -> Result<Bytes, (StatusCode, String)> {
     let whole = async {
@@ -29,13 +29,13 @@ pub(super) async fn read(
         let length = match stated.map(usize::try_from) {
             None => limits::REVIEW_BYTES,
             Some(Ok(length)) if length <= limits::REVIEW_BYTES => length,
-            Some(_) => return Err(too_large()),
+            Some(_) => return Err(too_large(&mut body).await),
         };
         let kib = u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX);
         let _permit = memory.acquire_many(kib).await.map_err(|_| {
             (StatusCode::SERVICE_UNAVAILABLE, "this replica is shutting down".to_owned())
         })?;
-        collect(body, stated.map_or(4096, |_| length)).await
+        collect(&mut body, stated.map_or(4096, |_| length)).await
     };
     match tokio::time::timeout(TIME, whole).await {
         Ok(read) => read,
@@ -46,7 +46,7 @@ pub(super) async fn read(
     }
 }
 
-async fn collect(mut body: Incoming, capacity: usize) -> Result<Bytes, (StatusCode, String)> {
+async fn collect(body: &mut Incoming, capacity: usize) -> Result<Bytes, (StatusCode, String)> {
     let broken = |_| (StatusCode::BAD_REQUEST, "the body ended before its time".to_owned());
     let mut first = Bytes::new();
     let mut joined: Option<Vec<u8>> = None;
@@ -54,7 +54,7 @@ async fn collect(mut body: Incoming, capacity: usize) -> Result<Bytes, (StatusCo
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let length = joined.as_ref().map_or(first.len(), Vec::len) + data.len();
         if length > limits::REVIEW_BYTES {
-            return Err(too_large());
+            return Err(too_large(body).await);
         }
         if first.is_empty() && joined.is_none() {
             first = data;
@@ -70,7 +70,15 @@ async fn collect(mut body: Incoming, capacity: usize) -> Result<Bytes, (StatusCo
     Ok(joined.map_or(first, Bytes::from))
 }
 
-fn too_large() -> (StatusCode, String) {
+/// Lets as much again go by, since a client that is still sending may not see the answer.
+async fn too_large(body: &mut Incoming) -> (StatusCode, String) {
+    let mut passed = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        passed += frame.data_ref().map_or(0, Bytes::len);
+        if passed > limits::REVIEW_BYTES {
+            break;
+        }
+    }
     let why = format!("a review may have {} bytes", limits::REVIEW_BYTES);
     (StatusCode::PAYLOAD_TOO_LARGE, why)
 }

@@ -1,0 +1,432 @@
+//! A whole server over HTTPS: what it answers to whom, when it is ready, and how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use portreeve_host::HostError;
+use portreeve_host::clock::Clock;
+use portreeve_host::config::{Config, Overrides};
+use portreeve_host::serve::{Running, serve};
+use portreeve_lab::LoopbackTls;
+use portreeve_protocol::limits;
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use slog::{Discard, Logger, o};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Nothing here takes this long, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const POLICY: &str = "\
+apiVersion: portieris.cloud.ibm.com/v1
+kind: ClusterImagePolicy
+metadata: {name: all}
+spec:
+  repositories:
+  - {name: 'registry.example/*'}
+";
+
+/// A server with its files, and a client's view of it.
+struct Fixture {
+    client_ca: Option<ClientCa>,
+    files: tempfile::TempDir,
+    running: Running,
+    tls: LoopbackTls,
+}
+
+struct ClientCa {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl ClientCa {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    fn client(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["api-server".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        (vec![certificate.der().clone()], key)
+    }
+}
+
+fn write(directory: &Path, name: &str, content: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn config(files: &Path, tls: &LoopbackTls) -> Config {
+    fs::create_dir(files.join("objects")).unwrap();
+    let overrides = Overrides {
+        data_dir: Some(files.join("data")),
+        listen: Some("127.0.0.1:0".to_owned()),
+        metrics_listen: Some("127.0.0.1:0".to_owned()),
+        objects: Some(files.join("objects")),
+        tls_cert: Some(write(files, "tls.crt", &tls.certificate_pem())),
+        tls_key: Some(write(files, "tls.key", &tls.key_pem())),
+        ..Overrides::default()
+    };
+    Config::load(None, overrides).unwrap()
+}
+
+fn silent() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+async fn fixture(policy: Option<&str>, client_ca: Option<ClientCa>) -> Fixture {
+    let files = tempfile::tempdir().unwrap();
+    let tls = LoopbackTls::new().unwrap();
+    let mut config = config(files.path(), &tls);
+    if let Some(policy) = policy {
+        write(&config.objects, "policy.yaml", policy);
+    }
+    if let Some(ca) = &client_ca {
+        config.client_ca = Some(write(files.path(), "clients.crt", &ca.certificate));
+    }
+    let running = serve(config, Clock::system(), silent()).await.unwrap();
+    if policy.is_some_and(|policy| policy == POLICY) {
+        tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
+    }
+    Fixture { client_ca, files, running, tls }
+}
+
+impl Fixture {
+    async fn connect(&self, alpn: &[u8], with_certificate: bool) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.tls.ca_pem().as_bytes()).unwrap();
+        roots.add(ca).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match self.client_ca.as_ref().filter(|_| with_certificate) {
+            None => config.with_no_client_auth(),
+            Some(ca) => {
+                let (chain, key) = ca.client();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let stream = TcpStream::connect(self.running.address()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, String) {
+        let stream = self.connect(b"http/1.1", true).await;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        read(sender.send_request(request).await.unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        self.send(Request::get(path).body(Full::default()).unwrap()).await
+    }
+
+    async fn admit(&self, body: impl Into<Bytes>) -> (StatusCode, String) {
+        self.send(review(body)).await
+    }
+
+    async fn response(&self, review: &Value) -> Value {
+        let (status, body) = self.admit(review.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["response"].take()
+    }
+
+    fn journal(&self) -> String {
+        journal(self.files.path())
+    }
+}
+
+/// The text of all files of the journal.
+fn journal(files: &Path) -> String {
+    let mut text = String::new();
+    let mut folders = vec![files.join("data/journal")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                text.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap()));
+            }
+        }
+    }
+    text
+}
+
+fn review(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::post("/admit?timeout=10s")
+        .header("Content-Type", "application/json")
+        .body(Full::new(body.into()))
+        .unwrap()
+}
+
+async fn read(response: Response<Incoming>) -> (StatusCode, String) {
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn pod(uid: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": uid,
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "namespace": "shop",
+            "operation": "CREATE",
+            "userInfo": {"username": "dev"},
+            "object": {
+                "metadata": {"name": "p"},
+                "spec": {"containers": [{
+                    "name": "c", "image": image, "env": [{"name": "P", "value": "s3cret"}]
+                }]}
+            }
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_is_decided_journaled_and_answered_with_the_hash_of_its_record() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let allowed = fixture.response(&pod("u-allow", "registry.example/app:1")).await;
+    assert_eq!((&allowed["uid"], &allowed["allowed"]), (&json!("u-allow"), &json!(true)));
+    let denied = fixture.response(&pod("u-deny", "elsewhere.example/app:1")).await;
+    assert_eq!(denied["allowed"], json!(false));
+    assert_eq!(denied["status"]["code"], json!(403));
+    let message = denied["status"]["message"].as_str().unwrap();
+    assert!(message.contains("no-policy"), "{message}");
+    let records = [&allowed, &denied]
+        .map(|response| response["auditAnnotations"]["record"].as_str().unwrap().to_owned());
+    let Fixture { running, files, .. } = fixture;
+    running.shutdown().await.unwrap();
+    let journal = journal(files.path());
+    for record in records {
+        assert!(journal.contains(&format!("{{\"hash\":\"{record}\",")), "{record}");
+    }
+    assert_eq!(journal.matches("\"Answered\"").count(), 2);
+    assert!(!journal.contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_object_is_denied_with_http_200_and_its_reason() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let mut review = pod("u-1", "registry.example/app:1");
+    review["request"]["object"]["spec"]["containers"] = json!("none");
+    let response = fixture.response(&review).await;
+    assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(message.contains("`request.object.spec.containers` is not a list"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_a_legible_uid_get_a_status_that_says_what_is_wrong() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let body = pod("u-1", "registry.example/app:1").to_string();
+    let plain = Request::post("/admit").header("Content-Type", "text/plain");
+    let plain = plain.body(Full::from(body.clone())).unwrap();
+    let large = vec![b' '; limits::REVIEW_BYTES + 1];
+    for (request, status, word) in [
+        (review("{"), StatusCode::BAD_REQUEST, "not JSON"),
+        (review(""), StatusCode::BAD_REQUEST, "not JSON"),
+        (review("{}"), StatusCode::BAD_REQUEST, "not an AdmissionReview"),
+        (review(large), StatusCode::PAYLOAD_TOO_LARGE, "bytes"),
+        (plain, StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
+        (get("/admit"), StatusCode::METHOD_NOT_ALLOWED, "POST"),
+        (get("/"), StatusCode::NOT_FOUND, "/admit"),
+        (post("/livez"), StatusCode::METHOD_NOT_ALLOWED, "GET"),
+    ] {
+        let what = format!("{} {}", request.method(), request.uri());
+        let (found, text) = fixture.send(request).await;
+        assert_eq!(found, status, "{what}: {text}");
+        assert!(text.contains(word), "{what}: {text}");
+    }
+    let parameters =
+        Request::post("/admit").header("Content-Type", "Application/JSON; charset=utf-8");
+    let (status, _) = fixture.send(parameters.body(Full::from(body)).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+fn get(path: &str) -> Request<Full<Bytes>> {
+    Request::get(path).body(Full::default()).unwrap()
+}
+
+fn post(path: &str) -> Request<Full<Bytes>> {
+    Request::builder().method(Method::POST).uri(path).body(Full::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_review_is_answered_with_its_uid_over_one_kept_connection() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let stream = fixture.connect(b"http/1.1", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/admission-reviews");
+    let mut answered = 0;
+    for entry in fs::read_dir(corpus).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let body = fs::read(&path).unwrap();
+        let asked: Value = serde_json::from_slice(&body).unwrap();
+        sender.ready().await.unwrap();
+        let (status, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(answer["apiVersion"], asked["apiVersion"]);
+        assert_eq!(answer["response"]["uid"], asked["request"]["uid"]);
+        let deletion = asked["request"]["operation"] == "DELETE";
+        assert!(!deletion || answer["response"]["allowed"] == true, "{}", path.display());
+        answered += 1;
+    }
+    assert_eq!(answered, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_is_spoken_where_it_is_offered() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let stream = fixture.connect(b"h2", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let mut request = review(pod("u-2", "registry.example/app:1").to_string());
+    *request.uri_mut() = "https://localhost/admit".parse().unwrap();
+    let (status, body) = read(sender.send_request(request).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("\"allowed\":true"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_legible_objects_the_server_lives_is_not_ready_and_denies() {
+    let fixture = fixture(Some("kind: ["), None).await;
+    assert_eq!(fixture.get("/livez").await.0, StatusCode::OK);
+    let (status, text) = fixture.get("/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text, "not ready\nthe policies have not been read yet\n");
+    let denied = fixture.response(&pod("u-1", "registry.example/app:1")).await;
+    assert_eq!(denied["allowed"], json!(false));
+    write(&fixture.files.path().join("objects"), "policy.yaml", POLICY);
+    tokio::time::timeout(PATIENCE, fixture.running.ready()).await.unwrap();
+    assert_eq!(fixture.get("/readyz").await, (StatusCode::OK, "ready\n".to_owned()));
+    let allowed = fixture.response(&pod("u-2", "registry.example/app:1")).await;
+    assert_eq!(allowed["allowed"], json!(true));
+    assert!(fixture.journal().contains("WatchLost"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let body = pod("u-1", "registry.example/app:1").to_string();
+    let (status, _) = fixture.admit(body.clone()).await;
+    assert_eq!(status, StatusCode::OK);
+    let stream = fixture.connect(b"http/1.1", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let (status, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(text.contains("certificate of the client CA"), "{text}");
+    sender.ready().await.unwrap();
+    let (status, _) = read(sender.send_request(get("/livez")).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "probes have no certificate");
+    assert!(fixture.journal().contains(r#""peer":{"address":"127.0.0.1","authenticated":true}"#));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_served_on_both_listeners_and_reviews_only_on_one() {
+    let fixture = fixture(Some(POLICY), None).await;
+    fixture.response(&pod("u-1", "registry.example/app:1")).await;
+    let (status, text) = fixture.get("/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.ends_with("# EOF\n") && text.contains("portreeve_"), "{text}");
+    let address = fixture.running.metrics_address().unwrap();
+    for (path, expected) in [("/metrics", "200"), ("/readyz", "200"), ("/admit", "404")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{path}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_handshakes_and_heads_disturb_nobody() {
+    let fixture = fixture(Some(POLICY), None).await;
+    drop(TcpStream::connect(fixture.running.address()).await.unwrap());
+    let mut noise = TcpStream::connect(fixture.running.address()).await.unwrap();
+    noise.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    // The server ends the connection, with or without an alert.
+    let _ = noise.read_to_end(&mut rest).await;
+    let mut head = fixture.connect(b"http/1.1", false).await;
+    head.write_all(b"POST /admit HTTP/1.1\r\nBroken").await.unwrap();
+    assert_eq!(fixture.get("/livez").await, (StatusCode::OK, "alive\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_ends_with_idle_connections_open_and_listens_no_more() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let address = fixture.running.address();
+    let idle = fixture.connect(b"http/1.1", false).await;
+    let ended = tokio::time::timeout(PATIENCE, fixture.running.shutdown()).await;
+    ended.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+    drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_and_unusable_files_are_errors_that_name_them() {
+    let taken = std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = taken.local_addr().unwrap();
+    let tls = LoopbackTls::new().unwrap();
+    let fails = async |change: &dyn Fn(&mut Config)| {
+        let files = tempfile::tempdir().unwrap();
+        let mut config = config(files.path(), &tls);
+        change(&mut config);
+        match serve(config, Clock::system(), silent()).await {
+            Ok(_) => panic!("it started"),
+            Err(error) => error,
+        }
+    };
+    let error = fails(&|config| config.listen = address).await;
+    assert!(matches!(error, HostError::Listen { address: found, .. } if found == address));
+    let error = fails(&|config| config.tls_cert = config.objects.join("none.crt")).await;
+    assert!(error.to_string().contains("none.crt"), "{error}");
+    let error = fails(&|config| config.tls_key.clone_from(&config.tls_cert)).await;
+    assert!(matches!(error, HostError::Tls { what: "cannot use the private key in", .. }));
+    let error = fails(&|config| config.client_ca = Some(config.tls_key.clone())).await;
+    assert!(matches!(error, HostError::Tls { what: "cannot use the CA certificates in", .. }));
+}
