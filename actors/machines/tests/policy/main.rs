@@ -1,5 +1,6 @@
 //! The policy machine, rule by rule.
 
+mod examples;
 mod order;
 mod publishing;
 mod signers;
