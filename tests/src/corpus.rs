@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use portreeve_lab::Route;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portreeve_lab::server::tuf_path;
+use portreeve_lab::{Route, pem};
 use portreeve_protocol::Wall;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -33,10 +35,8 @@ pub struct Case {
     pub queries: Vec<Query>,
     /// Path to answer, such as `/v2/<gun>/_trust/tuf/root.json`; every other path is a 404.
     pub routes: BTreeMap<String, Route>,
-    /// Signer to the PEM of the first key listed on its role.
+    /// Signer to the PEM of a key listed for it in `targets`: one that signed its role, if any did.
     pub signers: BTreeMap<String, String>,
-    /// PEM of some key of the case that is no signer's.
-    pub stranger: String,
     /// Whether a stricter verifier than the real client may refuse.
     pub strict_deny_ok: bool,
 }
@@ -61,11 +61,31 @@ pub enum Expect {
     Digest(String),
 }
 
-/// The cases of `class` in one of `categories`, in order of name.
+/// All cases, in order of name.
 ///
 /// # Errors
 /// `File` or `Content` for a case that cannot be read.
+pub fn all_cases() -> Result<Vec<Case>, TestError> {
+    names()?.iter().map(|name| case(name)).collect()
+}
+
+/// The cases of `class` in one of `categories`, in order of name.
+///
+/// # Errors
+/// As [`all_cases`].
 pub fn cases(class: &str, categories: &[&str]) -> Result<Vec<Case>, TestError> {
+    let mut found = Vec::new();
+    for name in names()? {
+        let described = Described::read(&name)?;
+        let (is, of) = (described.text("class")?, described.text("category")?);
+        if is == class && categories.contains(&of.as_str()) {
+            found.push(described.case()?);
+        }
+    }
+    Ok(found)
+}
+
+fn names() -> Result<Vec<String>, TestError> {
     let directory = directory();
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&directory).map_err(TestError::file(&directory))? {
@@ -75,15 +95,7 @@ pub fn cases(class: &str, categories: &[&str]) -> Result<Vec<Case>, TestError> {
         }
     }
     names.sort();
-    let mut found = Vec::new();
-    for name in names {
-        let described = Described::read(&name)?;
-        let (is, of) = (described.text("class")?, described.text("category")?);
-        if is == class && categories.contains(&of.as_str()) {
-            found.push(described.case()?);
-        }
-    }
-    Ok(found)
+    Ok(names)
 }
 
 /// One case by name.
@@ -134,8 +146,7 @@ impl Described {
             name: self.name.clone(),
             queries: self.queries()?,
             routes: self.routes(&gun)?,
-            signers: self.signers(),
-            stranger: self.stranger(),
+            signers: self.signers()?,
             strict_deny_ok: self.json["strict_deny_ok"].as_bool().unwrap_or_default(),
             gun,
         })
@@ -185,24 +196,49 @@ impl Described {
         Ok(found)
     }
 
-    /// The PEM of key `id`, if the case lists its keys.
-    fn pem(&self, id: &Value) -> Option<String> {
-        self.json["keys"][id.as_str()?]["pem"].as_str().map(str::to_owned)
+    /// The document served under `name` at first, as JSON; `Null` if there is none that can be read.
+    fn served(&self, name: &str) -> Result<Value, TestError> {
+        let Some(file) = self.json["routes"][name]["file"].as_str() else { return Ok(Value::Null) };
+        let path = directory().join(&self.name).join(file);
+        let bytes = std::fs::read(&path).map_err(TestError::file(&path))?;
+        // What is no JSON is what the case is about, and names no key.
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    fn signers(&self) -> BTreeMap<String, String> {
+    fn signers(&self) -> Result<BTreeMap<String, String>, TestError> {
+        let targets = self.served("targets.json")?;
+        let delegations = &targets["signed"]["delegations"];
         let mut found = BTreeMap::new();
-        for (role, described) in self.json["roles"].as_object().into_iter().flatten() {
-            let name = role.strip_prefix("targets/").filter(|name| *name != "releases");
-            if let (Some(name), Some(pem)) = (name, self.pem(&described["keyids"][0])) {
+        for role in delegations["roles"].as_array().into_iter().flatten() {
+            let full = role["name"].as_str().unwrap_or_default();
+            let Some(name) = full.strip_prefix("targets/") else { continue };
+            let file = self.served(&format!("{full}.json"))?;
+            let signed_by: Vec<&Value> = file["signatures"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|signature| &signature["keyid"])
+                .collect();
+            let listed: Vec<&Value> = role["keyids"].as_array().into_iter().flatten().collect();
+            let signer = listed.iter().find(|id| signed_by.contains(id)).or(listed.first());
+            let key = signer.and_then(|id| id.as_str()).map(|id| &delegations["keys"][id]);
+            if let Some(pem) = key.and_then(public_key_pem) {
                 found.insert(name.to_owned(), pem);
             }
         }
-        found
+        Ok(found)
     }
+}
 
-    fn stranger(&self) -> String {
-        self.pem(&self.json["roles"]["timestamp"]["keyids"][0]).unwrap_or_default()
+/// A key as documents list it, as the PEM a signer Secret holds; `None` for what is no key.
+fn public_key_pem(key: &Value) -> Option<String> {
+    /// What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo.
+    const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+    let public = STANDARD.decode(key["keyval"]["public"].as_str()?).ok()?;
+    match key["keytype"].as_str()? {
+        "ecdsa-x509" | "rsa-x509" => String::from_utf8(public).ok(),
+        "ed25519" => Some(pem::encode("PUBLIC KEY", &[&ED25519[..], &public].concat())),
+        _ => Some(pem::encode("PUBLIC KEY", &public)),
     }
 }
 
