@@ -1,0 +1,191 @@
+//! What a file and flags come to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+
+use portreeve_protocol::settings::TrustServerRule;
+use slog::Level;
+
+use super::*;
+
+fn needed() -> Overrides {
+    Overrides {
+        objects: Some("objects".into()),
+        tls_cert: Some("tls.crt".into()),
+        tls_key: Some("tls.key".into()),
+        ..Overrides::default()
+    }
+}
+
+fn load(text: &str, flags: Overrides) -> Result<Config, HostError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    std::fs::write(&path, text).unwrap();
+    Config::load(Some(&path), flags)
+}
+
+fn message(result: Result<Config, HostError>) -> String {
+    result.expect_err("an error").to_string()
+}
+
+#[test]
+fn without_file_and_flags_the_defaults_hold() {
+    let config = Config::load(None, needed()).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:8443");
+    assert_eq!(config.metrics_listen, None);
+    assert_eq!(config.data_dir, Path::new("/var/lib/portreeve"));
+    assert_eq!(config.journal_dir, Path::new("/var/lib/portreeve/journal"));
+    assert_eq!((config.durability, config.log), (Durability::Group, LogFormat::Json));
+    assert_eq!(config.log_level, Level::Info);
+    let docker = config.allow_realm.get("notary.docker.io");
+    assert!(docker.is_some_and(|hosts| hosts.contains("auth.docker.io")));
+    let defaults = Settings::default();
+    let sorted = Settings { trust_servers: config.settings.trust_servers.clone(), ..defaults };
+    assert_eq!(config.settings, sorted);
+}
+
+#[test]
+fn every_key_of_the_file_is_obeyed() {
+    let config = load(
+        "\
+allowRealm: ['https://notary.example:4443=auth.example']
+allowTrustServer: ['https://Notary.Example:4443/']
+approvedOnly: true
+clientCa: client.crt
+dataDir: /data
+durability: process
+freshness: 1m
+listen: 127.0.0.1:1
+log: term
+logLevel: debug
+metricsListen: 127.0.0.1:2
+node: web-1
+objects: /objects
+operatorNamespace: security
+requirePins: true
+tlsCert: a.crt
+tlsKey: a.key
+trustCa: [ca.crt]
+trustServers: {registry.example: 'https://n.example/'}
+",
+        Overrides::default(),
+    )
+    .unwrap();
+    assert!(config.allow_realm["notary.example:4443"].contains("auth.example"));
+    let settings = &config.settings;
+    assert_eq!(Vec::from_iter(&settings.approved_servers), ["https://notary.example:4443"]);
+    assert!(settings.approved_only && settings.require_pins);
+    assert_eq!(settings.freshness, 60_000_000);
+    assert_eq!(settings.operator_namespace, "security");
+    assert_eq!(config.client_ca.as_deref(), Some(Path::new("client.crt")));
+    assert_eq!(config.journal_dir, Path::new("/data/journal"));
+    assert_eq!((config.durability, config.log), (Durability::Process, LogFormat::Term));
+    assert_eq!(config.log_level, Level::Debug);
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.metrics_listen.map(|address| address.port()), Some(2));
+    assert_eq!(config.node.as_str(), "web-1");
+    assert_eq!(config.objects, Path::new("/objects"));
+    assert_eq!((config.tls_cert, config.tls_key), ("a.crt".into(), "a.key".into()));
+    assert_eq!(config.trust_ca, [Path::new("ca.crt")]);
+}
+
+#[test]
+fn flags_override_the_file_and_add_to_its_lists() {
+    let flags = Overrides {
+        allow_trust_server: vec!["https://b.example".to_owned()],
+        listen: Some("127.0.0.1:7".to_owned()),
+        trust_ca: vec!["b.crt".into()],
+        ..needed()
+    };
+    let file = "\
+listen: 127.0.0.1:1
+tlsCert: file.crt
+allowTrustServer: ['https://a.example']
+trustCa: [a.crt]
+";
+    let config = load(file, flags).unwrap();
+    assert_eq!(config.listen.port(), 7);
+    assert_eq!(config.tls_cert, Path::new("tls.crt"));
+    let approved = Vec::from_iter(config.settings.approved_servers);
+    assert_eq!(approved, ["https://a.example", "https://b.example"]);
+    assert_eq!(config.trust_ca, [Path::new("a.crt"), Path::new("b.crt")]);
+}
+
+#[test]
+fn an_unknown_or_doubled_key_is_an_error_that_names_it() {
+    let unknown = message(load("listne: 127.0.0.1:1\n", needed()));
+    assert!(unknown.contains("config.yaml") && unknown.contains("listne"), "{unknown}");
+    let doubled = message(load("log: json\nlog: term\n", needed()));
+    assert!(doubled.contains("log"), "{doubled}");
+}
+
+#[test]
+fn an_empty_file_is_as_good_as_none() {
+    assert_eq!(load("# nothing\n\n", needed()).unwrap(), Config::load(None, needed()).unwrap());
+}
+
+#[test]
+fn what_is_needed_and_missing_is_named_with_its_flag() {
+    for (flags, flag) in [
+        (Overrides { objects: None, ..needed() }, "--objects DIR"),
+        (Overrides { tls_cert: None, ..needed() }, "--tls-cert FILE"),
+        (Overrides { tls_key: None, ..needed() }, "--tls-key FILE"),
+    ] {
+        let text = message(Config::load(None, flags));
+        assert!(text.contains(flag), "{text}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_obeyed_is_named_with_what_is_expected() {
+    for (line, expected) in [
+        ("listen: '8443'", "the setting `listen`: `8443` is not an address with port"),
+        ("metricsListen: x", "the setting `metricsListen`: `x` is not an address with port"),
+        ("durability: always", "the setting `durability`: `always` is not group or process"),
+        ("log: xml", "the setting `log`: `xml` is not json or term"),
+        ("logLevel: loud", "the setting `logLevel`: `loud` is not critical, error,"),
+        ("freshness: '30'", "the setting `freshness`: `30` is not a duration such as 30s"),
+        ("node: A B", "the setting `node`: `A B` is not a node name"),
+        ("operatorNamespace: 'a/b'", "the setting `operatorNamespace`: `a/b` is not the name"),
+        ("allowRealm: [a]", "the setting `allowRealm`: `a` is not SERVER=HOST"),
+        ("allowRealm: ['a=']", "the setting `allowRealm`: `a=` is not SERVER=HOST"),
+        ("allowTrustServer: [n.example]", "the setting `allowTrustServer`: `n.example`: "),
+        ("trustServers: {a: b}", "the setting `trustServers`: `b`: "),
+    ] {
+        let text = message(load(line, needed()));
+        assert!(text.starts_with(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = message(Config::load(Some(Path::new("/nonexistent.yaml")), needed()));
+    assert!(missing.starts_with("cannot read /nonexistent.yaml: "), "{missing}");
+    let large = message(load(&" ".repeat(1 << 21), needed()));
+    assert!(large.contains("too many for a configuration"), "{large}");
+}
+
+#[test]
+fn the_trust_server_map_is_extended_replaced_and_cut_by_registry() {
+    let file = "\
+trustServers:
+  quay.io: null
+  docker.io: https://mirror.example/
+  .corp.example: https://{host}:4443
+  .deep.corp.example: https://deep.example
+";
+    let rules = load(file, needed()).unwrap().settings.trust_servers;
+    let rule = |registry: &str, server: &str| TrustServerRule {
+        registry: registry.to_owned(),
+        server: server.to_owned(),
+    };
+    let expected = [
+        rule("docker.io", "https://mirror.example"),
+        rule("icr.io", "https://icr.io:4443"),
+        rule(".deep.corp.example", "https://deep.example"),
+        rule(".corp.example", "https://{host}:4443"),
+        rule(".bluemix.net", "https://{host}:4443"),
+        rule(".icr.io", "https://{host}:4443"),
+    ];
+    assert_eq!(rules, expected);
+}
