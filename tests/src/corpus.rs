@@ -196,7 +196,8 @@ impl Described {
         Ok(found)
     }
 
-    /// The document served under `name` at first, as JSON; `Null` if there is none that can be read.
+    /// The document served under `name` at first, as JSON; `Null` if there is none that can be
+    /// read.
     fn served(&self, name: &str) -> Result<Value, TestError> {
         let Some(file) = self.json["routes"][name]["file"].as_str() else { return Ok(Value::Null) };
         let path = directory().join(&self.name).join(file);
