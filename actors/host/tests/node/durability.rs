@@ -111,7 +111,7 @@ fn a_chain_of_messages_is_recorded_cause_by_cause() {
             "admission by Webhook",
             "notary by admission[0]",
             "notary by notary=https://n.example[2]",
-            &format!("verify by notary=https://n.example[0]"),
+            "verify by notary=https://n.example[0]",
             "notary by verify=0[0]",
             "admission by notary=https://n.example[0]",
         ]
@@ -124,11 +124,10 @@ fn verifier(stage: &Stage) -> String {
     stage
         .entries()
         .into_iter()
-        .find_map(|entry| match entry {
-            Entry::Delivered(delivered) if delivered.event.actor.kind().name() == "verify" => {
-                Some(delivered.event.actor.to_string())
-            }
-            _ => None,
+        .find_map(|entry| {
+            let Entry::Delivered(delivered) = entry else { return None };
+            let actor = delivered.event.actor;
+            (actor.kind().name() == "verify").then(|| actor.to_string())
         })
         .expect("a verifier was asked")
 }

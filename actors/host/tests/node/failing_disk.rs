@@ -77,9 +77,9 @@ fn a_document_that_cannot_be_stored_denies_what_rests_on_it() {
     stage.disk.broken.store(false, Ordering::SeqCst);
     stage.eventually("records are written again", || node.health().journal_writable.then_some(()));
     stage.stop(node);
-    let lost = stage.entries().into_iter().find_map(|entry| match entry {
-        Entry::Gap(gap) => Some(gap.lost),
-        _ => None,
-    });
+    let lost = stage
+        .entries()
+        .into_iter()
+        .find_map(|entry| if let Entry::Gap(gap) = entry { Some(gap.lost) } else { None });
     assert!(lost.is_some_and(|lost| lost >= 1), "{lost:?}");
 }

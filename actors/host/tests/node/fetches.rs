@@ -21,11 +21,9 @@ fn a_fetched_document_reaches_the_verifier_and_is_stored_beside_the_journal() {
     assert_eq!((code, detail), (Some(DenyCode::Signature), digest.to_string()));
     let journal = Journal::open(stage.dir.path()).unwrap();
     assert_eq!(&*journal.blobs().bytes(&digest).unwrap(), DOCUMENT);
-    let named = stage.entries().into_iter().any(|entry| match entry {
-        Entry::Delivered(delivered) => {
-            matches!(&*delivered.input, Input::Notary(input) if !input.blobs().is_empty())
-        }
-        _ => false,
+    let named = stage.entries().into_iter().any(|entry| {
+        let Entry::Delivered(delivered) = entry else { return false };
+        matches!(&*delivered.input, Input::Notary(input) if !input.blobs().is_empty())
     });
     assert!(named, "a record names the document");
 }

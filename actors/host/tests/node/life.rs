@@ -100,9 +100,8 @@ fn a_restart_continues_the_chain_in_a_new_incarnation() {
     let incarnations: Vec<u32> = stage
         .entries()
         .into_iter()
-        .filter_map(|entry| match entry {
-            Entry::Started(started) => Some(started.incarnation),
-            _ => None,
+        .filter_map(|entry| {
+            if let Entry::Started(started) = entry { Some(started.incarnation) } else { None }
         })
         .collect();
     assert_eq!(incarnations, [1, 2, 3]);

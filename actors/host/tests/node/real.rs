@@ -251,9 +251,9 @@ fn what_was_trusted_is_restored_from_the_journal() {
     let openings: Vec<usize> = stage
         .entries()
         .into_iter()
-        .filter_map(|entry| match entry {
-            Entry::Started(started) => Some(started.restored.trust.len()),
-            _ => None,
+        .filter_map(|entry| {
+            let Entry::Started(started) = entry else { return None };
+            Some(started.restored.trust.len())
         })
         .collect();
     assert_eq!(openings, [0, 1]);

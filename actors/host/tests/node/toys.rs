@@ -233,7 +233,9 @@ impl Machine for ToyNotary {
                 VerifyOutcome::Refused(why) => {
                     self.publish(&verification.gun, ResolutionOutcome::Refused(why.clone()))
                 }
-                other => panic!("{other:?}"),
+                VerifyOutcome::Missing(_) | VerifyOutcome::Verified(_) => {
+                    panic!("the toy verifier only refuses")
+                }
             },
             NotaryInput::VerifierRefused(refused) => {
                 self.publish(&refused.gun, ResolutionOutcome::Unavailable(refused.why.clone()))
