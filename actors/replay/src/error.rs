@@ -22,7 +22,7 @@ pub enum ReplayError {
     /// A record is broken and records behind it are not, so this is no torn tail.
     #[error(
         "{segment} line {line}: {why}; records behind it are intact, so no crash did this: keep \
-         the journal as evidence, and restore it from a backup or start with an empty data directory"
+         the journal as evidence, and restore it from a backup or start with an empty directory"
     )]
     Damaged {
         /// The segment.

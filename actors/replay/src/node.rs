@@ -221,7 +221,9 @@ impl Node {
                 let place = (emitter.clone(), *index);
                 let step = match panic {
                     Panic::No => self.outstanding.claim(&place, &event.actor, mono, input),
-                    Panic::Yes => self.outstanding.check(&place, &event.actor, mono, input),
+                    Panic::Yes => {
+                        self.outstanding.claim_panicked(&place, &event.actor, mono, input)
+                    }
                 }
                 .map_err(mismatch)?;
                 if step.root != *root {

@@ -36,6 +36,7 @@ struct Pending {
 enum Expected {
     Fetched { document: DocumentName, flight: u64, gun: String },
     Message { digest: Sha256, to: ActorId, verify: Option<(u64, String)> },
+    Refusal { to: ActorId, verify: Option<(u64, String)> },
     Timer { at: Mono, key: TimerKey },
 }
 
@@ -95,32 +96,6 @@ impl Outstanding {
         }
     }
 
-    /// The step whose effect is said to have caused the delivery of `input` to `actor`. The effect
-    /// stays outstanding: a request on which a machine panicked is refused to its sender yet.
-    ///
-    /// # Errors
-    /// A sentence that says why it did not.
-    pub(crate) fn check(
-        &self,
-        place: &Place,
-        actor: &ActorId,
-        mono: Mono,
-        input: &Input,
-    ) -> Result<Arc<Step>, String> {
-        let (event, index) = place;
-        let Some(pending) = self.effects.get(place) else {
-            return Err(format!(
-                "effect {index} of {event} is stated as the cause, but it is not outstanding: it \
-                 was never emitted, or it has led to another delivery, or it leads to none"
-            ));
-        };
-        let step = Arc::clone(&pending.step);
-        pending.fits(event, actor, mono, input).map_err(|why| {
-            format!("effect {index} of {event} is stated as the cause, but {why}")
-        })?;
-        Ok(step)
-    }
-
     /// Consumes the effect that is said to have caused the delivery of `input` to `actor`.
     ///
     /// # Errors
@@ -132,16 +107,54 @@ impl Outstanding {
         mono: Mono,
         input: &Input,
     ) -> Result<Arc<Step>, String> {
-        let step = self.check(place, actor, mono, input)?;
-        if let Some(Pending { expected: Expected::Timer { key, .. }, .. }) =
-            self.effects.remove(place)
-        {
-            let timer = (place.0.actor.clone(), key);
+        self.take(place, actor, mono, input).map(|pending| pending.step)
+    }
+
+    /// As [`Outstanding::claim`], for a delivery on which the machine panicked: what it was sent may
+    /// yet be refused to the sender, but not be delivered again.
+    ///
+    /// # Errors
+    /// As [`Outstanding::claim`].
+    pub(crate) fn claim_panicked(
+        &mut self,
+        place: &Place,
+        actor: &ActorId,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<Arc<Step>, String> {
+        let pending = self.take(place, actor, mono, input)?;
+        let step = Arc::clone(&pending.step);
+        if let Expected::Message { to, verify, .. } = pending.expected {
+            let expected = Expected::Refusal { to, verify };
+            self.effects.insert(place.clone(), Pending { expected, ..pending });
+        }
+        Ok(step)
+    }
+
+    fn take(
+        &mut self,
+        place: &Place,
+        actor: &ActorId,
+        mono: Mono,
+        input: &Input,
+    ) -> Result<Pending, String> {
+        let (event, index) = place;
+        let stated = format!("effect {index} of {event} is stated as the cause, but");
+        let Some(pending) = self.effects.remove(place) else {
+            return Err(format!(
+                "{stated} it is not outstanding: it was never emitted, or it has led to another \
+                 delivery, or it leads to none"
+            ));
+        };
+        // A mismatch ends the verification, so it does no harm that the effect is gone.
+        pending.fits(event, actor, mono, input).map_err(|why| format!("{stated} {why}"))?;
+        if let Expected::Timer { key, .. } = &pending.expected {
+            let timer = (event.actor.clone(), key.clone());
             if self.timers.get(&timer) == Some(place) {
                 self.timers.remove(&timer);
             }
         }
-        Ok(step)
+        Ok(pending)
     }
 }
 
@@ -182,6 +195,12 @@ impl Pending {
                     Err(format!("it asked for {document} of {gun} in flight {flight}"))
                 }
             },
+            Expected::Refusal { to, verify } => {
+                if !refusal_fits(input, to, verify.as_ref()) {
+                    return Err("a machine panicked on what it sent".to_owned());
+                }
+                same_actor(emitter, actor)
+            }
             Expected::Timer { at, key } => {
                 if timer_of(input).as_ref() != Some(key) {
                     return Err("it armed another timer".to_owned());

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::Delivered;
+use portreeve_protocol::entry::{Delivered, Panicked};
 use portreeve_protocol::messages::admission::AdmissionInput;
-use portreeve_protocol::{Cause, DenyCode, Entry, Input, Outside, Sha256, codec};
+use portreeve_protocol::messages::notary::{NotaryInput, VerifierRefused};
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{Cause, Denial, DenyCode, Entry, Input, Outside, Sha256, codec};
 use portreeve_replay::{Finding, FindingKind, Outcome, ReplayError, split, verify};
 
 use crate::eventful;
@@ -252,4 +254,65 @@ fn lines_that_cannot_be_read_end_the_verification() {
     let error = ReplayError::Read { segment: SEGMENT.to_owned(), why: "I/O error".to_owned() };
     let lines = rig.lines().take(3).chain([Err(error.clone())]);
     assert_eq!(verify(lines, &rig.blobs, &mut |_| {}), Err(error));
+}
+
+/// The journal of [`eventful`] in which a verifier panicked on its first request; what follows is
+/// `after`, given the request's cause.
+fn with_panicked_verifier(rig: &Rig, after: impl Fn(&Delivered) -> Entry) -> (Vec<u8>, u64) {
+    let mut at = 0;
+    let mut journal = forge(rig, |line, entry| {
+        if at != 0 {
+            return None;
+        }
+        if let Entry::Delivered(it) = &entry
+            && matches!(*it.input, Input::Verify(_))
+        {
+            at = line;
+            let Delivered { cause, event, input, now, root, .. } = it.clone();
+            return Some(Entry::Panicked(Panicked { cause, event, input, now, root }));
+        }
+        Some(entry)
+    });
+    let line = rig.lines().nth(at as usize - 1).unwrap().unwrap();
+    let (record, _) = codec::read_line(line.bytes.strip_suffix(b"\n").unwrap()).unwrap();
+    let Entry::Delivered(delivered) = record.entry else { panic!("the request") };
+    let last = journal.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
+    let (_, prev) = codec::read_line(last.strip_suffix(b"\n").unwrap()).unwrap();
+    codec::write_line(after(&delivered), prev, &mut journal).unwrap();
+    (journal, at)
+}
+
+#[test]
+fn a_request_on_which_a_verifier_panicked_is_not_delivered_again() {
+    let rig = eventful();
+    let (journal, at) = with_panicked_verifier(&rig, |request| {
+        let mut event = request.event.clone();
+        event.seq += 1;
+        Entry::Delivered(Delivered { event, ..request.clone() })
+    });
+    let found = finding(&rig, &journal);
+    assert_eq!((found.line, &found.kind), (at + 1, &FindingKind::CauseMismatch));
+    assert!(found.text.contains("panicked on what it sent"), "{}", found.text);
+}
+
+#[test]
+fn a_request_on_which_a_verifier_panicked_may_be_refused_to_the_fetcher() {
+    let rig = eventful();
+    let (journal, at) = with_panicked_verifier(&rig, |request| {
+        let Input::Verify(VerifyInput::Verify(asked)) = &*request.input else { panic!("asked") };
+        let Cause::Effect { event, .. } = &request.cause else { panic!("caused by an effect") };
+        let mut event = event.clone();
+        event.seq += 1;
+        let refused = NotaryInput::VerifierRefused(VerifierRefused {
+            flight: asked.flight,
+            gun: asked.gun.clone(),
+            why: Denial::new(DenyCode::Internal, "the verifier failed"),
+        });
+        let input = Arc::new(Input::Notary(refused));
+        Entry::Delivered(Delivered { event, input, ..request.clone() })
+    });
+    // The cause holds: what differs is only the digest of effects, which this test cannot know.
+    let found = finding(&rig, &journal);
+    assert!(matches!(found.kind, FindingKind::Divergence(_)), "{found:?}");
+    assert_eq!(found.line, at + 1);
 }
