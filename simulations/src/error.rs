@@ -21,6 +21,9 @@ pub enum SimulationError {
     /// A record or name is not one of the protocol.
     #[error("the scenario cannot be run: {0}")]
     Protocol(#[from] ProtocolError),
+    /// A replica cannot start again from its journal.
+    #[error("the replica cannot start again from its journal: {0}")]
+    Recovery(#[from] portreeve_replay::ReplayError),
     /// Two reviews carry one uid, by which their answers are told apart.
     #[error("two reviews of the scenario have the uid `{uid}`: give each its own")]
     SameUid {

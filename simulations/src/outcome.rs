@@ -18,7 +18,7 @@ pub struct Outcome {
     pub blobs: BTreeMap<Sha256, Arc<[u8]>>,
     /// How often each fact was noted, by its name: what the run covered.
     pub facts: BTreeMap<&'static str, u64>,
-    /// The journal, as the host would write it into one segment.
+    /// The journal, as the host would write it into one segment; of the last node that ran.
     pub journal: Vec<u8>,
     /// One line an event.
     pub trace: Trace,
@@ -31,7 +31,7 @@ pub struct Outcome {
 /// An answer that left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// When it left.
+    /// When it left; microseconds since the start of the run.
     pub at: Mono,
     /// What was decided.
     pub decision: Arc<Decision>,

@@ -30,6 +30,7 @@ const IMPOSTOR: u64 = 2;
 pub fn scripted() -> Scenario {
     let start = Wall(1_795_415_688_000_000);
     Scenario {
+        changes: Vec::new(),
         faults: vec![Fault::ServerDown { from: 0, server: DOWN.to_owned(), until: None }],
         most_events: 100_000,
         node: "sim-0".to_owned(),

@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, digest of the effects |
 //! | `=` | the answer to a review left: uid, `allow` or the code of the denial, what it took |
-//! | `~` | the disk made everything written durable: bytes of the journal |
+//! | `~` | the disk made everything written durable: bytes of the journal; or has room again |
+//! | `*` | a trust server changed: collection and server |
+//! | `^` | the replica started: incarnation |
 //! | `!` | a fault was hit |
 //!
 //! Effects: `A` answer, `F` fetch, `G` gap, `N` note, `R` release, `S` send, `T` timer armed,

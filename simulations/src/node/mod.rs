@@ -17,7 +17,8 @@ use portreeve_protocol::{
 };
 
 use cast::Cast;
-use journal::Journal;
+
+pub use journal::Journal;
 
 use crate::outcome::Answer;
 
@@ -80,13 +81,12 @@ impl Handled {
 }
 
 impl Node {
-    /// The node at the start of an incarnation, which is the first line of its journal.
+    /// The node at the start of an incarnation, which is the next line of its journal.
     ///
     /// # Errors
     /// A `started` that cannot be written.
-    pub fn start(started: Started) -> Result<Self, ProtocolError> {
+    pub fn start(started: Started, mut journal: Journal) -> Result<Self, ProtocolError> {
         let started = Arc::new(started);
-        let mut journal = Journal::new();
         for trusted in &started.restored.trust {
             journal.keep([&trusted.root]);
             journal.keep(&trusted.timestamp);
@@ -190,16 +190,21 @@ impl Node {
         self.journal.write(Entry::Gap(gap.clone()))
     }
 
-    /// Bytes of the journal so far.
+    /// The node's journal.
     #[must_use]
-    pub const fn written(&self) -> usize {
-        self.journal.lines.len()
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
     }
 
-    /// The journal's lines, and the blobs they name.
+    /// The node's journal, for the disk to work on.
+    pub const fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// Ends the node; its journal is left.
     #[must_use]
-    pub fn into_journal(self) -> (Vec<u8>, BTreeMap<Sha256, Arc<[u8]>>) {
-        (self.journal.lines, self.journal.blobs)
+    pub fn into_journal(self) -> Journal {
+        self.journal
     }
 
     fn number(&mut self, actor: ActorId, cause: u64) -> (EventId, u64) {

@@ -1,30 +1,27 @@
 //! Everything around the machines: time, the network, the trust servers and the disk.
 
+mod life;
 mod network;
+mod perform;
 mod trust_server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
-use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::journal::JournalInput;
-use portreeve_protocol::messages::notary::{FetchRequest, Fetched, NotaryInput};
-use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
-use portreeve_protocol::{
-    ActorId, Cause, Effect, Input, Mono, Now, Outside, RULES_VERSION, Wall, codec,
-};
-use portreeve_replay::input_name;
+use portreeve_protocol::messages::policy::{PolicyInput, Relisted, SourceObject};
+use portreeve_protocol::{ActorId, Cause, Input, Mono, Now, Outside, Wall};
 
 use network::Delays;
-use trust_server::{TrustServer, unreachable};
+use trust_server::TrustServer;
 
-use crate::node::{Envelope, Handled, Node};
+use crate::node::{Envelope, Journal, Node};
 use crate::rng::Streams;
-use crate::scenario::Scenario;
+use crate::scenario::{Change, Fault, Scenario};
 use crate::scheduler::Scheduler;
-use crate::trace::{self, Trace};
+use crate::trace::Trace;
 use crate::{Answer, Outcome, SimulationError};
 
 /// Runs `scenario` with `seed` until nothing is to come.
@@ -34,7 +31,6 @@ use crate::{Answer, Outcome, SimulationError};
 pub fn run(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
     scenario.check()?;
     let mut world = World::new(scenario, seed)?;
-    world.plan(scenario)?;
     let mut events = 0;
     while let Some(happening) = world.scheduler.advance() {
         events += 1;
@@ -47,24 +43,46 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
 }
 
 /// Something that comes to pass.
-#[derive(Debug)]
 enum Happening {
-    /// A message arrives.
-    Delivery(Envelope),
+    /// A trust server changes.
+    Change(Change),
+    /// The replica is killed.
+    Crash,
+    /// There is room on the disk again.
+    DiskRestored,
+    /// A message within the replica arrives, if the replica was not killed since.
+    Inside { envelope: Envelope, life: u64 },
+    /// A message from outside arrives, if the replica runs.
+    Outside { input: Arc<Input>, source: Outside, to: ActorId },
+    /// The replica starts.
+    Start,
     /// The disk has made durable what was written.
-    Synced,
+    Synced { life: u64 },
     /// A timer fires, unless it was armed anew or disarmed meanwhile.
-    Timer { envelope: Envelope, key: TimerKey, number: u64 },
+    Timer { envelope: Envelope, key: TimerKey, life: u64, number: u64 },
 }
 
-struct World {
+/// The replica: running, or what a crash left of it.
+enum Replica {
+    Down(Journal),
+    Up(Box<Node>),
+}
+
+struct World<'a> {
     answers: BTreeMap<String, Answer>,
     delays: Delays,
     facts: BTreeMap<&'static str, u64>,
-    node: Node,
+    /// Counts the starts of the replica. Incarnations would not do: one whose first record was lost
+    /// with a crash is counted again by the next.
+    life: u64,
+    objects: Vec<SourceObject>,
+    replica: Replica,
+    scenario: &'a Scenario,
     scheduler: Scheduler<Happening>,
+    seed: u64,
     servers: BTreeMap<String, TrustServer>,
-    start: Wall,
+    /// When the incarnation began: its monotonic clock starts there.
+    started: Mono,
     /// Whether the disk is at work.
     syncing: bool,
     /// Actor and timer to the number of the arming that counts.
@@ -75,75 +93,95 @@ struct World {
     trace: Trace,
 }
 
-impl World {
-    fn new(scenario: &Scenario, seed: u64) -> Result<Self, SimulationError> {
+impl<'a> World<'a> {
+    fn new(scenario: &'a Scenario, seed: u64) -> Result<Self, SimulationError> {
         let streams = Streams::new(seed);
         let mut servers = BTreeMap::new();
         for plan in &scenario.servers {
-            let server = TrustServer::new(plan, scenario, scenario.published)?;
-            servers.insert(plan.url.clone(), server);
+            servers.insert(plan.url.clone(), TrustServer::new(plan, scenario)?);
         }
-        let node = Node::start(Started {
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            incarnation: 1,
-            jitter_seed: seed,
-            node: scenario.node.parse()?,
-            restored: Restored::default(),
-            rules: RULES_VERSION,
-            settings: scenario.settings.clone(),
-            settings_digest: codec::digest(&scenario.settings)?,
-            wall: scenario.start,
-        })?;
-        Ok(Self {
+        let mut world = Self {
             answers: BTreeMap::new(),
             delays: Delays::new(streams),
             facts: BTreeMap::new(),
-            node,
+            life: 0,
+            objects: scenario.objects()?,
+            replica: Replica::Down(Journal::default()),
+            scenario,
             scheduler: Scheduler::new(streams.stream("ties")),
+            seed,
             servers,
-            start: scenario.start,
+            started: Mono(0),
             syncing: false,
             timers: BTreeMap::new(),
             timers_armed: 0,
             took: Mono(0),
             trace: Trace::default(),
-        })
+        };
+        world.start()?;
+        world.plan();
+        Ok(world)
     }
 
-    /// Schedules what comes from outside: the policies at once, then the reviews.
-    fn plan(&mut self, scenario: &Scenario) -> Result<(), SimulationError> {
-        let relisted = PolicyInput::Relisted(Relisted { objects: scenario.objects()? });
-        self.outside(Mono(0), Outside::Objects, ActorId::Policy, Input::Policy(relisted));
+    /// Schedules what is to happen whatever the replica does.
+    fn plan(&mut self) {
+        let scenario = self.scenario;
         for review in &scenario.reviews {
             let at = Mono(review.at).plus(self.delays.review(review.spread));
             let facts = AdmissionInput::Review(Box::new(review.facts.clone()));
-            self.outside(at, Outside::Webhook, ActorId::Admission, Input::Admission(facts));
+            let (input, source) = (Arc::new(Input::Admission(facts)), Outside::Webhook);
+            let arrival = Happening::Outside { input, source, to: ActorId::Admission };
+            self.scheduler.schedule(at, arrival);
         }
-        Ok(())
+        for change in &scenario.changes {
+            self.scheduler.schedule(Mono(change.at), Happening::Change(change.clone()));
+        }
+        for fault in &scenario.faults {
+            match fault {
+                Fault::Crash { at, back } => {
+                    self.scheduler.schedule(Mono(*at), Happening::Crash);
+                    self.scheduler.schedule(Mono(*at.max(back)).plus(1), Happening::Start);
+                }
+                Fault::DiskFull { until, .. } => {
+                    self.scheduler.schedule(Mono(*until), Happening::DiskRestored);
+                }
+                // The server itself looks at the time.
+                Fault::ServerDown { .. } => {}
+            }
+        }
     }
 
-    fn outside(&mut self, at: Mono, source: Outside, to: ActorId, input: Input) {
-        let (cause, input) = (Cause::Outside(source), Arc::new(input));
-        let envelope = Envelope { cause, input, lamport: 0, root: None, to };
-        self.scheduler.schedule(at, Happening::Delivery(envelope));
+    /// Hands the policies to the replica, as at every start of it.
+    fn relist(&mut self) {
+        let relisted = PolicyInput::Relisted(Relisted { objects: self.objects.clone() });
+        let (input, source) = (Arc::new(Input::Policy(relisted)), Outside::Objects);
+        let arrival = Happening::Outside { input, source, to: ActorId::Policy };
+        self.scheduler.schedule(self.scheduler.now(), arrival);
     }
 
+    fn wall(&self) -> Wall {
+        let since = i64::try_from(self.scheduler.now().0).unwrap_or(i64::MAX);
+        Wall(self.scenario.start.0.saturating_add(since))
+    }
+
+    /// The clocks of the replica.
     fn now(&self) -> Now {
-        let mono = self.scheduler.now();
-        let since = i64::try_from(mono.0).unwrap_or(i64::MAX);
-        Now { mono, wall: Wall(self.start.0.saturating_add(since)) }
+        Now { mono: Mono(self.scheduler.now().since(self.started)), wall: self.wall() }
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), SimulationError> {
         match happening {
-            Happening::Delivery(envelope) => self.deliver(envelope),
-            Happening::Synced => {
-                (self.syncing, self.took) = (false, self.scheduler.now());
-                let bytes = self.node.written();
-                self.trace.line(self.scheduler.now(), '~', &format!("{bytes} bytes"));
-                self.gate(JournalInput::Synced)
+            Happening::Change(change) => self.change(&change),
+            Happening::Crash => {
+                self.crash();
+                Ok(())
             }
-            Happening::Timer { envelope, key, number } => {
+            Happening::DiskRestored => self.disk_restored(),
+            Happening::Inside { envelope, life } if self.runs(life) => self.deliver(envelope),
+            Happening::Outside { input, source, to } => self.arrive(input, source, to),
+            Happening::Start => self.start(),
+            Happening::Synced { life } if self.runs(life) => self.synced(),
+            Happening::Timer { envelope, key, life, number } if self.runs(life) => {
                 let timer = (envelope.to.clone(), key);
                 if self.timers.get(&timer) != Some(&number) {
                     return Ok(());
@@ -151,144 +189,59 @@ impl World {
                 self.timers.remove(&timer);
                 self.deliver(envelope)
             }
+            // It died with the replica.
+            Happening::Inside { .. } | Happening::Synced { .. } | Happening::Timer { .. } => Ok(()),
         }
     }
 
-    fn deliver(&mut self, envelope: Envelope) -> Result<(), SimulationError> {
-        let now = self.now();
-        self.took = now.mono;
-        let name = input_name(&envelope.input);
-        let cause = trace::cause(&envelope.cause);
-        let handled = self.node.deliver(now, envelope)?;
-        let letters = trace::effects(&handled.effects);
-        let digest = &handled.digest.to_hex()[..12];
-        let what = format!("{} {name} <- {cause} [{letters}] {digest}", handled.event);
-        self.trace.line(now.mono, '>', &what);
-        let appended = Node::gated(&handled.effects);
-        if !appended.answers.is_empty() {
-            self.gate(JournalInput::Appended(appended))?;
-            if !self.syncing {
-                self.syncing = true;
-                let at = now.mono.plus(self.delays.sync());
-                self.scheduler.schedule(at, Happening::Synced);
-            }
-        }
-        for (effect, index) in handled.effects.iter().zip(0..) {
-            self.perform(&handled, effect, index)?;
-        }
-        Ok(())
-    }
-
-    /// Has an effect come to pass, in time.
-    fn perform(
+    fn arrive(
         &mut self,
-        handled: &Handled,
-        effect: &Effect,
-        index: u32,
+        input: Arc<Input>,
+        source: Outside,
+        to: ActorId,
     ) -> Result<(), SimulationError> {
-        let (now, actor) = (self.now(), &handled.event.actor);
-        match effect {
-            Effect::Arm { at, key } => {
-                self.timers_armed += 1;
-                let number = self.timers_armed;
-                self.timers.insert((actor.clone(), key.clone()), number);
-                let input = Arc::new(fired(key));
-                let envelope = handled.envelope(index, actor.clone(), input);
-                let timer = Happening::Timer { envelope, key: key.clone(), number };
-                self.scheduler.schedule(*at, timer);
-            }
-            Effect::Disarm { key } => drop(self.timers.remove(&(actor.clone(), key.clone()))),
-            Effect::Fetch(request) => {
-                let (at, fetched) = self.fetch(now.mono, request);
-                let input = Arc::new(Input::Notary(NotaryInput::Fetched(fetched)));
-                let envelope = handled.envelope(index, actor.clone(), input);
-                self.scheduler.schedule(at, Happening::Delivery(envelope));
-            }
-            Effect::Answer(_) | Effect::Note(_) | Effect::RecordGap(_) | Effect::Release(_) => {
-                self.conclude(effect)?;
-            }
-            Effect::Send { message, to } => {
-                let to = self.delays.receiver(to);
-                let at = self.delays.arrival(now.mono, actor, &to);
-                let envelope = handled.envelope(index, to, Arc::clone(message));
-                self.scheduler.schedule(at, Happening::Delivery(envelope));
-            }
+        if matches!(self.replica, Replica::Down(_)) {
+            self.note_line('!', "nobody listens");
+            return Ok(());
         }
+        let cause = Cause::Outside(source);
+        self.deliver(Envelope { cause, input, lamport: 0, root: None, to })
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), SimulationError> {
+        let wall = self.wall();
+        if let Some(server) = self.servers.get_mut(&change.server) {
+            server.change(&change.what, wall)?;
+        }
+        self.note_line('*', &format!("{} at {}", change.what.gun(), change.server));
         Ok(())
     }
 
-    /// Tells the gate, and lets out what it releases. Its effects lead to no delivery.
-    fn gate(&mut self, input: JournalInput) -> Result<(), SimulationError> {
-        let now = self.now();
-        for effect in self.node.gate(now, input)? {
-            self.conclude(&effect)?;
+    fn synced(&mut self) -> Result<(), SimulationError> {
+        self.syncing = false;
+        if self.disk_is_full() {
+            return self.disk_full();
         }
-        Ok(())
+        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
+        node.journal_mut().sync();
+        let bytes = node.journal().lines().len();
+        self.note_line('~', &format!("{bytes} bytes"));
+        self.gate(JournalInput::Synced)
     }
 
-    /// Performs an effect that leads to no delivery.
-    fn conclude(&mut self, effect: &Effect) -> Result<(), SimulationError> {
-        let now = self.now();
-        match effect {
-            Effect::Note(fact) => *self.facts.entry(fact.name()).or_default() += 1,
-            Effect::RecordGap(gap) => self.node.gap(gap)?,
-            Effect::Release(release) => {
-                if let Some(answer) = self.node.release(now, release)? {
-                    self.answered(answer);
-                }
-            }
-            // Answers are held by the node until the gate lets them out.
-            Effect::Answer(_)
-            | Effect::Arm { .. }
-            | Effect::Disarm { .. }
-            | Effect::Fetch(_)
-            | Effect::Send { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, answer: Answer) {
-        let summary = answer.summary();
-        let word = summary.code.map_or("allow", portreeve_protocol::DenyCode::code);
-        let uid = answer.decision.uid.clone();
-        let what = format!("{uid} {word} after {} us", answer.latency);
-        self.trace.line(answer.at, '=', &what);
-        self.answers.insert(uid, answer);
-    }
-
-    /// The end of a fetch and when it comes: at the latest when the request's time is over.
-    fn fetch(&mut self, now: Mono, request: &FetchRequest) -> (Mono, Fetched) {
-        let served = match self.servers.get(&request.server) {
-            Some(server) => server.serve(request, now),
-            None => unreachable(request),
-        };
-        if served.fault {
-            self.trace.line(now, '!', &format!("{} is down", request.server));
-        }
-        let micros = self.delays.fetch().min(request.timeout);
-        let fetched = Fetched {
-            document: request.document.clone(),
-            flight: request.flight,
-            gun: request.gun.clone(),
-            micros,
-            outcome: served.outcome,
-        };
-        (now.plus(micros), fetched)
+    fn note_line(&mut self, mark: char, what: &str) {
+        self.took = self.scheduler.now();
+        self.trace.line(self.took, mark, what);
     }
 
     fn outcome(self) -> Outcome {
-        let (journal, blobs) = self.node.into_journal();
+        let journal = match self.replica {
+            Replica::Down(journal) => journal,
+            Replica::Up(node) => node.into_journal(),
+        };
+        let (journal, blobs) = journal.into_parts();
         let trace_hash = self.trace.hash();
-        let (answers, facts, trace) = (self.answers, self.facts, self.trace);
-        let took = self.took;
+        let (answers, facts, trace, took) = (self.answers, self.facts, self.trace, self.took);
         Outcome { answers, blobs, facts, journal, trace, trace_hash, took }
-    }
-}
-
-/// What is delivered when a timer fires.
-fn fired(key: &TimerKey) -> Input {
-    match key {
-        TimerKey::Admission(timer) => Input::Admission(AdmissionInput::Timer(timer.clone())),
-        TimerKey::Notary(timer) => Input::Notary(NotaryInput::Timer(timer.clone())),
     }
 }

@@ -38,6 +38,12 @@ impl Delays {
         self.disk.log_between(200, 5_000)
     }
 
+    /// How many of the bytes that are not durable a crash leaves.
+    pub(super) fn left_by_crash(&mut self, at_risk: usize) -> usize {
+        let at_risk = u64::try_from(at_risk).unwrap_or_default();
+        usize::try_from(self.disk.between(0, at_risk)).unwrap_or_default()
+    }
+
     /// From a request to the end of the fetch.
     pub(super) fn fetch(&mut self) -> u64 {
         self.fetch.log_between(500, 100_000)
@@ -55,6 +61,11 @@ impl Delays {
         } else {
             to.clone()
         }
+    }
+
+    /// No message is under way any more.
+    pub(super) fn forget_messages(&mut self) {
+        self.last.clear();
     }
 
     /// When a message between two actors arrives. Messages of one actor to another stay in order,

@@ -1,19 +1,29 @@
 //! A scenario: what is to happen, as data. Together with a seed it is a whole run, so it can be
 //! printed, kept in a file, shrunk, and given to another host of the same machines.
 
+mod change;
+mod collection;
+mod fault;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use portreeve_lab::{Collection, Documents, Keys};
+use portreeve_lab::{Documents, Keys};
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret, SourceObject};
-use portreeve_protocol::{Settings, Sha256, Wall};
+use portreeve_protocol::{Settings, Wall};
 use serde::{Deserialize, Serialize};
+
+pub use change::{Change, Publication};
+pub use collection::{CollectionPlan, SignedTag};
+pub use fault::Fault;
 
 use crate::SimulationError;
 
 /// What is to happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
+    /// What is published later.
+    pub changes: Vec<Change>,
     /// What goes wrong, and when.
     pub faults: Vec<Fault>,
     /// More events than this are taken for a run without end.
@@ -56,32 +66,6 @@ pub struct TrustServerPlan {
     pub url: String,
 }
 
-/// A collection, published once. Keys come from seeds, so that every run signs the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CollectionPlan {
-    /// The collection's name.
-    pub gun: String,
-    /// Seed of its keys; signers of one name and seed have one key.
-    pub keys: u64,
-    /// Signers it delegates to.
-    pub signers: Vec<String>,
-    /// What is signed.
-    pub tags: Vec<SignedTag>,
-}
-
-/// A signed tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedTag {
-    /// Digest of the image's manifest.
-    pub digest: Sha256,
-    /// Length of the manifest in bytes.
-    pub length: u64,
-    /// Who signs, also into `targets/releases`; nobody means that it stands in `targets`.
-    pub signers: Vec<String>,
-    /// The tag.
-    pub tag: String,
-}
-
 /// A signer Secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignerPlan {
@@ -93,20 +77,6 @@ pub struct SignerPlan {
     pub namespace: String,
     /// The Secret's name.
     pub secret: String,
-}
-
-/// Something that goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fault {
-    /// A trust server takes no connection.
-    ServerDown {
-        /// From when, in microseconds after the start.
-        from: u64,
-        /// Its URL.
-        server: String,
-        /// Until when; `None` for good.
-        until: Option<u64>,
-    },
 }
 
 impl Scenario {
@@ -147,10 +117,10 @@ impl Scenario {
         for server in moved.servers.iter_mut().filter(|server| server.url == from) {
             server.url = to.to_owned();
         }
-        for Fault::ServerDown { server, .. } in &mut moved.faults {
-            if server == from {
-                *server = to.to_owned();
-            }
+        let servers = moved.faults.iter_mut().filter_map(Fault::server);
+        let servers = servers.chain(moved.changes.iter_mut().map(|change| &mut change.server));
+        for server in servers.filter(|server| *server == from) {
+            *server = to.to_owned();
         }
         moved
     }
@@ -176,26 +146,9 @@ impl TrustServerPlan {
     /// # Errors
     /// `Lab` for a collection that cannot be signed.
     pub fn publish(&self, published: Wall) -> Result<BTreeMap<String, Documents>, SimulationError> {
-        let sign = |plan: &CollectionPlan| Ok((plan.gun.clone(), plan.publish(published)?));
+        let sign = |plan: &CollectionPlan| {
+            Ok((plan.gun.clone(), plan.sign(published)?.documents().clone()))
+        };
         self.collections.iter().map(sign).collect()
-    }
-}
-
-impl CollectionPlan {
-    fn publish(&self, published: Wall) -> Result<Documents, SimulationError> {
-        let keys = Keys::deterministic(self.keys);
-        let mut collection = Collection::new(&self.gun, keys, published)?;
-        for signer in &self.signers {
-            collection.add_signer(signer, published)?;
-        }
-        for SignedTag { digest, length, signers, tag } in &self.tags {
-            if signers.is_empty() {
-                collection.sign_base(tag, *digest, *length);
-            } else {
-                let signers: Vec<&str> = signers.iter().map(String::as_str).collect();
-                collection.sign(tag, *digest, *length, &signers)?;
-            }
-        }
-        Ok(collection.publish(published)?.clone())
     }
 }
