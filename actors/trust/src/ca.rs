@@ -14,8 +14,9 @@ const DEPTH: usize = 8;
 /// extended key usage, and alternative names, which play no part.
 const UNDERSTOOD: [&str; 4] = ["2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.17"];
 
-/// Whether the leaf of `chain` was issued by one of the authorities in `authorities`, directly or by
-/// way of the other certificates of `chain`, all being valid at `now` and for server authentication.
+/// Whether the leaf of `chain` was issued by one of the authorities in `authorities`, directly or
+/// by way of the other certificates of `chain`, all being valid at `now` and for server
+/// authentication.
 pub(crate) fn issued(authorities: &str, chain: &[Certificate], now: Wall) -> bool {
     let Ok(blocks) = pem::blocks(authorities) else { return false };
     let roots: Vec<_> =

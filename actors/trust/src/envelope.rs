@@ -80,8 +80,8 @@ impl Envelope {
         self.signatures.len()
     }
 
-    /// The keys among `keys` that validly signed, in order of key id. Unknown ids and bad signatures
-    /// are passed over, a key counts once.
+    /// The keys among `keys` that validly signed, in order of key id. Unknown ids and bad
+    /// signatures are passed over, a key counts once.
     pub(crate) fn signed_by(&self, keys: &BTreeMap<Sha256, Key>) -> Vec<SigningKey> {
         let mut signers = BTreeSet::new();
         for one in &self.signatures {

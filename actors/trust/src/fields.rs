@@ -1,5 +1,6 @@
 //! Members of known objects. Go matches member names without regard to case; a document that plays
-//! on it would read differently here, so a name that differs from a known one only by case is refused.
+//! on it would read differently here, so a name that differs from a known one only by case is
+//! refused.
 
 use crate::error::TrustError;
 use crate::json::{Object, Value};

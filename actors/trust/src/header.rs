@@ -17,7 +17,8 @@ pub(crate) struct Header {
     pub(crate) version: u64,
 }
 
-/// Takes `signed` as that of a document of this `_type`, which has these members besides the common ones.
+/// Takes `signed` as that of a document of this `_type`, which has these members besides the common
+/// ones.
 ///
 /// # Errors
 /// `InvalidMetadata`, `UnsupportedForm`.
@@ -41,7 +42,7 @@ pub(crate) fn read<'a>(
     Ok((Header { expires, version }, fields))
 }
 
-/// An instant as Go reads it: letters upper-case, no leap second. Below a microsecond it is cut off.
+/// An instant as Go reads it: letters upper-case, no leap second. Below a microsecond it is cut.
 fn instant(text: &str) -> Option<Wall> {
     let strict = text.get(10..11) == Some("T") && text.get(17..19) != Some("60");
     if !strict || text.ends_with('z') {

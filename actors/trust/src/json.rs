@@ -2,7 +2,7 @@
 //! made, so that nobody can be shown another document than the one that was signed.
 //!
 //! Stricter than Go's `encoding/json`: a member name may occur once, text is UTF-8, and numbers and
-//! strings without a canonical form are kept apart, so that they can be refused where they are signed.
+//! strings without a canonical form are kept apart, so that they are refused where they are signed.
 
 use std::collections::BTreeMap;
 

@@ -61,8 +61,8 @@ impl Key {
 /// Reads `keys` of a document, holding every listed id against the key's own.
 ///
 /// # Errors
-/// `InvalidMetadata` for what is no key, `KeyId` for an id that is not the key's own. Notary looks at
-/// ids of signing keys only (`tuf/signed/verify.go:VerifySignatures`).
+/// `InvalidMetadata` for what is no key, `KeyId` for an id that is not the key's own. Notary looks
+/// at ids of signing keys only (`tuf/signed/verify.go:VerifySignatures`).
 pub(crate) fn read_keys(of: &Fields<'_>) -> Result<BTreeMap<Sha256, Key>, TrustError> {
     let mut keys = BTreeMap::new();
     for (id, value) in of.map("keys")? {

@@ -17,8 +17,8 @@ pub(crate) const TARGETS: &str = "targets";
 /// The delegation that releases images, by docker's convention.
 pub(crate) const RELEASES: &str = "targets/releases";
 
-/// Whether `name` is a delegation: below `targets/`, of `[-a-z0-9_/]`, shorter than 256 bytes, and a
-/// clean path. Source: Notary `tuf/data/roles.go:IsDelegation`.
+/// Whether `name` is a delegation: below `targets/`, of `[-a-z0-9_/]`, shorter than 256 bytes, and
+/// a clean path. Source: Notary `tuf/data/roles.go:IsDelegation`.
 pub(crate) fn is_delegation(name: &str) -> bool {
     let allowed = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'

@@ -1,5 +1,6 @@
 //! The root: whose keys carry it, what it says of the other roles, and how one follows another
-//! (Notary `tuf/data/root.go`, `trustpinning/certs.go:ValidateRoot`, `client/tufclient.go:updateRoot`).
+//! (Notary `tuf/data/root.go`, `trustpinning/certs.go:ValidateRoot`,
+//! `client/tufclient.go:updateRoot`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

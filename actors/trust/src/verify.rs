@@ -48,11 +48,10 @@ pub fn verify_pinned(request: &VerifyRequest, pins: &Pins, now: Wall) -> VerifyO
 fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOutcome, TrustError> {
     let current = root::walk(request, pins, now)?;
     let mut floors = request.floors.clone();
-    floors::forget(&mut floors, &current.rekeyed);
     let root = &current.root;
-    if !request.trusted_root
-        && request.floors.get(ROOT).is_some_and(|known| known.sha256 != root.sha256)
-    {
+    if request.trusted_root {
+        floors::forget(&mut floors, &current.rekeyed);
+    } else if floors.get(ROOT).is_some_and(|known| known.sha256 != root.sha256) {
         return Err(TrustError::RootReplaced { version: root.header.version });
     }
     floors::check(&floors, ROOT, root.header.version, root.sha256)?;

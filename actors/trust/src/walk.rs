@@ -105,7 +105,8 @@ const fn merely_drops(error: &TrustError) -> bool {
 }
 
 /// Checks one document in the order of the real client: hash, JSON, signatures, structure, version,
-/// expiry; `signatures` is how many may still be looked at. Source: Notary `tuf/builder.go:loadTargets, loadDelegation`.
+/// expiry; `signatures` is how many may still be looked at.
+/// Source: Notary `tuf/builder.go:loadTargets, loadDelegation`.
 fn verify(
     given: &Given<'_>,
     role: &Delegation,
@@ -145,8 +146,9 @@ fn verify(
     })
 }
 
-/// Refuses keys in certificates that no date makes good. A certificate that cannot be read is merely
-/// a key that verifies nothing, and one that has expired counts: the role's own expiry limits it.
+/// Refuses keys in certificates that no date makes good. A certificate that cannot be read is
+/// merely a key that verifies nothing, and one that has expired counts: the role's own expiry
+/// limits it.
 /// Source: Notary `tuf/tuf.go:GetDelegationRole`.
 fn fit(role: &Delegation) -> Result<(), TrustError> {
     let mut leafs = role.keys.keys.values().filter_map(|key| key.certificates.first());

@@ -116,8 +116,8 @@ fn judge(found: &Result<(Released, u64), Denial>, expected: &Value) -> Judgement
     }
 }
 
-/// What a query concludes: the digest and the length of its entry. Each signer is known by one of the
-/// keys listed for it; one combination that satisfies is enough, as a Secret holds one key.
+/// What a query concludes: the digest and the length of its entry. Each signer is known by one of
+/// the keys listed for it; one combination that satisfies is enough, as a Secret holds one key.
 fn ask(
     resolved: Result<&VerifiedCollection, &Denial>,
     query: &Value,

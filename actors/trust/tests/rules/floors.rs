@@ -11,7 +11,7 @@ use crate::forge::{Collection, GUN, Signer, refused, verified};
 fn at_five() -> (Collection, Floors) {
     let mut collection = Collection::new();
     collection.set_versions(5);
-    // The root's certificate key signs differently each time: keep one signed form of the documents.
+    // ECDSA signatures differ each time; alice needs a key whose signatures do not.
     collection.keys.alice = Signer::bare();
     let alice = collection.keys.alice.clone();
     let delegations = &mut collection.targets.signed["delegations"];
@@ -151,6 +151,13 @@ fn a_root_that_does_not_follow_forgets_nothing() {
     next.roots = vec![next.keys.root(2)];
     next.set_versions(4);
     // Even a caller that would take it for a first use keeps its floors.
+    let mut request = next.request_with(&floors);
+    request.trusted_root = false;
+    assert_eq!(refused(&request), DenyCode::Rollback);
+    // Nor does a chain of roots of which none was verified before.
+    let mut before = next.clone();
+    before.keys.timestamp = Signer::bare();
+    next.roots.insert(0, before.keys.root(1));
     let mut request = next.request_with(&floors);
     request.trusted_root = false;
     assert_eq!(refused(&request), DenyCode::Rollback);
