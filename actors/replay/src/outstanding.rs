@@ -110,8 +110,8 @@ impl Outstanding {
         self.take(place, actor, mono, input).map(|pending| pending.step)
     }
 
-    /// As [`Outstanding::claim`], for a delivery on which the machine panicked: what it was sent may
-    /// yet be refused to the sender, but not be delivered again.
+    /// As [`Outstanding::claim`], for a delivery on which the machine panicked: what it was sent
+    /// may yet be refused to the sender, but not be delivered again.
     ///
     /// # Errors
     /// As [`Outstanding::claim`].
