@@ -127,8 +127,17 @@ fn reviews_beyond_the_bound_are_denied_and_those_that_need_no_waiting_are_not() 
 }
 
 #[test]
-fn zero_replicas_and_empty_pods_are_judged_like_any_other() {
-    let mut world = World::with_rule("*", None);
-    let decision = world.decide(&[]);
+fn a_workload_without_images_has_nothing_to_be_denied_for() {
+    let decision = denying().decide(&[]);
     assert!(decision.allowed && decision.verdicts.is_empty());
+}
+
+#[test]
+fn a_template_is_judged_when_it_is_written_and_not_when_it_first_runs() {
+    // The facts do not say how many replicas there are: zero proves nothing, scaling comes later.
+    for (group, name) in [("apps", "Deployment"), ("batch", "CronJob"), ("apps", "StatefulSet")] {
+        let mut facts = pod(&["nginx"]);
+        facts.kind = kind(group, name);
+        assert_eq!(code(&answer(&denying().review(&facts))), Some(DenyCode::NoPolicy), "{name}");
+    }
 }

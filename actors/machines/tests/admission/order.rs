@@ -132,6 +132,14 @@ proptest! {
 }
 
 #[test]
+fn two_replicas_that_are_told_the_same_answer_the_same() {
+    let one = run(policies(), &IMAGES, 3);
+    let other = run(policies(), &IMAGES, 3);
+    assert_eq!(one, other);
+    assert!(!one.allowed && !one.message.is_empty());
+}
+
+#[test]
 fn a_repeated_review_gets_the_same_verdicts() {
     let mut world = World::with(policies());
     let images = ["quay.io/a/b", "Bad"];

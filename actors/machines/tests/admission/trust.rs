@@ -1,6 +1,7 @@
 //! What signed data must say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use portreeve_protocol::evidence::TargetEntry;
 use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::policy::{SignerKey, SignerRequirement};
 use portreeve_protocol::{Admitted, Denial, DenyCode, Settings, Sha256, Verdict, Wall};
@@ -125,6 +126,20 @@ fn a_tag_without_released_entry_is_denied_also_where_nothing_is_patched() {
     found.view.entries.remove("targets/releases");
     let decision = answer(&world.tell(GUN, "latest", verified(found)));
     assert_eq!(code(&decision), Some(DenyCode::NotReleased));
+}
+
+#[test]
+fn a_signed_entry_without_usable_digest_is_denied_also_where_nothing_is_patched() {
+    for mutate_image in [true, false] {
+        let demand = portreeve_protocol::policy::Rule { mutate_image, ..rule("*", trust(&[])) };
+        let mut world = World::with(vec![policy("default", vec![demand])]);
+        world.pod(&[GUN]);
+        let mut found = signed(GUN, "latest", digest("image"), &[]);
+        let empty = TargetEntry::Unusable("it has no sha256".to_owned());
+        found.view.entries.insert("targets/releases".to_owned(), empty);
+        let decision = answer(&world.tell(GUN, "latest", verified(found)));
+        assert_eq!(code(&decision), Some(DenyCode::BadEntry));
+    }
 }
 
 #[test]
