@@ -114,8 +114,8 @@ impl ImageCase {
         &self.missing
     }
 
-    /// Judges by the answers at hand. The verdict waits until all suffice, so that it does not depend
-    /// on their order.
+    /// Judges by the answers at hand. The verdict waits until all suffice, so that it does not
+    /// depend on their order.
     pub(super) fn judge<'a>(&mut self, settings: &Settings, look: impl Fn(&Question) -> Look<'a>) {
         let mut missing = Vec::new();
         let mut denied = None;

@@ -146,7 +146,7 @@ impl Pending {
         !self.images.iter().any(ImageCase::is_waiting)
     }
 
-    /// Denies what still waits, for the reason that `why` gives for the first question it waits for.
+    /// Denies what still waits, for the reason that `why` gives for its first open question.
     pub(super) fn give_up(&mut self, why: impl Fn(&Question) -> Denial) {
         for image in &mut self.images {
             if let Some(denial) = image.missing().first().map(&why) {
