@@ -146,17 +146,13 @@ fn ok(body: &str) -> Reply {
 }
 
 fn document(outcome: FetchOutcome) -> Vec<u8> {
-    match outcome {
-        FetchOutcome::Document(blob) => blob.bytes().to_vec(),
-        other => panic!("no document: {other:?}"),
-    }
+    let FetchOutcome::Document(blob) = outcome else { panic!("no document: {outcome:?}") };
+    blob.bytes().to_vec()
 }
 
 fn failed(outcome: FetchOutcome) -> (DenyCode, String) {
-    match outcome {
-        FetchOutcome::Failed(denial) => (denial.code, denial.detail),
-        other => panic!("not failed: {other:?}"),
-    }
+    let FetchOutcome::Failed(denial) = outcome else { panic!("not failed: {outcome:?}") };
+    (denial.code, denial.detail)
 }
 
 #[tokio::test]

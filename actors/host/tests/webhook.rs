@@ -65,11 +65,10 @@ fn images_in(value: &Value, at: &str, found: &mut BTreeMap<String, String>) {
         Value::Object(members) => {
             for (name, member) in members {
                 let at = format!("{at}/{name}");
-                match member {
-                    Value::String(text) if name == "image" => {
-                        found.insert(at, text.clone());
-                    }
-                    other => images_in(other, &at, found),
+                if let (Value::String(text), "image") = (member, name.as_str()) {
+                    found.insert(at, text.clone());
+                } else {
+                    images_in(member, &at, found);
                 }
             }
         }

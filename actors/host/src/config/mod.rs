@@ -29,7 +29,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// When an answer may leave.
     pub durability: Durability,
-    /// Directory of the journal and its blobs: `journal` below `data_dir`, unless a caller moves it.
+    /// Directory of the journal and its blobs: `journal` below `data_dir`, unless it is moved.
     pub journal_dir: PathBuf,
     /// Where reviews are received.
     pub listen: SocketAddr,

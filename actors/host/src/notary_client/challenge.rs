@@ -87,7 +87,7 @@ mod tests {
     fn the_realm_and_service_of_a_bearer_challenge_are_read() {
         let expected = Some(("https://auth.docker.io/token".to_owned(), Some("n, 1".to_owned())));
         for header in [
-            r#"Bearer realm="https://auth.docker.io/token",service="n, 1",scope="repository:x:pull""#,
+            r#"Bearer realm="https://auth.docker.io/token",service="n, 1",scope="x:y""#,
             r#"bearer  service = "n, 1" , realm="https://auth.docker.io/token""#,
             r#"Basic realm="a", Bearer realm="https://auth.docker.io/token",service="n\, 1""#,
         ] {

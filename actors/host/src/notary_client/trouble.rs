@@ -1,7 +1,7 @@
 //! Why a document could not be had, and how that is told.
 //!
-//! Texts are made here from numbers and names that were checked. What a remote server wrote, be it a
-//! body, a reason phrase or a name in a certificate, is never repeated.
+//! Texts are made here from numbers and names that were checked. What a remote server wrote, be it
+//! a body, a reason phrase or a name in a certificate, is never repeated.
 
 use std::error::Error;
 use std::fmt;

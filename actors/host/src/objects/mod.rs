@@ -1,9 +1,10 @@
 //! The source of policies: a directory of Kubernetes YAML, read at the start and watched.
 //!
-//! A directory that cannot be read as a whole is never used in part: a policy that forbids something
-//! might be in the part that is missing. The last list stays in force, the policy cache is told that
-//! the watch is lost, and so every decision says so, until the directory is in order again. If it is
-//! not in order at the start, there is no list, and everything that needs a policy is denied.
+//! A directory that cannot be read as a whole is never used in part: a policy that forbids
+//! something might be in the part that is missing. The last list stays in force, the policy cache
+//! is told that the watch is lost, and so every decision says so, until the directory is in order
+//! again. If it is not in order at the start, there is no list, and everything that needs a policy
+//! is denied.
 
 mod object;
 mod scan;
@@ -99,7 +100,7 @@ impl DirectoryWatch {
     /// directory changes, within a second.
     ///
     /// # Errors
-    /// `Thread` if the thread cannot be started. A directory that is not in order is told to `sink`.
+    /// `Thread` if the thread cannot be started. `sink` is told of a directory out of order.
     pub fn start(
         path: &Path,
         log: Logger,

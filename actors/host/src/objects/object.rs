@@ -21,8 +21,8 @@ pub(super) enum Known {
     Secret(SignerSecret),
 }
 
-/// The text of a specification that the policy cache refuses, saying why: it is a JSON string, where
-/// an object is needed.
+/// The text of a specification that the policy cache refuses, saying why: it is a JSON string,
+/// where an object is needed.
 pub(super) fn refusal(why: &str) -> String {
     Value::String(why.to_owned()).to_string()
 }
@@ -125,7 +125,7 @@ fn secret(document: Value) -> Result<Known, String> {
     Ok(Known::Secret(SignerSecret { name, namespace, public_key, resource_version, secret }))
 }
 
-/// Standard base64 of UTF-8, as Kubernetes keeps Secrets; line breaks of a folded block are taken out.
+/// Standard base64 of UTF-8, as Kubernetes keeps Secrets; blanks of a folded block are taken out.
 fn decoded(text: &str) -> Option<String> {
     let compact: String = text.split_ascii_whitespace().collect();
     String::from_utf8(STANDARD.decode(compact).ok()?).ok()

@@ -94,12 +94,12 @@ impl Files {
         Sha256::of(&all)
     }
 
-    /// The objects in the files. A policy that is there but cannot be understood is an object, with a
-    /// specification that the policy cache will refuse; so is one that is defined twice.
+    /// The objects in the files. A policy that is there but cannot be understood is an object, with
+    /// a specification that the policy cache will refuse; so is one that is defined twice.
     ///
     /// # Errors
-    /// [`ScanFault`] for a file or document of which it cannot be told what it holds: what is missing
-    /// then might be a policy that forbids something.
+    /// [`ScanFault`] for a file or document of which it cannot be told what it holds: what is
+    /// missing then might be a policy that forbids something.
     pub fn objects(&self) -> Result<Objects, ScanFault> {
         let mut found = Found::default();
         for (name, content) in &self.contents {

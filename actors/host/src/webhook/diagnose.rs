@@ -1,7 +1,7 @@
 //! What is wrong with a body that the typed pass could not read.
 //!
-//! Speed does not matter here; the answer does: the uid if it can be read, and the first member that
-//! is not what it should be, by its path and never by its value.
+//! Speed does not matter here; the answer does: the uid if it can be read, and the first member
+//! that is not what it should be, by its path and never by its value.
 
 use std::collections::BTreeSet;
 use std::fmt;

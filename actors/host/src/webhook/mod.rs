@@ -1,7 +1,7 @@
 //! The HTTP side: reviews in, answers out, probes and metrics.
 //!
-//! Wherever the uid of a review can be read, the answer is HTTP 200, if need be with a denial and its
-//! reason: under `failurePolicy: Ignore` an HTTP error would be an allow.
+//! Wherever the uid of a review can be read, the answer is HTTP 200, if need be with a denial and
+//! its reason: under `failurePolicy: Ignore` an HTTP error would be an allow.
 
 mod answer;
 mod body;

@@ -20,8 +20,8 @@ use crate::HostError;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a connection may be idle or spell out a request's head. Longer than the 90 seconds after
-/// which an API server closes its idle connections: the client must be the one who closes.
+/// How long a connection may be idle or spell out a request's head. Longer than the 90 seconds
+/// after which an API server closes its idle connections: the client must be the one who closes.
 const HEAD: Duration = Duration::from_secs(300);
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
