@@ -1,12 +1,12 @@
 //! Whole clusters in one thread, from one seed.
 //!
 //! The machines are the ones that run in production; what is simulated is everything around them:
-//! the scheduler, the clocks, the network, the trust servers and the disk. Nothing here reads a clock
-//! or draws from anything but the seed, so a scenario and a seed always give the same run.
+//! the scheduler, the clocks, the network, the trust servers and the disk. Nothing here reads a
+//! clock or draws from anything but the seed, so a scenario and a seed always give the same run.
 //!
 //! A run is put together of parts that do not know each other: [`scenario`] says what is to happen,
-//! as data; [`world`] decides when, by the [`scheduler`] and the sub-streams of [`rng`]; [`node`] runs
-//! the machines and keeps their journal, as the host does; [`trace`] writes down each event.
+//! as data; [`world`] decides when, by the [`scheduler`] and the sub-streams of [`rng`]; [`node`]
+//! runs the machines and keeps their journal, as the host does; [`trace`] writes down each event.
 
 mod error;
 pub mod node;

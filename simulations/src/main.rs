@@ -87,7 +87,7 @@ fn summarise(seed: u64, outcome: &Outcome, unanswered: usize, replay: &str, text
     let seconds = outcome.took.0 / 1_000_000;
     let _ = writeln!(
         text,
-        "\nseed {seed}: {} events in {seconds} s of simulated time, {} answers, {unanswered} missing\n\
+        "\nseed {seed}: {} events in {seconds} simulated s, {} answers, {unanswered} missing\n\
          journal {} bytes, replay: {replay}\n\
          trace {}",
         outcome.trace.lines().len(),

@@ -1,5 +1,5 @@
-//! Randomness from the seed, in named sub-streams: a new draw in one place does not reshuffle what is
-//! drawn elsewhere.
+//! Randomness from the seed, in named sub-streams: a new draw in one place does not reshuffle what
+//! is drawn elsewhere.
 
 use portreeve_protocol::Sha256;
 

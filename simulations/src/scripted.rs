@@ -1,5 +1,5 @@
-//! The scripted scenario: the cases of the demo, as data. The same scenario runs under the real host,
-//! and what is decided must be the same.
+//! The scripted scenario: the cases of the demo, as data. The same scenario runs under the real
+//! host, and what is decided must be the same.
 
 use portreeve_protocol::messages::admission::{
     ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,

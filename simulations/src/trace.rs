@@ -4,7 +4,7 @@
 //!
 //! | mark | event |
 //! |---|---|
-//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, digest of the effects |
+//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, their digest |
 //! | `=` | the answer to a review left: uid, `allow` or the code of the denial, what it took |
 //! | `~` | the disk made everything written durable: bytes of the journal; or has room again |
 //! | `*` | a trust server changed: collection and server |

@@ -81,7 +81,8 @@ impl Handled {
 }
 
 impl Node {
-    /// The node at the start of an incarnation, which is the next line of its journal.
+    /// The node at the start of an incarnation, which is the next line of its journal, made
+    /// durable before anything happens.
     ///
     /// # Errors
     /// A `started` that cannot be written.
@@ -93,6 +94,7 @@ impl Node {
             journal.keep(&trusted.documents);
         }
         journal.write(Entry::Started(Arc::clone(&started)))?;
+        journal.sync();
         Ok(Self {
             cast: Cast::new(Arc::clone(&started)),
             heard: BTreeMap::new(),

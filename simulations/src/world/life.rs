@@ -2,9 +2,9 @@
 
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::journal::{JournalInput, WriteFailed};
-use portreeve_protocol::{RULES_VERSION, codec};
+use portreeve_protocol::{Mono, RULES_VERSION, codec};
 
-use super::{Replica, World};
+use super::{Happening, Replica, World};
 use crate::SimulationError;
 use crate::node::{Journal, Node};
 use crate::scenario::Fault;
@@ -15,8 +15,13 @@ impl World<'_> {
         matches!(self.replica, Replica::Up(_)) && self.life == life
     }
 
-    /// Starts the replica from what its journal holds; nothing happens if it runs.
+    /// Starts the replica from what its journal holds; nothing happens if it runs. Without room on
+    /// the disk it does not start before there is.
     pub(super) fn start(&mut self) -> Result<(), SimulationError> {
+        if let Some(until) = self.disk_full_until() {
+            self.scheduler.schedule(until, Happening::Start);
+            return Ok(());
+        }
         let Replica::Down(journal) = &mut self.replica else { return Ok(()) };
         let found = journal.recover()?;
         let started = Started {
@@ -56,13 +61,14 @@ impl World<'_> {
         self.note_line('!', &format!("killed, {left} of {at_risk} bytes left"));
     }
 
-    /// Whether the disk has no room now.
-    pub(super) fn disk_is_full(&self) -> bool {
+    /// Until when the disk has no room, if it has none now.
+    pub(super) fn disk_full_until(&self) -> Option<Mono> {
         let now = self.scheduler.now().0;
-        self.scenario.faults.iter().any(|fault| match fault {
-            Fault::DiskFull { from, until } => (*from..*until).contains(&now),
-            Fault::Crash { .. } | Fault::ServerDown { .. } => false,
-        })
+        let full = self.scenario.faults.iter().filter_map(|fault| match fault {
+            Fault::DiskFull { from, until } if (*from..*until).contains(&now) => Some(*until),
+            Fault::DiskFull { .. } | Fault::Crash { .. } | Fault::ServerDown { .. } => None,
+        });
+        full.max().map(Mono)
     }
 
     /// Nothing can be made durable: what was written since the last time is lost.
@@ -76,8 +82,9 @@ impl World<'_> {
 
     /// There is room again: what was lost is written down first of all, and made durable.
     pub(super) fn disk_restored(&mut self) -> Result<(), SimulationError> {
+        let full = self.disk_full_until().is_some();
         let Replica::Up(node) = &mut self.replica else { return Ok(()) };
-        if node.journal().is_writable() {
+        if full || node.journal().is_writable() {
             return Ok(());
         }
         node.journal_mut().restore();

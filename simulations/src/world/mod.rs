@@ -72,8 +72,7 @@ struct World<'a> {
     answers: BTreeMap<String, Answer>,
     delays: Delays,
     facts: BTreeMap<&'static str, u64>,
-    /// Counts the starts of the replica. Incarnations would not do: one whose first record was lost
-    /// with a crash is counted again by the next.
+    /// Counts the starts of the replica.
     life: u64,
     objects: Vec<SourceObject>,
     replica: Replica,
@@ -219,7 +218,7 @@ impl<'a> World<'a> {
 
     fn synced(&mut self) -> Result<(), SimulationError> {
         self.syncing = false;
-        if self.disk_is_full() {
+        if self.disk_full_until().is_some() {
             return self.disk_full();
         }
         let Replica::Up(node) = &mut self.replica else { return Ok(()) };

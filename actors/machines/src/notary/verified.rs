@@ -97,9 +97,9 @@ impl NotaryFetcher {
         self.land(gun, flight, turn);
     }
 
-    /// Replaces what is kept by what was verified. Documents out of use go, unless they were fetched
-    /// just now or the snapshot is the one before: what it names without its being used, such as a
-    /// delegation that is not believed, would be missed and fetched again each time.
+    /// Replaces what is kept by what was verified. Documents out of use go, unless they were
+    /// fetched just now or the snapshot is the one before: what it names without its being used,
+    /// such as a delegation that is not believed, would be missed and fetched again each time.
     fn keep(
         &mut self,
         gun: &str,
