@@ -26,6 +26,7 @@ pub struct Metrics {
     journal_bytes: Counter,
     journal_degraded: Gauge,
     journal_records: Counter,
+    journal_stalled: Gauge,
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
     panics: Family<ByActor, Counter>,
@@ -85,6 +86,7 @@ impl Metrics {
             journal_bytes: Counter::default(),
             journal_degraded: Gauge::default(),
             journal_records: Counter::default(),
+            journal_stalled: Gauge::default(),
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
             panics: Family::default(),
@@ -123,6 +125,11 @@ impl Metrics {
             self.journal_degraded.clone(),
         );
         all.register("journal_records", "Records written", self.journal_records.clone());
+        all.register(
+            "journal_stalled",
+            "1 while the journal's thread is stuck",
+            self.journal_stalled.clone(),
+        );
         all.register("journal_syncs", "Syncs to disk", self.journal_syncs.clone());
         all.register_with_unit(
             "journal_sync",
@@ -200,6 +207,11 @@ impl Metrics {
     /// Whether records can be written.
     pub fn journal_writable(&self, writable: bool) {
         self.journal_degraded.set(i64::from(!writable));
+    }
+
+    /// Whether the journal's thread is stuck.
+    pub fn journal_stalled(&self, stalled: bool) {
+        self.journal_stalled.set(i64::from(stalled));
     }
 
     /// A machine panicked.

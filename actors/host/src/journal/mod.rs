@@ -6,6 +6,7 @@ pub mod lock;
 pub mod queue;
 pub mod reader;
 mod thread;
+pub mod waiting;
 mod writer;
 
 pub use disk::{Disk, FileSystem, SegmentFile};

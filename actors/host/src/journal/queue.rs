@@ -4,22 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use portreeve_protocol::entry::{Answered, Panicked};
-use portreeve_protocol::{Cause, Denial, Effect, EventId, Input, Mono, Now, limits};
-use tokio::sync::oneshot;
+use portreeve_protocol::{Cause, Effect, EventId, Input, Mono, Now, limits};
 
-use crate::node::Answer;
-
-/// Where the answer to a review goes. A closed channel says that the record is lost.
-pub type Waiter = oneshot::Sender<Result<Answer, Unanswered>>;
-
-/// A review that no machine answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The event in which it was received.
-    pub review: EventId,
-    /// Why it is denied.
-    pub why: Denial,
-}
+use super::waiting::Waiting;
 
 /// A delivery as the actor that took it hands it over; hashing and writing are not its business.
 #[derive(Debug)]
@@ -38,8 +25,6 @@ pub struct Appended {
     pub now: Now,
     /// The first event of the chain.
     pub root: EventId,
-    /// Who waits for the answer, if the delivery is a review.
-    pub waiter: Option<Waiter>,
 }
 
 /// What the journal's thread is told.
@@ -50,30 +35,25 @@ pub(crate) enum Item {
     /// A machine took an input.
     Delivered(Box<Appended>),
     /// A machine panicked.
-    Panicked {
-        /// The panic.
-        panicked: Box<Panicked>,
-        /// Who waits for the answer, if the delivery was a review.
-        waiter: Option<Waiter>,
-    },
+    Panicked(Box<Panicked>),
     /// Write what is there and end.
     Stop,
 }
 
-/// What both ends know of the thread.
+/// What both ends of the queue share.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
     /// When the batch in hand was begun, in microseconds of the monotonic clock; 0 for none.
     pub(crate) busy_since: AtomicU64,
     /// Records dropped because the queue was full, not yet accounted for in a gap.
     pub(crate) dropped: AtomicU64,
+    ended: AtomicBool,
+    /// Reviews that wait for their answers.
+    pub(crate) reviews: Waiting,
     /// Whether records can be written.
     pub(crate) writable: AtomicBool,
     waiting: AtomicUsize,
 }
-
-/// A batch that takes longer than this is a writer that stalled; microseconds.
-const STALLED: u64 = 3_000_000;
 
 /// Hands records to the journal's thread; clones share one queue. The order in which records are
 /// handed over is the order of the journal.
@@ -98,15 +78,14 @@ pub(crate) fn queue() -> (Appender, Items) {
 }
 
 impl Appender {
-    /// Hands over a delivery. If too many wait already, or the thread is gone, the record is lost
-    /// and so are its answers: whoever waits is told by the closing of the channel.
+    /// Hands over a delivery. If too many wait already, the record is lost and counted as such.
     pub fn delivered(&self, appended: Appended) {
         self.push(Item::Delivered(Box::new(appended)));
     }
 
     /// Hands over a panic.
-    pub fn panicked(&self, panicked: Panicked, waiter: Option<Waiter>) {
-        self.push(Item::Panicked { panicked: Box::new(panicked), waiter });
+    pub fn panicked(&self, panicked: Panicked) {
+        self.push(Item::Panicked(Box::new(panicked)));
     }
 
     /// Hands over the end of an answer, unless records wait in numbers: it is dispensable.
@@ -125,9 +104,22 @@ impl Appender {
     /// Whether records are written, and without undue delay.
     #[must_use]
     pub fn writable(&self, now: Mono) -> bool {
+        self.gauges.writable.load(Ordering::Relaxed) && !self.stalled(now)
+    }
+
+    /// Whether the thread has been busy with one batch for too long, too many records wait for it,
+    /// or it has ended.
+    #[must_use]
+    pub fn stalled(&self, now: Mono) -> bool {
         let since = self.gauges.busy_since.load(Ordering::Relaxed);
-        self.gauges.writable.load(Ordering::Relaxed)
-            && (since == 0 || now.0.saturating_sub(since) < STALLED)
+        self.gauges.ended.load(Ordering::Relaxed)
+            || (since > 0 && now.0.saturating_sub(since) >= limits::JOURNAL_STALL)
+            || self.gauges.waiting.load(Ordering::Relaxed) >= limits::JOURNAL_QUEUE
+    }
+
+    /// The reviews whose answers the thread lets out.
+    pub(crate) fn reviews(&self) -> &Waiting {
+        &self.gauges.reviews
     }
 
     fn push(&self, item: Item) {
@@ -140,6 +132,13 @@ impl Appender {
         if self.queue.send(item).is_err() {
             gauges.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        self.gauges.writable.store(false, Ordering::Relaxed);
+        self.gauges.ended.store(true, Ordering::Relaxed);
     }
 }
 

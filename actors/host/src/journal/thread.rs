@@ -13,12 +13,11 @@ use portreeve_protocol::entry::{Delivered, Gap};
 use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
-use portreeve_protocol::{
-    Decision, Denial, DenyCode, Effect, Entry, EventId, Fact, Input, Mono, Sha256, codec,
-};
+use portreeve_protocol::{Decision, Effect, Entry, EventId, Fact, Input, Mono, Sha256, codec};
 
 use super::lock::Lock;
-use super::queue::{Appended, Item, Items, Unanswered, Waiter};
+use super::queue::{Appended, Item, Items};
+use super::waiting::exempt;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::node::denial;
@@ -50,7 +49,6 @@ pub(crate) struct JournalThread {
     retry_at: Mono,
     retry_delay: u64,
     unsynced_gap: Option<Gap>,
-    waiters: BTreeMap<EventId, Waiter>,
     writer: Writer,
 }
 
@@ -92,7 +90,6 @@ impl JournalThread {
             retry_at: Mono(0),
             retry_delay: FIRST_RETRY,
             unsynced_gap: None,
-            waiters: BTreeMap::new(),
             writer,
         }
     }
@@ -117,7 +114,6 @@ impl JournalThread {
             }
         }
         self.sync_lazily(true);
-        self.items.gauges().writable.store(false, Ordering::Relaxed);
     }
 
     fn batch(&self, first: Item) -> (Vec<Item>, bool) {
@@ -175,10 +171,7 @@ impl JournalThread {
             }
             Item::Answered(_) | Item::Stop => Ok(()),
             Item::Delivered(appended) => self.delivered(*appended, batch, writing),
-            Item::Panicked { panicked, waiter } => {
-                if let Some(waiter) = waiter {
-                    self.waiters.insert(panicked.event.clone(), waiter);
-                }
+            Item::Panicked(panicked) => {
                 let all = panicked.event.actor == portreeve_protocol::ActorId::Admission;
                 batch.panics.push((panicked.root.clone(), all));
                 if !writing {
@@ -196,10 +189,7 @@ impl JournalThread {
         batch: &mut Batch,
         writing: bool,
     ) -> io::Result<()> {
-        let Appended { cause, effects, event, input, lamport, now, root, waiter } = appended;
-        if let Some(waiter) = waiter {
-            self.waiters.insert(event.clone(), waiter);
-        }
+        let Appended { cause, effects, event, input, lamport, now, root } = appended;
         let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
         let gated: Vec<Gated> = decisions.iter().map(|decision| gated(decision)).collect();
         let mut hash = Ok(Sha256::ZERO);
@@ -267,7 +257,7 @@ impl JournalThread {
             self.restore();
         }
         self.sync_lazily(false);
-        self.waiters.retain(|_, waiter| !waiter.is_closed());
+        self.items.gauges().reviews.sweep();
     }
 
     fn sync_lazily(&mut self, now: bool) {
@@ -378,14 +368,7 @@ impl JournalThread {
             None => Answer { decision, record: recorded.then_some(record) },
             Some(why) => Answer { decision: denial::replacing(&decision, why), record: None },
         };
-        self.send(&review, Ok(answer));
-    }
-
-    fn send(&mut self, review: &EventId, answer: Result<Answer, Unanswered>) {
-        if let Some(waiter) = self.waiters.remove(review) {
-            // The review may have been given up meanwhile; it was answered then.
-            let _ = waiter.send(answer);
-        }
+        self.items.gauges().reviews.answer(&review, Ok(answer));
     }
 
     /// Denies the review in whose service a machine panicked, or all of them if the machine that
@@ -394,24 +377,14 @@ impl JournalThread {
         if all {
             self.deny_everything();
         } else {
-            self.deny(root, "a machine failed while it served this review");
+            let why = "a machine failed while it served this review";
+            self.items.gauges().reviews.deny(root, why);
         }
     }
 
     fn deny_everything(&mut self) {
-        let reviews: Vec<EventId> = self.waiters.keys().cloned().collect();
-        for review in reviews {
-            self.deny(&review, "the machine that decides failed");
-        }
+        self.items.gauges().reviews.deny_all("the machine that decides failed");
         self.held.clear();
-    }
-
-    fn deny(&mut self, review: &EventId, why: &str) {
-        if self.waiters.contains_key(review) {
-            let detail = format!("{why} (event {review})");
-            let why = Denial::new(DenyCode::Internal, detail);
-            self.send(review, Err(Unanswered { review: review.clone(), why }));
-        }
     }
 }
 
@@ -419,14 +392,9 @@ fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
     if let Effect::Answer(decision) = effect { Some(decision) } else { None }
 }
 
-/// What the gate needs to know of an answer. An allow without a verdict judged no image: a deletion,
-/// or an object that carries none; it may leave without a record.
+/// What the gate needs to know of an answer.
 fn gated(decision: &Decision) -> Gated {
-    Gated {
-        allowed: decision.allowed,
-        exempt: decision.allowed && decision.verdicts.is_empty(),
-        review: decision.review.clone(),
-    }
+    Gated { allowed: decision.allowed, exempt: exempt(decision), review: decision.review.clone() }
 }
 
 fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portreeve_protocol::{Cause, EventId, Input};
 
 use super::timers::Ticket;
-use crate::journal::queue::Waiter;
+use crate::journal::waiting::Waiter;
 
 /// Take an input.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! to the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Recipient;
 use portreeve_protocol::effect::Effect;
@@ -18,7 +19,8 @@ use super::fetches::Fetches;
 use super::timers::{Armed, Timers};
 use crate::clock::Clock;
 use crate::journal::Appender;
-use crate::journal::queue::{Appended, Unanswered};
+use crate::journal::queue::Appended;
+use crate::journal::waiting::Unanswered;
 
 /// Makes the notary fetcher of a trust server; called on the arbiter only.
 pub(crate) type MakeNotary = Box<dyn Fn(&Arc<Links>, &str) -> Recipient<Deliver> + Send + Sync>;
@@ -35,6 +37,9 @@ pub(crate) struct Links {
     pub(crate) node: NodeId,
     pub(crate) timers: Timers,
 }
+
+/// Time between two looks at the journal's thread.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// Whether a machine survived a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,10 @@ impl Links {
             Turn::Done(done) => {
                 let Done { effects, event, lamport, now, root } = done;
                 let effects = Arc::new(effects);
+                // Before the journal's thread can let the answer out.
+                if let Some(waiter) = waiter {
+                    self.appender.reviews().enter(event.clone(), waiter);
+                }
                 self.appender.delivered(Appended {
                     cause,
                     effects: Arc::clone(&effects),
@@ -67,7 +76,6 @@ impl Links {
                     lamport,
                     now,
                     root: root.clone(),
-                    waiter,
                 });
                 self.perform(&event, lamport, &root, &effects);
                 Survived::Yes
@@ -81,7 +89,10 @@ impl Links {
                     now: panic.now,
                     root: panic.root.clone(),
                 };
-                self.appender.panicked(panicked, waiter);
+                if let Some(waiter) = waiter {
+                    self.appender.reviews().enter(panic.event.clone(), waiter);
+                }
+                self.appender.panicked(panicked);
                 let why = failed(&panic.event);
                 self.refuse(&panic.event.actor, cause, Some(panic.root), lamport, &input, why);
                 Survived::No
@@ -114,8 +125,8 @@ impl Links {
         for (effect, index) in effects.iter().zip(0..) {
             let cause = Cause::Effect { event: event.clone(), index };
             match effect {
-                // The journal's thread lets it out.
-                Effect::Answer(_) => {}
+                // The journal's thread lets it out, if it is not stuck.
+                Effect::Answer(decision) => self.appender.reviews().decided(decision),
                 Effect::Arm { at, key } => {
                     let armed = Armed { at: *at, cause, lamport, root: root.clone() };
                     self.timers.arm(&event.actor, key.clone(), armed);
@@ -188,6 +199,31 @@ impl Links {
             let input = Arc::new(input);
             let deliver = Deliver { cause, input, lamport, root, ticket: None, waiter: None };
             self.send_or_wait(&sender, deliver);
+        }
+    }
+
+    /// Lets decided answers out while the journal's thread is stuck, for ever.
+    pub(crate) async fn watch_journal(self: Arc<Self>) {
+        let mut stuck = false;
+        loop {
+            tokio::time::sleep(WATCH).await;
+            let now_stuck = self.appender.stalled(self.clock.now().mono);
+            if now_stuck {
+                self.appender.reviews().relieve();
+            }
+            if now_stuck != stuck {
+                stuck = now_stuck;
+                self.facts.metrics().journal_stalled(stuck);
+                if stuck {
+                    slog::error!(
+                        self.facts.log(),
+                        "the journal's thread is stuck; allows become \
+                        denials"
+                    );
+                } else {
+                    slog::info!(self.facts.log(), "the journal's thread goes on");
+                }
+            }
         }
     }
 

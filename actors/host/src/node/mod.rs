@@ -40,7 +40,7 @@ use self::deliver::Deliver;
 use self::directory::NotTaken;
 use self::links::Links;
 use crate::HostError;
-use crate::journal::queue::Unanswered;
+use crate::journal::waiting::Unanswered;
 use crate::journal::{Disk, FileSystem};
 
 /// What the webhook sends back.

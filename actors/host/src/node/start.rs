@@ -221,6 +221,7 @@ where
             actix::spawn(Timers::run(Arc::clone(&links)));
             let pump = Arc::clone(&links);
             actix::spawn(async move { pump.directory.run().await });
+            actix::spawn(Arc::clone(&links).watch_journal());
         });
         let _ = ready.send(Ok(System::current()));
         if let Err(error) = runner.run() {

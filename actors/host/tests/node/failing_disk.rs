@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use portreeve_protocol::{DenyCode, Entry};
 
-use crate::stage::{Stage, code};
+use crate::stage::{Stage, code, review};
 
 fn answers_without_a_disk(stage: &Stage) {
     let node = stage.start();
@@ -63,6 +63,27 @@ fn an_allow_whose_sync_fails_is_denied_and_its_record_is_gone() {
     let entries = stage.entries();
     assert!(!entries.iter().any(|entry| matches!(entry, Entry::Delivered(_))), "{entries:?}");
     assert!(matches!(&entries[..], [Entry::Started(_), Entry::Gap(gap)] if gap.lost == 1));
+}
+
+#[test]
+fn while_the_disk_hangs_denials_and_exempt_answers_leave_and_allows_are_denied() {
+    let stage = Stage::new();
+    let node = stage.start();
+    stage.disk.stuck.store(true, Ordering::SeqCst);
+    let reviews = ["allow", "exempt", "deny"].map(|name| {
+        let node = node.clone();
+        stage.runtime.spawn(async move { node.review(review(name)).await })
+    });
+    let answers = reviews.map(|review| stage.runtime.block_on(review).unwrap());
+    let codes = answers.each_ref().map(code);
+    assert_eq!(codes, [Some(DenyCode::JournalUnavailable), None, Some(DenyCode::NoPolicy)]);
+    assert!(answers.iter().all(|answer| answer.record.is_none()));
+    assert!(!node.health().journal_writable);
+    stage.disk.stuck.store(false, Ordering::SeqCst);
+    stage.eventually("the journal goes on", || node.health().journal_writable.then_some(()));
+    assert!(stage.review(&node, "allow").record.is_some());
+    stage.stop(node);
+    assert_eq!(stage.records().len(), 5);
 }
 
 #[test]

@@ -1,0 +1,102 @@
+//! Reviews that wait for their answers. The journal's thread lets answers out; the arbiter may do so
+//! in its place while that thread is stuck in the operating system.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use portreeve_protocol::{Decision, Denial, DenyCode, EventId};
+use tokio::sync::oneshot;
+
+use crate::node::{Answer, denial};
+
+/// Where the answer to a review goes. A closed channel says that the record is lost.
+pub type Waiter = oneshot::Sender<Result<Answer, Unanswered>>;
+
+/// A review that no machine answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The event in which it was received.
+    pub review: EventId,
+    /// Why it is denied.
+    pub why: Denial,
+}
+
+/// All reviews that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    reviews: Mutex<BTreeMap<EventId, Review>>,
+}
+
+#[derive(Debug)]
+struct Review {
+    /// The decision, once it is made.
+    decision: Option<Arc<Decision>>,
+    waiter: Waiter,
+}
+
+impl Waiting {
+    /// Somebody waits for the answer to the review received in this event.
+    pub(crate) fn enter(&self, review: EventId, waiter: Waiter) {
+        self.reviews().insert(review, Review { decision: None, waiter });
+    }
+
+    /// The review is decided; its answer waits for the record.
+    pub(crate) fn decided(&self, decision: &Arc<Decision>) {
+        if let Some(review) = self.reviews().get_mut(&decision.review) {
+            review.decision = Some(Arc::clone(decision));
+        }
+    }
+
+    /// Lets an answer out, if anybody still waits for it.
+    pub(crate) fn answer(&self, review: &EventId, answer: Result<Answer, Unanswered>) {
+        let waiting = self.reviews().remove(review);
+        if let Some(Review { waiter, .. }) = waiting {
+            // The review may have been given up meanwhile; it was answered then.
+            let _ = waiter.send(answer);
+        }
+    }
+
+    /// Denies one review because of an internal failure.
+    pub(crate) fn deny(&self, review: &EventId, why: &str) {
+        let why = Denial::new(DenyCode::Internal, format!("{why} (event {review})"));
+        self.answer(review, Err(Unanswered { review: review.clone(), why }));
+    }
+
+    /// Denies all reviews because of an internal failure.
+    pub(crate) fn deny_all(&self, why: &str) {
+        let reviews: Vec<EventId> = self.reviews().keys().cloned().collect();
+        reviews.iter().for_each(|review| self.deny(review, why));
+    }
+
+    /// Lets out what is decided without waiting for records: denials and exempt allows as they are,
+    /// other allows as denials.
+    pub(crate) fn relieve(&self) {
+        let decided: Vec<Arc<Decision>> =
+            self.reviews().values().filter_map(|review| review.decision.clone()).collect();
+        for decision in decided {
+            let review = decision.review.clone();
+            let decision = if decision.allowed && !exempt(&decision) {
+                let why = "the journal takes too long to write the record of this decision";
+                denial::replacing(&decision, Denial::new(DenyCode::JournalUnavailable, why))
+            } else {
+                decision
+            };
+            self.answer(&review, Ok(Answer { decision, record: None }));
+        }
+    }
+
+    /// Forgets whoever does not wait any more.
+    pub(crate) fn sweep(&self) {
+        self.reviews().retain(|_, review| !review.waiter.is_closed());
+    }
+
+    fn reviews(&self) -> MutexGuard<'_, BTreeMap<EventId, Review>> {
+        self.reviews.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an answer may leave without a record: an allow without a verdict judged no image, being
+/// about a deletion or an object that carries none.
+pub(crate) fn exempt(decision: &Decision) -> bool {
+    decision.allowed && decision.verdicts.is_empty()
+}
