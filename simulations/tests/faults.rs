@@ -40,10 +40,10 @@ fn replay(outcome: &Outcome) -> Report {
     verify(split("simulated", &outcome.journal), outcome, &mut |_| {}).unwrap()
 }
 
-/// Runs the scenario with ten seeds and holds what was answered against `expected`.
+/// Runs the scenario with several seeds and holds what was answered against `expected`.
 fn decides(scenario: &Scenario, expected: &[(&str, Option<DenyCode>)]) -> Outcome {
     let mut last = None;
-    for seed in 1..=10 {
+    for seed in 1..=4 {
         let outcome = run(scenario, seed).unwrap();
         let mut decided: Vec<_> = outcome.answers.values().collect();
         decided.sort_by_key(|answer| answer.at);
@@ -54,10 +54,11 @@ fn decides(scenario: &Scenario, expected: &[(&str, Option<DenyCode>)]) -> Outcom
         let trace = outcome.trace.lines().join("\n");
         assert_eq!(decided, expected, "seed {seed}\n{trace}");
         assert_eq!(replay(&outcome).first, None, "seed {seed}");
-        assert_eq!(outcome, run(scenario, seed).unwrap(), "seed {seed}");
         last = Some(outcome);
     }
-    last.unwrap()
+    let last = last.unwrap();
+    assert_eq!(last, run(scenario, 4).unwrap(), "the same seed is the same run");
+    last
 }
 
 fn gun() -> String {
@@ -214,8 +215,8 @@ fn every_answered_allow_is_in_the_journal_whenever_the_replica_is_killed() {
         review.spread = SECOND / 5;
     }
     let mut unanswered = 0;
-    for seed in 1..=40 {
-        let at = SECOND + seed * 5_000;
+    for seed in 1..=20 {
+        let at = SECOND + seed * 10_000;
         scenario.faults = vec![Fault::Crash { at, back: at + 1_000 }];
         let outcome = run(&scenario, seed).unwrap();
         let report = replay(&outcome);
