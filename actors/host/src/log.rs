@@ -58,3 +58,36 @@ impl Logging {
         Self { logger: Logger::root(drain, o!()), _guard: guard }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use slog::{Level, Never, OwnedKVList, Record};
+
+    use super::*;
+
+    struct Lines(Arc<Mutex<Vec<Level>>>);
+
+    impl Drain for Lines {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.level());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_below_the_level_are_left_out_and_the_rest_is_written_before_the_end() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let logging = Logging::over(Lines(Arc::clone(&lines)), Level::Info);
+        slog::debug!(logging.logger, "left out");
+        slog::info!(logging.logger, "written");
+        slog::error!(logging.logger, "written too");
+        drop(logging);
+        let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*lines, [Level::Info, Level::Error]);
+    }
+}

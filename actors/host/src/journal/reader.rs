@@ -151,3 +151,63 @@ impl BlobSource for FileBlobs {
         Ok(bytes.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn lines_come_in_order_of_segments_from_the_journal_below_the_directory() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let segments = layout::segments(&dir.path().join("journal"));
+        std::fs::create_dir_all(&segments)?;
+        std::fs::write(segments.join("00000010.ndjson"), "c\nd")?;
+        std::fs::write(segments.join("00000002.ndjson"), "a\nb\n")?;
+        std::fs::write(segments.join("00000003.ndjson"), "")?;
+        std::fs::write(segments.join("notes.ndjson"), "z\n")?;
+        std::fs::write(segments.join("00000004.ndjson.old"), "z\n")?;
+        let journal = Journal::open(dir.path())?;
+        assert_eq!(journal.dir(), dir.path().join("journal"));
+        let lines: Vec<Line> = journal.lines().collect::<Result<_, _>>()?;
+        let told: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let text = String::from_utf8_lossy(&line.bytes);
+                format!("{} {} {text:?}", line.segment, line.number)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "00000002.ndjson 1 \"a\\n\"",
+                "00000002.ndjson 2 \"b\\n\"",
+                "00000010.ndjson 1 \"c\\n\"",
+                "00000010.ndjson 2 \"d\"",
+            ]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_segment_that_cannot_be_read_ends_the_lines_with_an_error() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let segments = layout::segments(dir.path());
+        std::fs::create_dir_all(segments.join("00000001.ndjson"))?;
+        std::fs::write(segments.join("00000002.ndjson"), "a\n")?;
+        let lines: Vec<_> = Journal::open(dir.path())?.lines().collect();
+        assert!(matches!(&lines[..], [Err(ReplayError::Read { segment, .. })]
+            if segment == "00000001.ndjson"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_blob_that_is_not_there_is_missing() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let digest = Sha256::of(b"nothing");
+        let missing = Journal::open(dir.path())?.blobs().bytes(&digest);
+        assert_eq!(missing, Err(ProtocolError::BlobMissing { digest }));
+        Ok(())
+    }
+}

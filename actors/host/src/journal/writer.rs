@@ -27,6 +27,7 @@ pub(crate) struct Writer {
     next_segment: u32,
     repair: Option<(PathBuf, u64)>,
     safe: Sha256,
+    segment_bytes: u64,
     staged: Staged,
     unsynced: u64,
     unsynced_deliveries: u64,
@@ -74,6 +75,7 @@ impl Writer {
             next_segment,
             repair: None,
             safe: prev,
+            segment_bytes: limits::SEGMENT_BYTES,
             staged: Staged::default(),
             unsynced: 0,
             unsynced_deliveries: 0,
@@ -130,7 +132,7 @@ impl Writer {
 
     /// Writes what is staged, in one piece, beginning a new segment if this one is full.
     pub(crate) fn write(&mut self) -> io::Result<Written> {
-        if self.file.as_ref().is_some_and(|open| open.length >= limits::SEGMENT_BYTES) {
+        if self.file.as_ref().is_some_and(|open| open.length >= self.segment_bytes) {
             self.sync()?;
             self.open()?;
         }
@@ -186,5 +188,108 @@ impl Writer {
         self.staged.lines.clear();
         self.staged.prev = None;
         self.staged.records = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::entry::Gap;
+
+    use super::*;
+    use crate::journal::{FileSystem, Journal};
+
+    fn gap(why: String) -> Entry {
+        Entry::Gap(Gap { denied: 0, exempt: 0, lost: 0, why })
+    }
+
+    fn writer(dir: &Path) -> io::Result<Writer> {
+        std::fs::create_dir_all(layout::segments(dir))?;
+        let disk = Arc::new(FileSystem);
+        let mut writer = Writer::new(dir, disk, Durability::Group, 1, Sha256::ZERO);
+        writer.open()?;
+        Ok(writer)
+    }
+
+    /// Segment and hash of each line, each held against the one before.
+    fn chain(dir: &Path) -> Result<Vec<(String, Sha256)>, Box<dyn std::error::Error>> {
+        let mut prev = Sha256::ZERO;
+        let mut found = Vec::new();
+        for line in Journal::open(dir)?.lines() {
+            let line = line?;
+            let body = line.bytes.strip_suffix(b"\n").ok_or("a line without an end")?;
+            let (record, hash) = codec::read_line(body)?;
+            assert_eq!(record.prev, prev);
+            prev = hash;
+            found.push((line.segment.to_string(), hash));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn a_full_segment_is_followed_by_the_next_in_one_chain()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let mut writer = writer(dir.path())?;
+        writer.segment_bytes = 1_000;
+        writer.stage(gap("x".repeat(1_000)))?;
+        writer.write()?;
+        writer.stage(gap("second".to_owned()))?;
+        writer.write()?;
+        writer.sync()?;
+        let segments: Vec<String> =
+            chain(dir.path())?.into_iter().map(|(segment, _)| segment).collect();
+        assert_eq!(segments, ["00000001.ndjson", "00000002.ndjson"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_not_synced_before_an_error_is_cut_and_counted()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let mut writer = writer(dir.path())?;
+        writer.stage(gap("durable".to_owned()))?;
+        writer.write()?;
+        writer.sync()?;
+        writer.stage(gap("written".to_owned()))?;
+        writer.write()?;
+        assert!(writer.dirty());
+        writer.stage(gap("staged".to_owned()))?;
+        assert_eq!(writer.fail(), 0, "gaps are not deliveries");
+        writer.open()?;
+        writer.stage(gap("afterwards".to_owned()))?;
+        writer.write()?;
+        writer.sync()?;
+        let segments: Vec<String> =
+            chain(dir.path())?.into_iter().map(|(segment, _)| segment).collect();
+        assert_eq!(segments, ["00000001.ndjson", "00000002.ndjson"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_blob_is_stored_once_and_mended_if_its_file_is_not_what_its_name_says()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let blob = Blob::new(&b"signed"[..]);
+        let path = layout::blob(dir.path(), &blob.digest());
+        writer(dir.path())?.blob(&blob)?;
+        assert_eq!(std::fs::read(&path)?, b"signed");
+        std::fs::write(&path, b"sig")?;
+        let disk = Arc::new(FileSystem);
+        Writer::new(dir.path(), disk, Durability::Group, 2, Sha256::ZERO).blob(&blob)?;
+        assert_eq!(std::fs::read(&path)?, b"signed");
+        Ok(())
+    }
+
+    #[test]
+    fn a_blob_without_bytes_is_an_error_unless_it_is_stored()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let whole = Blob::new(&b"signed"[..]);
+        let bare: Blob = serde_json::from_slice(&codec::canonical(&whole)?)?;
+        let mut writer = writer(dir.path())?;
+        assert!(writer.blob(&bare).is_err());
+        writer.blob(&whole)?;
+        assert!(writer.blob(&bare).is_ok());
+        Ok(())
     }
 }

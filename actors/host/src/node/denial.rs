@@ -38,3 +38,39 @@ pub fn replacing(decision: &Decision, why: Denial) -> Arc<Decision> {
 fn message(why: &Denial) -> String {
     format!("{}: {}. {} {}", why.code.code(), why.detail, why.code.meaning(), why.code.advice())
 }
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::{DenyCode, ProtocolError};
+
+    use super::*;
+
+    #[test]
+    fn a_denial_of_the_host_says_what_failed_and_what_to_do() -> Result<(), ProtocolError> {
+        let why = Denial::new(DenyCode::Overloaded, "1024 reviews are under way");
+        let decision = local("n/1/admission/0".parse()?, "u-1", why);
+        assert!(!decision.allowed && decision.patch.is_none());
+        assert_eq!(decision.uid, "u-1");
+        for part in ["overloaded", "1024 reviews are under way", DenyCode::Overloaded.advice()] {
+            assert!(decision.message.contains(part), "{}", decision.message);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_decision_replaced_by_a_denial_patches_nothing() -> Result<(), ProtocolError> {
+        let why = Denial::new(DenyCode::Internal, "first");
+        let mut decision = Decision::clone(&local("n/1/admission/3".parse()?, "u-1", why));
+        decision.allowed = true;
+        decision.denial = None;
+        decision.patch = Some("[]".to_owned());
+        let replaced = replacing(&decision, Denial::new(DenyCode::JournalUnavailable, "full"));
+        assert!(!replaced.allowed && replaced.patch.is_none());
+        assert_eq!(
+            replaced.denial.as_ref().map(|why| why.code),
+            Some(DenyCode::JournalUnavailable)
+        );
+        assert_eq!(replaced.review, decision.review);
+        Ok(())
+    }
+}

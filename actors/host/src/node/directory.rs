@@ -136,3 +136,97 @@ impl Directory {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use actix::{Actor, Context, Handler, SyncArbiter, SyncContext, System};
+    use portreeve_protocol::messages::policy::{PolicyInput, WatchLost};
+    use portreeve_protocol::{Input, Outside};
+
+    use super::*;
+
+    /// Notes what it is told.
+    struct Listener(Rc<RefCell<Vec<String>>>);
+
+    impl Actor for Listener {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Deliver> for Listener {
+        type Result = ();
+
+        fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+            if let Input::Policy(PolicyInput::WatchLost(lost)) = &*deliver.input {
+                self.0.borrow_mut().push(lost.why.clone());
+            }
+        }
+    }
+
+    /// A pool of nobody: takes nothing.
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = SyncContext<Self>;
+    }
+
+    impl Handler<Deliver> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, _: Deliver, _: &mut Self::Context) {}
+    }
+
+    fn numbered(number: usize) -> Deliver {
+        let why = number.to_string();
+        Deliver::outside(Outside::Objects, PolicyInput::WatchLost(WatchLost { why }))
+    }
+
+    #[test]
+    fn what_must_not_be_refused_waits_in_order() {
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        System::new().block_on(async {
+            let directory = Rc::new(Directory::default());
+            let mut context = Context::new();
+            context.set_mailbox_capacity(4);
+            let listener = context.run(Listener(Rc::clone(&heard)));
+            directory.enter(ActorId::Policy, listener.recipient());
+            let pump = Rc::clone(&directory);
+            actix::spawn(async move { pump.run().await });
+            for number in 0..1_000 {
+                assert!(directory.send_or_wait(&ActorId::Policy, numbered(number)).is_ok());
+            }
+            assert!(matches!(
+                directory.try_send(&ActorId::Policy, numbered(0)),
+                Err(NotTaken::Full(_))
+            ));
+            while heard.borrow().len() < 1_000 {
+                tokio::task::yield_now().await;
+            }
+        });
+        let expected: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        assert_eq!(*heard.borrow(), expected);
+    }
+
+    #[test]
+    fn requests_that_no_verifier_takes_are_bounded() {
+        System::new().block_on(async {
+            let directory = Directory::default();
+            directory.enter(ActorId::Verify(0), SyncArbiter::start(0, || Nobody).recipient());
+            for number in 0..limits::VERIFICATIONS_WAITING {
+                assert!(directory.try_send(&ActorId::Verify(0), numbered(number)).is_ok());
+            }
+            let refused = directory.try_send(&ActorId::Verify(3), numbered(0));
+            assert!(matches!(refused, Err(NotTaken::Full(_))));
+            directory.verification_taken();
+            assert!(directory.try_send(&ActorId::Verify(0), numbered(0)).is_ok());
+        });
+    }
+
+    #[test]
+    fn a_message_to_nobody_is_given_back() {
+        let refused = Directory::default().try_send(&ActorId::Policy, numbered(0));
+        assert!(matches!(refused, Err(NotTaken::Unknown(_))));
+    }
+}

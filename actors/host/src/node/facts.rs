@@ -160,3 +160,83 @@ fn decided(log: &Logger, fact: &Fact) {
             "warm" => warm, "code" => code.map_or("", |code| code.code()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::{Denial, DenyCode, NodeId};
+    use slog::{Drain, Level, Never, OwnedKVList, Record};
+
+    use super::*;
+
+    /// Remembers level and message of each line.
+    struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl Drain for Lines {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.push((record.level(), record.msg().to_string()));
+            Ok(())
+        }
+    }
+
+    fn event() -> Result<EventId, portreeve_protocol::ProtocolError> {
+        let node: NodeId = "node-1".parse()?;
+        Ok(EventId { node, incarnation: 1, actor: ActorId::Admission, seq: 1 })
+    }
+
+    fn decided(allowed: bool) -> Result<Fact, portreeve_protocol::ProtocolError> {
+        let code = (!allowed).then_some(DenyCode::NotSigned);
+        Ok(Fact::ReviewDecided {
+            allowed,
+            code,
+            images: 1,
+            micros: 5,
+            review: event()?,
+            warm: true,
+        })
+    }
+
+    #[test]
+    fn facts_are_logged_at_the_level_of_the_contract_and_counted()
+    -> Result<(), portreeve_protocol::ProtocolError> {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let log = Logger::root(Lines(Arc::clone(&lines)).fuse(), slog::o!());
+        let metrics = Arc::new(Metrics::new("1"));
+        let facts = Facts::new(log, Arc::clone(&metrics));
+        let why = Denial::new(DenyCode::Signature, "no");
+        let named = |server: &str| (server.to_owned(), "gun".to_owned());
+        let (server, gun) = named("https://n.example");
+        for (fact, level) in [
+            (decided(true)?, Level::Debug),
+            (decided(false)?, Level::Info),
+            (Fact::Refused { gun, server, why }, Level::Warning),
+            (Fact::JournalDegraded { why: "full".to_owned() }, Level::Error),
+            (Fact::PoliciesPublished { policies: 1, revision: 1 }, Level::Info),
+        ] {
+            facts.note(&event()?, &fact);
+            let last = lines.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            assert_eq!(last.map(|(level, _)| level), Some(level), "{fact:?}");
+            let counted = format!("portreeve_facts_total{{fact=\"{}\"}}", fact.name());
+            assert!(metrics.encode().contains(&counted), "{counted}");
+        }
+        assert!(facts.policies_loaded());
+        Ok(())
+    }
+
+    #[test]
+    fn an_actor_out_of_service_is_a_critical_line_and_a_gauge() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let log = Logger::root(Lines(Arc::clone(&lines)).fuse(), slog::o!());
+        let metrics = Arc::new(Metrics::new("1"));
+        let facts = Facts::new(log, Arc::clone(&metrics));
+        facts.poison(ActorId::Policy);
+        assert_eq!(facts.poisoned(), [ActorId::Policy]);
+        assert!(facts.is_poisoned(&ActorId::Policy) && !facts.is_poisoned(&ActorId::Admission));
+        assert!(metrics.encode().contains("portreeve_poisoned{actor=\"policy\"} 1"));
+        let last = lines.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        assert_eq!(last.map(|(level, _)| level), Some(Level::Critical));
+    }
+}

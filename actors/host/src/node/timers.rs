@@ -148,3 +148,58 @@ fn message(key: &TimerKey, armed: &Armed, setting: u64) -> Deliver {
         waiter: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::Outside;
+    use portreeve_protocol::messages::admission::AdmissionTimer;
+
+    use super::*;
+
+    fn key() -> (ActorId, TimerKey, EventId) {
+        let event = EventId {
+            node: "n".parse().unwrap_or_else(|_| unreachable!("a node name")),
+            incarnation: 1,
+            actor: ActorId::Admission,
+            seq: 1,
+        };
+        let key = TimerKey::Admission(AdmissionTimer::Deadline(event.clone()));
+        (ActorId::Admission, key, event)
+    }
+
+    fn armed(at: u64) -> Armed {
+        let (_, _, root) = key();
+        Armed { at: Mono(at), cause: Cause::Outside(Outside::Host), lamport: 1, root }
+    }
+
+    fn tickets(timers: &Timers, now: u64) -> Vec<Ticket> {
+        let due = timers.take_due(Mono(now));
+        due.into_iter().filter_map(|(_, deliver)| deliver.ticket).collect()
+    }
+
+    #[test]
+    fn a_timer_is_due_at_its_time_and_not_before_and_once() {
+        let (timers, (actor, key, _)) = (Timers::default(), key());
+        timers.arm(&actor, key, armed(10));
+        assert_eq!(tickets(&timers, 9), []);
+        let due = tickets(&timers, 10);
+        assert_eq!((due.len(), tickets(&timers, 11).len()), (1, 0));
+        assert!(timers.claim(&actor, &due[0]) && !timers.claim(&actor, &due[0]));
+    }
+
+    #[test]
+    fn a_timer_disarmed_or_moved_while_it_was_on_its_way_is_not_claimed() {
+        let (timers, (actor, key, _)) = (Timers::default(), key());
+        timers.arm(&actor, key.clone(), armed(10));
+        let disarmed = tickets(&timers, 10);
+        timers.disarm(&actor, &key);
+        assert!(!timers.claim(&actor, &disarmed[0]));
+        timers.arm(&actor, key.clone(), armed(10));
+        let moved = tickets(&timers, 10);
+        timers.arm(&actor, key, armed(20));
+        assert!(!timers.claim(&actor, &moved[0]));
+        let due = tickets(&timers, 20);
+        assert!(timers.claim(&actor, &due[0]));
+        assert_eq!(timers.next(), None);
+    }
+}
