@@ -1,14 +1,11 @@
 //! Roots: whose certificates carry them, and how one follows another.
 
-use portreeve_protocol::messages::notary::VerifyOutcome;
 use portreeve_protocol::{DenyCode, Sha256};
-use portreeve_trust::verify;
 use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
 use crate::forge::{
-    Collection, EARLIER, GUN, Keys, LATER, NOW, Signer, dated, listed, params, refused, role,
-    verified,
+    Collection, EARLIER, GUN, Keys, LATER, Signer, dated, listed, params, refused, role, verified,
 };
 
 /// A collection whose root key is this one.
@@ -204,15 +201,16 @@ fn evidence_says_whether_the_root_was_taken_on_first_use() {
 }
 
 #[test]
-fn a_root_of_the_version_trusted_before_but_other_content_is_an_equivocation() {
-    let collection = Collection::new();
-    let mut floors = verified(&collection.request()).floors;
-    floors.get_mut("root").unwrap().sha256 = Sha256::ZERO;
-    let request = collection.request_with(&floors);
-    assert!(matches!(
-        verify(&request, NOW),
-        VerifyOutcome::Refused(denial) if denial.code == DenyCode::Equivocation
-    ));
+fn a_root_is_held_to_its_floor_like_any_role() {
+    let mut request = Collection::new().request();
+    request.floors = verified(&request).floors;
+    request.trusted_root = true;
+    assert_eq!(verified(&request).floors, request.floors);
+    let floor = request.floors.get_mut("root").unwrap();
+    floor.sha256 = Sha256::ZERO;
+    assert_eq!(refused(&request), DenyCode::Equivocation);
+    request.floors.get_mut("root").unwrap().version = 2;
+    assert_eq!(refused(&request), DenyCode::Rollback);
 }
 
 #[test]
