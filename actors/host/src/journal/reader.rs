@@ -21,8 +21,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal in `dir`, or in the `journal` below it. A directory without segments is a journal
-    /// without lines.
+    /// The journal in `dir`, or in the `journal` below it. A directory without segments is a
+    /// journal without lines.
     ///
     /// # Errors
     /// `File` if the directory cannot be read.

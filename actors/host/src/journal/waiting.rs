@@ -1,5 +1,5 @@
-//! Reviews that wait for their answers. The journal's thread lets answers out; the arbiter may do so
-//! in its place while that thread is stuck in the operating system.
+//! Reviews that wait for their answers. The journal's thread lets answers out; the arbiter may do
+//! so in its place while that thread is stuck in the operating system.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! Segments, chain and blobs: what is staged, what is written, what is durable.
 //!
-//! After an error of writing or syncing a segment is never written again. It is cut back to what was
-//! durable, and the chain goes on from there in a fresh segment.
+//! After an error of writing or syncing a segment is never written again. It is cut back to what
+//! was durable, and the chain goes on from there in a fresh segment.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -57,8 +57,8 @@ pub(crate) struct Written {
 }
 
 impl Writer {
-    /// A writer whose first segment is yet to be opened: number `next_segment`, following the record
-    /// that hashes to `prev`.
+    /// A writer whose first segment is yet to be opened: number `next_segment`, following the
+    /// record that hashes to `prev`.
     pub(crate) fn new(
         dir: &Path,
         disk: Arc<dyn Disk>,

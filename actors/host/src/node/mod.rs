@@ -137,8 +137,8 @@ impl Node {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Decides a review. There always is an answer: a denial, if the machines cannot be asked, fail,
-    /// or are silent beyond the review's budget.
+    /// Decides a review. There always is an answer: a denial, if the machines cannot be asked,
+    /// fail, or are silent beyond the review's budget.
     pub async fn review(&self, facts: ReviewFacts) -> Answer {
         let links = &self.inner.links;
         let begun = links.clock.now().mono;

@@ -15,8 +15,8 @@ use crate::notary_client::Fetcher;
 pub enum Durability {
     /// One sync to disk for all answers waiting. A power cut loses no record of an answered review.
     Group,
-    /// The record is handed to the operating system before the answer and synced soon after. A crash
-    /// of the process loses nothing; a power cut may lose the last records.
+    /// The record is handed to the operating system before the answer and synced soon after. A
+    /// crash of the process loses nothing; a power cut may lose the last records.
     Process,
 }
 

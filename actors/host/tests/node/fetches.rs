@@ -1,4 +1,4 @@
-//! Exactly one end comes of every fetch, and documents are stored beside the records that name them.
+//! Exactly one end comes of every fetch; documents are stored beside the records that name them.
 
 use portreeve_host::journal::Journal;
 use portreeve_protocol::{BlobSource, DenyCode, Entry, Input, Sha256, limits};
