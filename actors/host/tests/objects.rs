@@ -213,6 +213,21 @@ fn a_file_of_which_it_cannot_be_told_what_it_holds_is_a_fault() {
 }
 
 #[test]
+fn a_file_may_hold_thousands_of_objects_but_no_bomb() {
+    let many: Vec<_> =
+        (0..3_000).map(|index| CLUSTER.replace("all", &format!("p{index}"))).collect();
+    assert_eq!(listed(&[("many.yaml", &many.join("---\n"))]).len(), 3_000);
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        bomb.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
+    }
+    let directory = directory(&[("bomb.yaml", &bomb)]);
+    let why = lost(Directory::new(directory.path()).look());
+    assert!(why.starts_with("bomb.yaml: "), "{why}");
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_a_fault() {
     let why = lost(Directory::new(Path::new("/nonexistent/objects")).look());
     assert!(why.starts_with("the directory /nonexistent/objects cannot be read: "));

@@ -397,6 +397,44 @@ async fn broken_handshakes_and_heads_disturb_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_review_may_come_in_pieces() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let mut stream = fixture.connect(b"http/1.1", false).await;
+    let head = "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for piece in pod("u-1", "registry.example/app:1").to_string().as_bytes().chunks(50) {
+        let text = std::str::from_utf8(piece).unwrap();
+        let chunk = format!("{:x}\r\n{text}\r\n", piece.len());
+        stream.write_all(chunk.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"allowed\":true"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_announced_and_never_sent_hold_up_nobody() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let mut silent = Vec::new();
+    for _ in 0..=limits::BODIES_BYTES / limits::REVIEW_BYTES {
+        let mut stream = fixture.connect(b"http/1.1", false).await;
+        let head = format!(
+            "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{{",
+            limits::REVIEW_BYTES
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    let response = fixture.response(&pod("u-1", "registry.example/app:1")).await;
+    assert_eq!(response["allowed"], json!(true));
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shutdown_ends_with_idle_connections_open_and_listens_no_more() {
     let fixture = fixture(Some(POLICY), None).await;
     let address = fixture.running.address();

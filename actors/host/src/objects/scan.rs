@@ -114,6 +114,8 @@ impl Files {
 
 /// Bytes of all files together.
 const TOTAL_BYTES: u64 = 4 * limits::OBJECTS_FILE_BYTES;
+/// YAML nodes of an object on average, in a directory that is full of objects.
+const NODES: usize = 200;
 /// How deep a `List` may stand in a `List`.
 const LIST_DEPTH: usize = 4;
 
@@ -133,14 +135,26 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Room for as many objects as may be, and for few aliases: objects hardly ever have any.
+fn yaml_options() -> serde_saphyr::Options {
+    let budget = serde_saphyr::budget! {
+        max_documents: limits::OBJECTS,
+        max_nodes: limits::OBJECTS * NODES,
+        max_events: limits::OBJECTS * NODES * 2,
+    };
+    let aliases = serde_saphyr::alias_limits! { max_total_replayed_events: limits::OBJECTS };
+    serde_saphyr::options! { alias_limits: aliases, budget: budget, with_snippet: false }
+}
+
 /// The documents of a file; empty ones are passed over.
 fn documents(name: &str, content: &[u8]) -> Result<Vec<Value>, String> {
     let text = std::str::from_utf8(content).map_err(|_| "it is not UTF-8".to_owned())?;
-    let options = serde_saphyr::options! { with_snippet: false };
-    let parsed = serde_saphyr::from_multiple_with_options::<Value>(text, options);
-    let parsed = parsed.map_err(|error| match error.location() {
-        Some(at) => format!("line {}: it is not well-formed YAML", at.line()),
-        None => "it is not well-formed YAML".to_owned(),
+    let parsed = serde_saphyr::from_multiple_with_options::<Value>(text, yaml_options());
+    let parsed = parsed.map_err(|error| {
+        // The library's own words may quote the file, and so a Secret.
+        let much = matches!(error, serde_saphyr::Error::Budget { .. });
+        let what = if much { "there is more than is read" } else { "it is not well-formed YAML" };
+        error.location().map_or(what.to_owned(), |at| format!("line {}: {what}", at.line()))
     })?;
     let json = Path::new(name).extension().is_some_and(|extension| extension == "json");
     if json && parsed.len() != 1 {

@@ -10,32 +10,56 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use portreeve_protocol::limits;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a client may take to send a body.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Reads the body of a review. What it may occupy in memory is taken from `memory`, in KiB, before
-/// the first byte is read and given back with it.
+/// The room that a body occupies, in KiB; it is given back when this is dropped.
+struct Room<'m> {
+    held: Option<SemaphorePermit<'m>>,
+    memory: &'m Semaphore,
+}
+
+impl Room<'_> {
+    /// Takes what `bytes` need beyond what is held, waiting for others to give it back.
+    async fn hold(&mut self, bytes: usize) -> Result<(), (StatusCode, String)> {
+        let held = self.held.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let Some(more) = (bytes / 1024 + 1).checked_sub(held).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let more = self.memory.acquire_many(u32::try_from(more).unwrap_or(u32::MAX)).await;
+        let more = more.map_err(|_| {
+            (StatusCode::SERVICE_UNAVAILABLE, "this replica is shutting down".to_owned())
+        })?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// A body in memory.
+pub(super) struct Received<'m> {
+    pub(super) bytes: Bytes,
+    _room: Room<'m>,
+}
+
+/// Reads the body of a review. The room it needs is taken from `memory`, in KiB, as the bytes come:
+/// what is only announced holds up nobody.
 ///
 /// # Errors
 /// The status to answer with, and why: 413, 408, 400.
 pub(super) async fn read(
     mut body: Incoming,
     memory: &Semaphore,
-) -> Result<Bytes, (StatusCode, String)> {
+) -> Result<Received<'_>, (StatusCode, String)> {
     let whole = async {
-        let stated = body.size_hint().exact();
-        let length = match stated.map(usize::try_from) {
-            None => limits::REVIEW_BYTES,
-            Some(Ok(length)) if length <= limits::REVIEW_BYTES => length,
-            Some(_) => return Err(too_large(&mut body).await),
-        };
-        let kib = u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX);
-        let _permit = memory.acquire_many(kib).await.map_err(|_| {
-            (StatusCode::SERVICE_UNAVAILABLE, "this replica is shutting down".to_owned())
-        })?;
-        collect(&mut body, stated.map_or(4096, |_| length)).await
+        if body.size_hint().exact().is_some_and(|length| length > limits::REVIEW_BYTES as u64) {
+            return Err(too_large(&mut body).await);
+        }
+        collect(&mut body, Room { held: None, memory }).await
     };
     match tokio::time::timeout(TIME, whole).await {
         Ok(read) => read,
@@ -46,7 +70,10 @@ pub(super) async fn read(
     }
 }
 
-async fn collect(body: &mut Incoming, capacity: usize) -> Result<Bytes, (StatusCode, String)> {
+async fn collect<'m>(
+    body: &mut Incoming,
+    mut room: Room<'m>,
+) -> Result<Received<'m>, (StatusCode, String)> {
     let broken = |_| (StatusCode::BAD_REQUEST, "the body ended before its time".to_owned());
     let mut first = Bytes::new();
     let mut joined: Option<Vec<u8>> = None;
@@ -56,18 +83,14 @@ async fn collect(body: &mut Incoming, capacity: usize) -> Result<Bytes, (StatusC
         if length > limits::REVIEW_BYTES {
             return Err(too_large(body).await);
         }
+        room.hold(length).await?;
         if first.is_empty() && joined.is_none() {
             first = data;
             continue;
         }
-        let joined = joined.get_or_insert_with(|| {
-            let mut bytes = Vec::with_capacity(capacity.max(length));
-            bytes.extend_from_slice(&first);
-            bytes
-        });
-        joined.extend_from_slice(&data);
+        joined.get_or_insert_with(|| first.to_vec()).extend_from_slice(&data);
     }
-    Ok(joined.map_or(first, Bytes::from))
+    Ok(Received { bytes: joined.map_or(first, Bytes::from), _room: room })
 }
 
 /// Lets as much again go by, since a client that is still sending may not see the answer.

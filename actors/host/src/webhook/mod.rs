@@ -185,7 +185,7 @@ impl Webhook {
             Ok(body) => body,
             Err((status, why)) => return plain(status, &why),
         };
-        match parse(&body, circumstances) {
+        match parse(&body.bytes, circumstances) {
             Ok(facts) => {
                 drop(body);
                 self.review(facts).await
