@@ -116,6 +116,10 @@ async fn fixture(policy: Option<&str>, client_ca: Option<ClientCa>) -> Fixture {
 
 impl Fixture {
     async fn connect(&self, alpn: &[u8], with_certificate: bool) -> TlsStream<TcpStream> {
+        self.connect_as(alpn, self.client_ca.as_ref().filter(|_| with_certificate)).await
+    }
+
+    async fn connect_as(&self, alpn: &[u8], client: Option<&ClientCa>) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.tls.ca_pem().as_bytes()).unwrap();
         roots.add(ca).unwrap();
@@ -124,7 +128,7 @@ impl Fixture {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let mut config = match self.client_ca.as_ref().filter(|_| with_certificate) {
+        let mut config = match client {
             None => config.with_no_client_auth(),
             Some(ca) => {
                 let (chain, key) = ca.client();
@@ -361,6 +365,10 @@ async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
     sender.ready().await.unwrap();
     let (status, _) = read(sender.send_request(get("/livez")).await.unwrap()).await;
     assert_eq!(status, StatusCode::OK, "probes have no certificate");
+    let mut stranger = fixture.connect_as(b"http/1.1", Some(&ClientCa::new())).await;
+    // In TLS 1.3 the client learns only afterwards that its certificate was refused.
+    let _ = stranger.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(stranger.read_u8().await.is_err(), "a certificate of another CA ends the connection");
     assert!(fixture.journal().contains(r#""peer":{"address":"127.0.0.1","authenticated":true}"#));
 }
 
