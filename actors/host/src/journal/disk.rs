@@ -18,11 +18,11 @@ pub trait Disk: Send + Sync + 'static {
     /// What the operating system says.
     fn cut(&self, path: &Path, length: u64) -> io::Result<()>;
 
-    /// Puts `bytes` at `path` as a whole or not at all; durably if `sync` is set.
+    /// Puts `bytes` at `path` as a whole or not at all; it ends when they are durable.
     ///
     /// # Errors
     /// What the operating system says.
-    fn put(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()>;
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// A segment that is being written.
@@ -72,23 +72,19 @@ impl Disk for FileSystem {
         file.sync_all()
     }
 
-    fn put(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         if !parent.is_dir() {
             fs::create_dir_all(parent)?;
-            if sync {
-                sync_directory_of(parent)?;
-            }
+            sync_directory_of(parent)?;
         }
         // One thread writes blobs, and a leftover of an earlier run is simply written over.
         let temporary = path.with_extension("tmp");
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        if sync {
-            file.sync_all()?;
-        }
+        file.sync_all()?;
         fs::rename(&temporary, path)?;
-        if sync { sync_directory_of(path) } else { Ok(()) }
+        sync_directory_of(path)
     }
 }
 

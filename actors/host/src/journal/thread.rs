@@ -32,8 +32,9 @@ const LAZY_SYNC: u64 = 100_000;
 /// First delay before a fresh segment is tried after an error; it doubles up to the last.
 const FIRST_RETRY: u64 = 100_000;
 const LAST_RETRY: u64 = 5_000_000;
-/// How long the thread sleeps when nothing happens.
-const IDLE: Duration = Duration::from_millis(50);
+/// How long the thread sleeps when nothing happens: if something is due soon, and otherwise.
+const SOON: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The state of the journal's thread.
 pub(crate) struct JournalThread {
@@ -97,7 +98,8 @@ impl JournalThread {
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
         loop {
-            match self.items.wait(IDLE) {
+            let due = self.degraded || self.dirty_since.is_some();
+            match self.items.wait(if due { SOON } else { IDLE }) {
                 Ok(first) => {
                     let (batch, stop) = self.batch(first);
                     let now = self.clock.now().mono.0.max(1);

@@ -109,7 +109,9 @@ impl Writer {
             let bytes = blob.shared().ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} has no bytes"))
             })?;
-            self.disk.put(&path, &bytes, self.durability == Durability::Group)?;
+            // Durable whatever the durability of records: a record must never name a blob that a
+            // power cut took away, and documents are new only now and then.
+            self.disk.put(&path, &bytes)?;
         }
         if self.known.len() >= KNOWN_BLOBS {
             self.known.clear();

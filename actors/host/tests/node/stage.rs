@@ -213,11 +213,11 @@ impl Disk for TestDisk {
         FileSystem.cut(path, length)
     }
 
-    fn put(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(full());
         }
-        FileSystem.put(path, bytes, sync)
+        FileSystem.put(path, bytes)
     }
 }
 
