@@ -102,6 +102,8 @@ mod tests {
         assert!(!valid(Method::Ecdsa, &key, b"portreeve", &signature[1..]));
         assert!(!valid(Method::Ecdsa, &key, b"portreeve", &der_of_fixed(&signature)));
         assert!(!valid(Method::Ecdsa, &key, b"portreeve", &[0; 96]));
+        let padded = [&[0], &signature[..48], &[0], &signature[48..]].concat();
+        assert!(!valid(Method::Ecdsa, &key, b"portreeve", &padded));
     }
 
     #[test]

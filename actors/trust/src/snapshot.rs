@@ -58,9 +58,6 @@ impl Snapshot {
         let (Some(root), Some(targets)) = (meta.get(ROOT), meta.get(TARGETS)) else {
             return Err(fields.invalid("meta", "must name root and targets"));
         };
-        if root.sha256.as_ref().is_none_or(|digest| digest.len() != 32) {
-            return Err(fields.invalid("meta", "must have a SHA-256 of 32 bytes for root"));
-        }
         Ok(Self { header, root: root.clone(), targets: targets.clone(), meta })
     }
 }

@@ -205,6 +205,16 @@ fn a_key_under_an_id_not_its_own_is_refused_even_if_no_role_uses_it() {
 }
 
 #[test]
+fn a_key_that_is_not_of_the_type_it_is_listed_as_verifies_nothing() {
+    let mut collection = Collection::new();
+    let key = Signer::mislabelled();
+    collection.keys.targets = key.clone();
+    collection.roots = vec![collection.keys.root(1)];
+    collection.targets.signers = vec![key];
+    assert_eq!(refused(&collection.request()), DenyCode::Signature);
+}
+
+#[test]
 fn a_published_private_key_is_refused() {
     let mut collection = Collection::new();
     let id = collection.keys.targets.id.to_hex();

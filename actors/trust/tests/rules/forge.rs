@@ -53,6 +53,14 @@ impl Signer {
         Rc::new(Self::new("ed25519", &public, &spki, "eddsa", Secret::Ed25519(secret)))
     }
 
+    /// An Ed25519 key that is listed as an ECDSA key and signs as the Ed25519 key it is.
+    pub fn mislabelled() -> Rc<Self> {
+        let secret = Ed25519KeyPair::generate().unwrap();
+        let public = secret.public_key().as_ref().to_vec();
+        let spki = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", &public[..]].concat();
+        Rc::new(Self::new("ecdsa", &spki, &spki, "eddsa", Secret::Ed25519(secret)))
+    }
+
     /// A P-256 key in a self-signed certificate.
     pub fn certified(common_name: &str) -> Rc<Self> {
         let key = KeyPair::generate().unwrap();

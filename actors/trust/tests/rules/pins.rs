@@ -7,9 +7,12 @@ use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{DenyCode, Sha256};
 use portreeve_trust::pins::Pins;
 use portreeve_trust::verify_pinned;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
 
-use crate::forge::{Collection, GUN, NOW, Signer, params};
+use crate::forge::{Collection, GUN, NOW, Signer, dated, params};
 
 /// The code of the refusal, if these pins lead to one.
 fn code(request: &VerifyRequest, pins: &Pins) -> Option<DenyCode> {
@@ -177,5 +180,39 @@ fn a_leaf_for_another_purpose_is_not_admitted_by_its_authority() {
         leaf.extended_key_usages = vec![purpose.clone()];
         let request = rooted(&key, &top.issue(&key, &leaf));
         assert_eq!(code(&request, &authority(TEAM, top.pem())), expected, "{purpose:?}");
+    }
+}
+
+#[test]
+fn an_authority_must_be_one_by_its_own_certificate_and_be_in_date() {
+    let key = KeyPair::generate().unwrap();
+    let mismatch = Some(DenyCode::RootPinMismatch);
+    type Change = fn(&mut CertificateParams);
+    let changes: [(Change, Option<DenyCode>); 5] = [
+        (|_| {}, None),
+        (|params| params.is_ca = IsCa::ExplicitNoCa, mismatch),
+        (|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign], None),
+        (|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature], mismatch),
+        (|params| params.not_after = dated("top", -20, -10).not_after, mismatch),
+    ];
+    for (place, (change, expected)) in changes.into_iter().enumerate() {
+        let mut top = Authority::new("top", BasicConstraints::Unconstrained);
+        let request = rooted(&key, &top.issue(&key, &params(GUN)));
+        change(&mut top.params);
+        assert_eq!(code(&request, &authority(TEAM, top.pem())), expected, "{place}");
+    }
+}
+
+#[test]
+fn a_critical_extension_that_is_not_understood_is_not_passed_over() {
+    let top = Authority::new("top", BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    for (critical, expected) in [(false, None), (true, Some(DenyCode::RootPinMismatch))] {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 9999, 1], vec![5, 0]);
+        extension.set_criticality(critical);
+        let mut leaf = params(GUN);
+        leaf.custom_extensions = vec![extension];
+        let request = rooted(&key, &top.issue(&key, &leaf));
+        assert_eq!(code(&request, &authority(TEAM, top.pem())), expected, "{critical}");
     }
 }

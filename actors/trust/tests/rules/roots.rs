@@ -236,3 +236,22 @@ fn a_chain_with_more_signatures_than_a_collection_may_have_is_refused() {
     collection.roots.pop();
     assert_eq!(verified(&collection.request_with(&Default::default())).floors["root"].version, 8);
 }
+
+#[test]
+fn a_successor_in_an_expired_certificate_does_not_follow() {
+    let mut collection = Collection::new();
+    let first = collection.keys.root.clone();
+    let key = KeyPair::generate().unwrap();
+    collection.keys.root = Signer::with_certificate(&key, &dated(GUN, -20, -10));
+    let mut second = collection.keys.root(2);
+    second.signers.push(first);
+    let expired = collection.keys.root.clone();
+    collection.keys.root = Signer::certified(GUN);
+    let mut third = collection.keys.root(3);
+    third.signers.push(expired);
+    collection.roots.extend([second, third]);
+    assert_eq!(refused(&collection.request_with(&Default::default())), DenyCode::RootUntrusted);
+    // Of a root that was verified before, only what it says of its successor still counts.
+    collection.roots.remove(0);
+    assert_eq!(verified(&collection.request_with(&Default::default())).floors["root"].version, 3);
+}
