@@ -50,7 +50,7 @@ pub struct Evidence {
     pub first_use: bool,
     /// The collection.
     pub gun: String,
-    /// Full role name (`root`, `timestamp`, `snapshot`, `targets`, `targets/…`) to what holds of it.
+    /// Full role name (`root`, `snapshot`, `targets/releases`, …) to what holds of it.
     pub roles: BTreeMap<String, RoleEvidence>,
 }
 
@@ -71,7 +71,7 @@ pub enum TargetEntry {
 /// Everything the verified collection says about one tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagView {
-    /// Full role name to its entry of the tag, for each verified role that has one within its paths.
+    /// Full role name to its entry of the tag, for each verified role that has one in its paths.
     pub entries: BTreeMap<String, TargetEntry>,
     /// The tag.
     pub tag: String,

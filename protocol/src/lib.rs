@@ -1,7 +1,7 @@
 //! The language of Portreeve: what actors say to each other, and how it is written down.
 //!
 //! Nothing here performs IO, reads a clock or draws a random number. Every type that can stand in a
-//! journal declares its members in alphabetical order, so that its serde form *is* the canonical form.
+//! journal declares its members in alphabetical order: its serde form *is* the canonical form.
 
 pub mod blob;
 pub mod codec;

@@ -24,7 +24,8 @@ pub struct Settings {
 /// One line of the map from registry host to trust server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustServerRule {
-    /// A host, matched exactly, or `.suffix`, matched at the end of a longer host; a `:port` in it must match too.
+    /// A host, matched exactly, or `.suffix`, matched at the end of a longer host; a `:port` in it
+    /// must match too.
     pub registry: String,
     /// The server's URL; `{host}` stands for the registry's host without port.
     pub server: String,

@@ -36,8 +36,8 @@ impl Anchors {
     /// Reads `anchors.json`.
     ///
     /// # Errors
-    /// `Anchors` if it is not JSON of this shape, names a GUN twice, names a prefix that does not end
-    /// at a path segment, or a trust server that is not `https`.
+    /// `Anchors` if it is not JSON of this shape, names a GUN twice, names a prefix that does not
+    /// end at a path segment, or a trust server that is not `https`.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let mut anchors: Self = serde_json::from_slice(bytes)
             .map_err(|error| BundleError::Anchors(error.to_string()))?;

@@ -8,7 +8,7 @@ pub enum BundleError {
     /// `tough` refused the repository.
     #[error("the trust bundle's metadata is refused: {0}")]
     Refused(Box<tough::error::Error>),
-    /// A byte that is not ASCII, or a file that is too large, or a root that could not be asked for.
+    /// A byte that is not ASCII, a file that is too large, or a root that could not be asked for.
     #[error("{file} of the trust bundle is refused before it is read: {why}")]
     Guard {
         /// The last part of the file's URL.

@@ -19,8 +19,8 @@ pub struct Fault {
     pub why: String,
 }
 
-/// Another transport, guarded: every file is read to its end within [`FILE_BYTES`], and must be ASCII,
-/// because `tough` normalises Unicode where signatures were made over the bytes as they are.
+/// Another transport, guarded: every file is read to its end within [`FILE_BYTES`], and must be
+/// ASCII, because `tough` normalises Unicode where signatures were made over the bytes as they are.
 #[derive(Debug, Clone)]
 pub struct Guarded<T> {
     inner: T,

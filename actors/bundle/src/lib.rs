@@ -1,9 +1,9 @@
-//! The signed trust bundle: what a security team says about roots and trust servers, as one target of
-//! a TUF 1.0 repository, read with `tough`.
+//! The signed trust bundle: what a security team says about roots and trust servers, as one target
+//! of a TUF 1.0 repository, read with `tough`.
 //!
-//! `tough` checks signatures, thresholds, versions and hashes. Around it stand rules of our own: size and
-//! ASCII limits before it sees a byte, expiry judged at a time that is given, and no load that passes
-//! over a failed look for newer roots. Notary v1 is never read here.
+//! `tough` checks signatures, thresholds, versions and hashes. Around it stand rules of our own:
+//! limits of size and character set before it sees a byte, expiry judged at a time that is given,
+//! and no load that passes over a failed look for newer roots. Notary v1 is never read here.
 
 mod anchors;
 mod error;

@@ -30,7 +30,8 @@ pub struct Bundle {
 /// the trusted `root`, and judges expiry at `now`.
 ///
 /// # Errors
-/// `Refused` for what `tough` refuses, `Guard` for what it is not shown, `Expired`, `NoAnchors`, `Anchors`.
+/// `Refused` for what `tough` refuses, `Guard` for what it is not shown, `Expired`, `NoAnchors`,
+/// `Anchors`.
 pub async fn load<T: Transport + Clone + 'static>(
     transport: T,
     base: &Url,
@@ -59,7 +60,7 @@ async fn read<T: Transport + Clone + 'static>(
     let repository = RepositoryLoader::new(&root, below("metadata/")?, below("targets/")?)
         .transport(guard.clone())
         .limits(LIMITS)
-        // Replay and simulation must judge as the node did, so expiry is ours and not the system clock's.
+        // Replay and simulation must judge as the node did, so expiry is not the system clock's.
         .expiration_enforcement(ExpirationEnforcement::Unsafe)
         .load()
         .await

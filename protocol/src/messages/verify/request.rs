@@ -28,6 +28,6 @@ pub struct VerifyRequest {
     pub tags: BTreeSet<String>,
     /// The timestamp.
     pub timestamp: Blob,
-    /// Whether the first of `roots` was verified before: then it may be expired if it has successors.
+    /// Whether the first of `roots` was verified before: with successors it may then be expired.
     pub trusted_root: bool,
 }
