@@ -49,8 +49,8 @@ pub const OBJECTS: usize = 10_000;
 pub const RULES: usize = 4_096;
 /// Time for one fetch of one document, in microseconds.
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
-/// Time for one flight of a notary fetcher, all fetches and verifications together, in microseconds:
-/// the longest an API server waits for a webhook.
+/// Time for one flight of a notary fetcher, all fetches and verifications together, in
+/// microseconds: the longest an API server waits for a webhook.
 pub const FLIGHT_TIMEOUT: u64 = 30_000_000;
 /// Time kept back from the API server's patience for the answer to travel, in microseconds.
 pub const DEADLINE_MARGIN: u64 = 1_000_000;

@@ -1,5 +1,5 @@
-//! The only crate with side effects: it hosts the machines on actix, journals what they receive, and
-//! performs what they emit.
+//! The only crate with side effects: it hosts the machines on actix, journals what they receive,
+//! and performs what they emit.
 
 pub mod clock;
 pub mod config;

@@ -71,11 +71,15 @@ impl Health {
     /// Whether reviews should be sent here.
     #[must_use]
     pub fn ready(&self) -> bool {
+        self.policies_loaded && self.journal_writable && !self.draining && self.alive()
+    }
+
+    /// Whether the node can go on without a restart: `false` once an actor that every review needs
+    /// has panicked, because it takes nothing any more in this incarnation.
+    #[must_use]
+    pub fn alive(&self) -> bool {
         let needed = [ActorId::Admission, ActorId::Journal, ActorId::Policy];
-        self.policies_loaded
-            && self.journal_writable
-            && !self.draining
-            && !needed.iter().any(|actor| self.poisoned.contains(actor))
+        !needed.iter().any(|actor| self.poisoned.contains(actor))
     }
 }
 

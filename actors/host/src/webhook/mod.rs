@@ -150,7 +150,7 @@ impl Webhook {
             }
             (Port::Main, "/admit") => wrong_method("POST"),
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
-            (_, "/livez") => plain(StatusCode::OK, "alive"),
+            (_, "/livez") => self.alive(),
             (_, "/readyz") => self.ready(),
             (_, "/metrics") => with_type(
                 StatusCode::OK,
@@ -219,6 +219,17 @@ impl Webhook {
     }
 
     /// Whether reviews should be sent here, and why not.
+    /// A replica that cannot go on is to be restarted, which is what a failed probe brings about.
+    fn alive(&self) -> Reply {
+        let health = self.node.health();
+        if health.alive() {
+            return plain(StatusCode::OK, "alive");
+        }
+        let panicked = health.poisoned.iter().map(|actor| format!("{actor} panicked"));
+        let lines: Vec<_> = std::iter::once("not alive".to_owned()).chain(panicked).collect();
+        plain(StatusCode::SERVICE_UNAVAILABLE, &lines.join("\n"))
+    }
+
     fn ready(&self) -> Reply {
         let health = self.node.health();
         let mut lines = Vec::new();

@@ -21,6 +21,7 @@ fn a_panic_of_the_machine_that_decides_denies_all_that_wait_and_all_that_come() 
     assert_eq!(code(&waited), Some(DenyCode::Internal));
     assert_eq!(waited.decision.uid, "uid-of-silent");
     assert_eq!(node.health().poisoned, [ActorId::Admission]);
+    assert!(!node.health().alive());
     assert!(!node.health().ready());
     assert_eq!(code(&stage.review(&node, "allow")), Some(DenyCode::Internal));
     stage.stop(node);
@@ -47,6 +48,7 @@ fn a_poisoned_fetcher_refuses_and_other_fetchers_go_on() {
     assert_eq!(ask("b", "absent"), Some(DenyCode::NotSigned));
     let server = "https://a.example".to_owned();
     assert_eq!(node.health().poisoned, [ActorId::Notary(server)]);
+    assert!(node.health().alive());
     stage.stop(node);
     stage.records();
 }
