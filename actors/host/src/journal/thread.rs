@@ -410,3 +410,89 @@ fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {
         (earlier, later) => earlier.or(later),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::entry::{Restored, Started};
+    use portreeve_protocol::messages::policy::PolicyInput;
+    use portreeve_protocol::{ActorId, Cause, NodeId, Now, Outside, Settings, Wall};
+
+    use super::super::queue::queue;
+    use super::super::{FileSystem, Journal, layout};
+    use super::*;
+    use crate::metrics::Metrics;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn started(node: &NodeId) -> Started {
+        Started {
+            build: "test".to_owned(),
+            incarnation: 1,
+            jitter_seed: 0,
+            node: node.clone(),
+            restored: Restored::default(),
+            rules: 1,
+            settings: Settings::default(),
+            settings_digest: Sha256::ZERO,
+            wall: Wall(0),
+        }
+    }
+
+    fn delivery(node: &NodeId, seq: u64) -> Appended {
+        let actor = ActorId::Policy;
+        let event = EventId { node: node.clone(), incarnation: 1, actor, seq };
+        Appended {
+            cause: Cause::Outside(Outside::Objects),
+            effects: Arc::new(Vec::new()),
+            event: event.clone(),
+            input: Arc::new(Input::Policy(PolicyInput::WatchRestored)),
+            lamport: seq,
+            now: Now::default(),
+            root: event,
+        }
+    }
+
+    #[test]
+    fn records_beyond_the_queue_are_lost_and_a_gap_says_how_many() -> Outcome {
+        const BEYOND: u64 = 3;
+        let dir = tempfile::tempdir()?;
+        let node: NodeId = "node-1".parse()?;
+        std::fs::create_dir_all(layout::segments(dir.path()))?;
+        let disk = Arc::new(FileSystem);
+        let mut writer = Writer::new(dir.path(), disk, Durability::Group, 1, Sha256::ZERO);
+        writer.open()?;
+        let (appender, items) = queue();
+        let most = portreeve_protocol::limits::JOURNAL_QUEUE as u64;
+        for seq in 1..=most + BEYOND {
+            appender.delivered(delivery(&node, seq));
+        }
+        assert!(appender.stalled(Mono(0)));
+        appender.stop();
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let gate = JournalGate::new(&started(&node));
+        JournalThread::new(Parts {
+            clock: Clock::system(),
+            durability: Durability::Group,
+            facts: Arc::new(Facts::new(log, Arc::new(Metrics::new("test")))),
+            gate: Seat::new(node, 1, ActorId::Journal, gate),
+            items,
+            lock: Lock::take(dir.path())?,
+            writer,
+        })
+        .run();
+        let mut kept = 0;
+        let mut lost = Vec::new();
+        for line in Journal::open(dir.path())?.lines() {
+            let bytes = line?.bytes;
+            if bytes.windows(5).take(200).any(|window| window == b"\"Gap\"") {
+                let body = bytes.strip_suffix(b"\n").ok_or("a line without an end")?;
+                let Entry::Gap(gap) = codec::read_line(body)?.0.entry else { continue };
+                lost.push(gap.lost);
+            } else {
+                kept += 1;
+            }
+        }
+        assert_eq!((kept, lost), (most, vec![BEYOND]));
+        Ok(())
+    }
+}
