@@ -4,8 +4,8 @@
 //! something might be in the part that is missing. The last list stays in force, the policy cache
 //! is told that the watch is lost, and so every decision says so, until the directory is in order
 //! again. If it is not in order at the start, there is no list, and everything that needs a policy
-//! is denied. Files should be replaced by renaming a whole one over them, as mounted ConfigMaps are:
-//! one that is written in place may be seen when it is half written.
+//! is denied. Files should be replaced by renaming a whole one over them, as mounted ConfigMaps
+//! are: one that is written in place may be seen when it is half written.
 
 mod object;
 mod scan;

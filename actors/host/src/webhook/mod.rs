@@ -218,7 +218,6 @@ impl Webhook {
         }))
     }
 
-    /// Whether reviews should be sent here, and why not.
     /// A replica that cannot go on is to be restarted, which is what a failed probe brings about.
     fn alive(&self) -> Reply {
         let health = self.node.health();
@@ -230,6 +229,7 @@ impl Webhook {
         plain(StatusCode::SERVICE_UNAVAILABLE, &lines.join("\n"))
     }
 
+    /// Whether reviews should be sent here, and why not.
     fn ready(&self) -> Reply {
         let health = self.node.health();
         let mut lines = Vec::new();
