@@ -2,7 +2,25 @@
 //! bytes of their names, no blanks, a backslash before `"` and `\` and no other escape, no
 //! normalisation of Unicode, integers only.
 
-use crate::json::Value;
+use crate::error::TrustError;
+use crate::json::{self, Value};
+
+/// The canonical form of a whole JSON text: the bytes that a signature covers
+/// where `text` is what is signed. What has a canonical form is read as this form reads.
+/// Source: docker/go `canonical/json/encode.go`; the parser is stricter than Go's, see `json`.
+///
+/// # Errors
+/// `Malformed` for what is not JSON; `UnsupportedForm` for repeated member names, for excess depth
+/// or size, and for values without a canonical form.
+pub fn canonical_json(text: &[u8]) -> Result<Vec<u8>, TrustError> {
+    const WHAT: &str = "the text";
+    let mut canonical = Vec::new();
+    let written = write(&json::parse(WHAT, text)?, &mut canonical);
+    written.map(|()| canonical).map_err(|why| TrustError::UnsupportedForm {
+        document: WHAT.to_owned(),
+        why: why.to_owned(),
+    })
+}
 
 /// Appends the canonical form of `value` to `out`.
 ///

@@ -18,7 +18,7 @@ mod header;
 mod json;
 mod key;
 mod pem;
-pub mod pins;
+mod pins;
 mod public_key;
 pub mod release;
 mod role;
@@ -30,4 +30,5 @@ mod targets;
 mod verify;
 mod walk;
 
-pub use verify::{verify, verify_pinned};
+pub use canonical::canonical_json;
+pub use verify::verify;
