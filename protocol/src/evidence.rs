@@ -1,6 +1,6 @@
 //! What verification established: which documents, signed by whom, say what about a tag.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,8 @@ pub struct TagView {
 pub struct Floor {
     /// Ids of the keys that could sign the role when the floor was set, sorted.
     pub keys: Vec<Sha256>,
-    /// SHA-256 of the document of that version.
+    /// SHA-256 of the canonical JSON of the `signed` part of that version: the same content signed
+    /// again is the same version.
     pub sha256: Sha256,
     /// The version.
     pub version: u64,
@@ -90,6 +91,18 @@ pub struct Floor {
 
 /// Role name to its floor.
 pub type Floors = BTreeMap<String, Floor>;
+
+/// What an operator knows of the root of one collection beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootPins {
+    /// PEM certificates of authorities, one of whom must have issued the root's certificate;
+    /// none at all asks for nothing. Key ids go before authorities.
+    pub authorities: Vec<String>,
+    /// Ids of admissible root keys, of certificate or bare key; none at all asks for nothing.
+    pub keyids: BTreeSet<Sha256>,
+    /// Whether a root that no pin covers is refused instead of trusted at first use.
+    pub required: bool,
+}
 
 /// What a notary fetcher keeps of one collection across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +115,8 @@ pub struct TrustedCollection {
     pub floors: Floors,
     /// The collection.
     pub gun: String,
+    /// The namespace on whose behalf the collection was first asked for; empty if nobody's.
+    pub namespace: String,
     /// The newest verified root.
     pub root: Blob,
     /// The trust server.

@@ -29,6 +29,17 @@ pub enum Fact {
         /// Why.
         why: Denial,
     },
+    /// A fetch failed in a way that may pass, and will be tried again.
+    FetchRetried {
+        /// The document, as asked for.
+        document: String,
+        /// The collection.
+        gun: String,
+        /// The trust server.
+        server: String,
+        /// Why it failed.
+        why: DenyCode,
+    },
     /// A root was trusted because it was the first one seen.
     FirstUse {
         /// The collection.
@@ -104,6 +115,15 @@ pub enum Fact {
         /// The new version.
         version: u64,
     },
+    /// An operator had all trust in a collection forgotten.
+    TrustReset {
+        /// The collection.
+        gun: String,
+        /// Why, in the operator's words.
+        reason: String,
+        /// The trust server.
+        server: String,
+    },
     /// An input came that nothing was waiting for; it changed nothing.
     Unexpected {
         /// The actor.
@@ -127,6 +147,7 @@ impl Fact {
         match self {
             Self::DelegationDropped { .. } => "delegation-dropped",
             Self::FetchFailed { .. } => "fetch-failed",
+            Self::FetchRetried { .. } => "fetch-retried",
             Self::FirstUse { .. } => "first-use",
             Self::JournalDegraded { .. } => "journal-degraded",
             Self::JournalRestored { .. } => "journal-restored",
@@ -136,6 +157,7 @@ impl Fact {
             Self::Refused { .. } => "refused",
             Self::ReviewDecided { .. } => "review-decided",
             Self::RootRotated { .. } => "root-rotated",
+            Self::TrustReset { .. } => "trust-reset",
             Self::Unexpected { .. } => "unexpected",
             Self::WatchLost { .. } => "watch-lost",
             Self::WatchRestored => "watch-restored",

@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod codec;
+pub mod credential;
 pub mod decision;
 pub mod digest;
 pub mod effect;
@@ -24,6 +25,7 @@ pub mod time;
 pub mod workload;
 
 pub use blob::{Blob, BlobSource};
+pub use credential::CredentialRef;
 pub use decision::{Admitted, ContainerVerdict, Decision, Pin, Verdict};
 pub use digest::Sha256;
 pub use effect::Effect;

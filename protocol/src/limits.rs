@@ -37,6 +37,18 @@ pub const JSON_DEPTH: usize = 64;
 pub const TRUST_SERVERS: usize = 64;
 /// GUNs one notary fetcher keeps state of; new ones are then denied `capacity`.
 pub const GUNS_PER_SERVER: usize = 10_000;
+/// GUNs one notary fetcher keeps for one namespace; new ones are then denied `capacity`.
+pub const GUNS_PER_NAMESPACE: usize = 1_000;
+/// Credentials that may be tried for one fetch.
+pub const CREDENTIALS: usize = 32;
+/// Times a flight asks for one document before it gives up.
+pub const FETCH_TRIES: u32 = 3;
+/// Wait before the second try of a fetch, in microseconds; it doubles with each further one.
+pub const RETRY_DELAY: u64 = 200_000;
+/// The longest wait before a try that a trust server may ask for, in microseconds.
+pub const RETRY_DELAY_LONGEST: u64 = 5_000_000;
+/// Bytes of an operator's reason for a trust reset.
+pub const REASON_BYTES: usize = 1_024;
 /// Roles with a floor per GUN; a collection that brings more is denied `capacity`.
 pub const FLOORS_PER_GUN: usize = 1_024;
 /// Tags with a kept view per GUN; the least recently verified are forgotten first.

@@ -1,6 +1,6 @@
 //! Policies as the policy actor publishes them: parsed, resolved, in one immutable snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,14 @@ pub struct Rule {
 /// What must hold of an image's signed data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustRequirement {
+    /// For how long after a verified timestamp an allow needs no network; microseconds. `None`
+    /// takes [`crate::Settings::freshness`].
+    pub freshness: Option<u64>,
+    /// For how long the last verified state may allow while the trust server is out of reach;
+    /// microseconds. `None` takes [`crate::Settings::max_staleness`].
+    pub max_staleness: Option<u64>,
+    /// Ids of admissible root keys, of certificate or bare key; none at all asks for nothing.
+    pub pins: BTreeSet<Sha256>,
     /// The trust server's URL, if the rule names one, without trailing slash.
     pub server: Option<String>,
     /// The signers, all of whom must have signed.
@@ -104,7 +112,7 @@ pub struct TrustRequirement {
 pub struct SignerRequirement {
     /// The signer's key, or why there is none.
     pub key: SignerKey,
-    /// The Secret that holds it, as `namespace/name`.
+    /// The Secret that holds it, as `namespace/name`; empty if the policy itself holds the key.
     pub secret: String,
 }
 

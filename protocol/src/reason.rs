@@ -107,6 +107,7 @@ deny_codes! {
     Certificate Trust "certificate" "A certificate in the trust data is not acceptable." "Replace the certificate named in the message.";
     UnsupportedForm Trust "unsupported-form" "The trust data uses a form that this build refuses to judge." "Publish with the notary client's default key types.";
     RoleWithdrawn Trust "role-withdrawn" "A delegation that releases images was there before and is gone." "Find out who removed targets/releases; publish it again.";
+    StateSpoilt Trust "state-spoilt" "The trust state kept from earlier cannot be used." "Find out what happened to the directory; only then remove it, or forget the repository's trust.";
     Unreachable Unavailable "trust-server-unreachable" "The trust server could not be reached." "Check that the trust server is up and can be reached from here.";
     ServerError Unavailable "trust-server-error" "The trust server answered with an error." "Look at the trust server's own log.";
     Unauthorized Unavailable "trust-server-unauthorized" "The trust server wants credentials that are not at hand." "Give the workload a pull secret that may read the repository.";

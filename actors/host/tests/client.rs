@@ -127,6 +127,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn request(server: &str) -> FetchRequest {
     FetchRequest {
+        credentials: Vec::new(),
         document: DocumentName::Timestamp,
         flight: 1,
         gun: "h/app".to_owned(),
@@ -166,6 +167,7 @@ async fn documents_are_asked_for_at_notarys_paths_on_one_kept_connection() {
         DocumentName::Hashed { role: "targets/releases".to_owned(), sha256: digest },
     ] {
         let request = FetchRequest {
+            credentials: Vec::new(),
             document: name,
             gun: "host:5000/team/app".to_owned(),
             ..request(&server.url())

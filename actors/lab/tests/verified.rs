@@ -23,6 +23,7 @@ fn conclude(documents: &Documents, roots: &[&str]) -> Result<Box<VerifiedCollect
         floors: BTreeMap::new(),
         flight: 1,
         gun: GUN.to_owned(),
+        pins: Default::default(),
         roots: roots.iter().map(|name| blob(name)).collect(),
         server: "https://notary.example".to_owned(),
         tags: BTreeSet::from(["v1".to_owned()]),

@@ -28,6 +28,7 @@ fn a_conclusion_goes_to_the_fetcher_that_asked_with_its_flight() {
         floors: Default::default(),
         flight: 7,
         gun: "registry.example/app".to_owned(),
+        pins: Default::default(),
         roots: vec![Blob::new(&b"not a root"[..])],
         server: "https://notary.example".to_owned(),
         tags: ["v1".to_owned()].into(),

@@ -27,6 +27,7 @@ pub const fn input_name(input: &Input) -> &'static str {
         },
         Input::Notary(input) => match input {
             NotaryInput::Fetched(_) => "notary fetched",
+            NotaryInput::Forget(_) => "notary forget",
             NotaryInput::Resolve(_) => "notary resolve",
             NotaryInput::Timer(_) => "notary timer",
             NotaryInput::Verification(_) => "notary verification",

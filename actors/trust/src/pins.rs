@@ -1,90 +1,46 @@
 //! Pins: what an operator knows about a collection's root beforehand
 //! (Notary `trustpinning/trustpin.go`). Unlike there, pins are held against the root on every load.
+//! Which pins concern a collection, [`portreeve_protocol::Settings::root_pins`] says.
 
 use std::collections::BTreeMap;
 
+use portreeve_protocol::evidence::RootPins;
 use portreeve_protocol::{Sha256, Wall};
 
 use crate::ca;
 use crate::error::TrustError;
 use crate::key::Key;
 
-/// The pins of one trust server's collections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pins {
-    /// GUN prefix, in whole path segments, to the PEM certificates of an authority that must have
-    /// issued the root's certificate.
-    pub ca: BTreeMap<String, String>,
-    /// GUN, or a prefix of it with `*` behind, to the ids of admissible root keys as listed.
-    pub certs: BTreeMap<String, Vec<Sha256>>,
-    /// Whether a root that no pin covers may be trusted at first use.
-    pub first_use: bool,
+/// Whether `pins` ask for anything, so that a root they admit is not taken on first use.
+pub(crate) fn cover(pins: &RootPins) -> bool {
+    !(pins.keyids.is_empty() && pins.authorities.is_empty())
 }
 
-impl Default for Pins {
-    /// No pins, first use allowed.
-    fn default() -> Self {
-        Self { ca: BTreeMap::new(), certs: BTreeMap::new(), first_use: true }
-    }
-}
-
-/// What holds for one collection.
-enum Pin<'a> {
-    /// One of these authorities must have issued the certificate.
-    Authority(&'a str),
-    /// The key's id must be one of these.
-    KeyIds(&'a [Sha256]),
-}
-
-impl Pins {
-    /// The pin of `gun`: its own ids, the ids of the longest wildcard, the authority of the longest
-    /// prefix. Source: Notary `trustpinning/trustpin.go:NewTrustPinChecker`.
-    fn pin(&self, gun: &str) -> Option<Pin<'_>> {
-        let ids = self.certs.get(gun).or_else(|| {
-            let prefix =
-                |name: &'_ str| name.strip_suffix('*').filter(|p| gun.starts_with(p)).map(str::len);
-            let fitting = self.certs.iter().filter_map(|(name, ids)| Some((prefix(name)?, ids)));
-            fitting.max_by_key(|(length, _)| *length).map(|(_, ids)| ids)
+/// Keeps the keys of a root that `pins` admit: by the id they are listed under or that of the bare
+/// key, or by an authority that issued their certificate.
+///
+/// # Errors
+/// `RootPinMismatch` if they admit none, `RootUnpinned` if there are none and must be.
+pub(crate) fn filter(
+    pins: &RootPins,
+    version: u64,
+    keys: &mut BTreeMap<Sha256, Key>,
+    now: Wall,
+) -> Result<(), TrustError> {
+    if !pins.keyids.is_empty() {
+        keys.retain(|id, key| {
+            let bare = key.public.as_ref().map(|public| public.spki);
+            pins.keyids.contains(id) || bare.is_ok_and(|bare| pins.keyids.contains(&bare))
         });
-        if let Some(ids) = ids {
-            return Some(Pin::KeyIds(ids));
-        }
-        let covers = |prefix: &str| {
-            let prefix = prefix.trim_end_matches('/');
-            gun.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let fitting = self.ca.iter().filter(|(prefix, _)| covers(prefix));
-        fitting.max_by_key(|(prefix, _)| prefix.len()).map(|(_, pem)| Pin::Authority(pem))
+    } else if !pins.authorities.is_empty() {
+        keys.retain(|_, key| {
+            pins.authorities.iter().any(|pem| ca::issued(pem, &key.certificates, now))
+        });
+    } else if pins.required {
+        return Err(TrustError::RootUnpinned);
     }
-
-    /// Whether some pin covers `gun`, so that its root is not taken on first use.
-    #[must_use]
-    pub fn covers(&self, gun: &str) -> bool {
-        self.pin(gun).is_some()
+    if keys.is_empty() {
+        return Err(TrustError::RootPinMismatch { version });
     }
-
-    /// Keeps the keys of a root that the pin of `gun` admits.
-    ///
-    /// # Errors
-    /// `RootPinMismatch` if it admits none, `RootUnpinned` if there is no pin and must be one.
-    pub(crate) fn filter(
-        &self,
-        gun: &str,
-        version: u64,
-        keys: &mut BTreeMap<Sha256, Key>,
-        now: Wall,
-    ) -> Result<(), TrustError> {
-        match self.pin(gun) {
-            None if self.first_use => return Ok(()),
-            None => return Err(TrustError::RootUnpinned),
-            Some(Pin::KeyIds(ids)) => keys.retain(|id, _| ids.contains(id)),
-            Some(Pin::Authority(pem)) => {
-                keys.retain(|_, key| ca::issued(pem, &key.certificates, now));
-            }
-        }
-        if keys.is_empty() {
-            return Err(TrustError::RootPinMismatch { version });
-        }
-        Ok(())
-    }
+    Ok(())
 }

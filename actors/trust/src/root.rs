@@ -15,7 +15,7 @@ use crate::fields::Fields;
 use crate::header::{self, Header};
 use crate::json::Value;
 use crate::key::{self, Key};
-use crate::pins::Pins;
+use crate::pins;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
 
 /// A root of the right structure.
@@ -171,7 +171,7 @@ pub(crate) fn read_role(
 /// # Errors
 /// `RootUntrusted`, `RootRotation`, `RootPinMismatch`, `RootUnpinned`, `Expired`, and whatever
 /// reading a document may give.
-pub(crate) fn walk(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<Current, TrustError> {
+pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustError> {
     let [first, successors @ ..] = request.roots.as_slice() else {
         return Err(unsupported("no root is at hand"));
     };
@@ -205,7 +205,7 @@ pub(crate) fn walk(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<Cu
         root = next;
     }
     root.header.unexpired(ROOT, now)?;
-    pins.filter(gun, root.header.version, &mut carriers, now)?;
+    pins::filter(&request.pins, root.header.version, &mut carriers, now)?;
     signers.retain(|signer| carriers.contains_key(&signer.keyid));
     let signed_by = root.enough(signers)?;
     Ok(Current { rekeyed, root, signed_by })

@@ -14,13 +14,14 @@ use crate::envelope::Envelope;
 use crate::error::TrustError;
 use crate::floors;
 use crate::header::Header;
-use crate::pins::Pins;
+use crate::pins;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP, is_delegation};
 use crate::root::{self, Current};
 use crate::snapshot::{Snapshot, Timestamp};
 use crate::walk::{self, Documents, Given};
 
-/// Verifies the documents of `request` as of `now`, without pins.
+/// Verifies the documents of `request` as of `now`, holding its pins against
+/// the root in use.
 ///
 /// * `Missing`: what is at hand is in order, but the snapshot, or targets and delegations, are not
 ///   at hand. All of them are named at once; ask again with them added.
@@ -33,20 +34,14 @@ use crate::walk::{self, Documents, Given};
 /// `client/tufclient.go:Update`.
 #[must_use]
 pub fn verify(request: &VerifyRequest, now: Wall) -> VerifyOutcome {
-    verify_pinned(request, &Pins::default(), now)
-}
-
-/// As [`verify`], holding `pins` against the root in use.
-#[must_use]
-pub fn verify_pinned(request: &VerifyRequest, pins: &Pins, now: Wall) -> VerifyOutcome {
-    match conclude(request, pins, now) {
+    match conclude(request, now) {
         Ok(outcome) => outcome,
         Err(error) => VerifyOutcome::Refused(error.into()),
     }
 }
 
-fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOutcome, TrustError> {
-    let current = root::walk(request, pins, now)?;
+fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustError> {
+    let current = root::walk(request, now)?;
     let mut floors = request.floors.clone();
     let root = &current.root;
     if request.trusted_root {
@@ -97,7 +92,7 @@ fn conclude(request: &VerifyRequest, pins: &Pins, now: Wall) -> Result<VerifyOut
         evidence: Evidence {
             dropped: found.dropped,
             expires: expires.unwrap_or(root.header.expires),
-            first_use: request.first_use && !pins.covers(&request.gun),
+            first_use: request.first_use && !pins::cover(&request.pins),
             gun: request.gun.clone(),
             roles: book.evidence,
         },

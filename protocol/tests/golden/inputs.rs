@@ -74,9 +74,14 @@ pub fn smallest_review() -> ReviewFacts {
 }
 
 fn resolution(outcome: ResolutionOutcome) -> AdmissionInput {
+    let last_verified = matches!(outcome, ResolutionOutcome::Unavailable(_)).then(|| {
+        let tag = VerifiedTag { evidence: evidence(), view: view() };
+        Box::new(LastVerified { at: Mono(3_000_000), tag })
+    });
     AdmissionInput::Resolution(Arc::new(Resolution {
         checked_at: Mono(4_000_000),
         gun: GUN.to_owned(),
+        last_verified,
         outcome,
         server: SERVER.to_owned(),
         tag: "1.27".to_owned(),
@@ -111,7 +116,24 @@ pub fn admission() -> Vec<AdmissionInput> {
 
 fn fetched(document: DocumentName, outcome: FetchOutcome) -> NotaryInput {
     let gun = GUN.to_owned();
-    NotaryInput::Fetched(Fetched { document, flight: 7, gun, micros: 1_500, outcome })
+    let failed = matches!(outcome, FetchOutcome::Failed(_));
+    NotaryInput::Fetched(Fetched {
+        credential: credentials().into_iter().next().filter(|_| !failed),
+        document,
+        flight: 7,
+        gun,
+        micros: 1_500,
+        outcome,
+        retry_after: failed.then_some(1_000_000),
+    })
+}
+
+pub fn credentials() -> [CredentialRef; 2] {
+    let (name, namespace) = ("registry".to_owned(), "shop".to_owned());
+    [
+        CredentialRef::PullSecret { name: name.clone(), namespace: namespace.clone() },
+        CredentialRef::ServiceAccount { name, namespace },
+    ]
 }
 
 pub fn documents() -> [DocumentName; 4] {
@@ -136,15 +158,23 @@ pub fn notary_inputs() -> Vec<NotaryInput> {
         floors: floors(),
         tags: BTreeMap::from([("1.27".to_owned(), view())]),
     };
-    let resolve = Resolve { gun: GUN.to_owned(), not_before: Mono(1), tag: "1.27".to_owned() };
+    let resolve = Resolve {
+        credentials: credentials().into(),
+        gun: GUN.to_owned(),
+        namespace: "shop".to_owned(),
+        not_before: Mono(1),
+        tag: "1.27".to_owned(),
+    };
     let document = FetchOutcome::Document(Blob::new(&b"{\"signed\":3}"[..]));
     vec![
         fetched(hashed, document),
         fetched(root, FetchOutcome::Absent),
         fetched(version, FetchOutcome::Failed(denial())),
         fetched(timestamp, FetchOutcome::Absent),
+        NotaryInput::Forget(Forget { gun: GUN.to_owned(), reason: "the key was lost".to_owned() }),
         NotaryInput::Resolve(resolve),
         NotaryInput::Timer(NotaryTimer::FlightDeadline { flight: 7, gun: GUN.to_owned() }),
+        NotaryInput::Timer(NotaryTimer::Retry { flight: 7, gun: GUN.to_owned() }),
         verification(VerifyOutcome::Missing(vec![wanted])),
         verification(VerifyOutcome::Refused(denial())),
         verification(VerifyOutcome::Verified(Box::new(verified))),
@@ -188,6 +218,11 @@ pub fn verify_input() -> VerifyInput {
         floors: floors(),
         flight: 7,
         gun: GUN.to_owned(),
+        pins: evidence::RootPins {
+            authorities: vec!["a PEM text".to_owned()],
+            keyids: BTreeSet::from([sha("root key")]),
+            required: true,
+        },
         roots: vec![Blob::new(&b"{\"signed\":2}"[..])],
         server: SERVER.to_owned(),
         tags: BTreeSet::from(["1.27".to_owned()]),
@@ -205,6 +240,7 @@ pub fn effects() -> Vec<Effect> {
         Effect::Arm { at: Mono(9_000_000), key: timer },
         Effect::Disarm { key: deadline },
         Effect::Fetch(FetchRequest {
+            credentials: credentials().into(),
             document: hashed,
             flight: 7,
             gun: GUN.to_owned(),
@@ -238,6 +274,12 @@ pub fn facts() -> Vec<Fact> {
             server: server.clone(),
             why: why.clone(),
         },
+        Fact::FetchRetried {
+            document: "timestamp.json".to_owned(),
+            gun: gun.clone(),
+            server: server.clone(),
+            why: DenyCode::ServerError,
+        },
         Fact::FirstUse { gun: gun.clone(), server: server.clone(), version: 1 },
         Fact::JournalDegraded { why: text.clone() },
         Fact::JournalRestored { denied: 2 },
@@ -253,7 +295,8 @@ pub fn facts() -> Vec<Fact> {
             review: review_event(),
             warm: true,
         },
-        Fact::RootRotated { gun, server, version: 2 },
+        Fact::RootRotated { gun: gun.clone(), server: server.clone(), version: 2 },
+        Fact::TrustReset { gun, reason: text.clone(), server },
         Fact::Unexpected { actor: notary(), what: text.clone() },
         Fact::WatchLost { why: text },
         Fact::WatchRestored,

@@ -41,6 +41,7 @@ golden! {
     "delivered-notary-fetched-absent",
     "delivered-notary-fetched-document",
     "delivered-notary-fetched-failed",
+    "delivered-notary-forget",
     "delivered-notary-resolve",
     "delivered-notary-timer",
     "delivered-notary-verification-missing",
@@ -93,6 +94,7 @@ fn name_of(input: &Input) -> &'static str {
                 FetchOutcome::Document(_) => "notary-fetched-document",
                 FetchOutcome::Failed(_) => "notary-fetched-failed",
             },
+            NotaryInput::Forget(_) => "notary-forget",
             NotaryInput::Resolve(_) => "notary-resolve",
             NotaryInput::Timer(_) => "notary-timer",
             NotaryInput::Verification(verification) => match verification.outcome {

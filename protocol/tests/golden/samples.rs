@@ -91,6 +91,7 @@ pub fn collection() -> TrustedCollection {
         first_use: true,
         floors: floors(),
         gun: GUN.to_owned(),
+        namespace: "shop".to_owned(),
         root: Blob::new(&b"{\"signed\":2}"[..]),
         server: SERVER.to_owned(),
         timestamp: Some(Blob::new(&b"{\"signed\":3}"[..])),
@@ -113,6 +114,9 @@ pub fn policies() -> Vec<Policy> {
     let signer = |key| SignerRequirement { key, secret: "shop/alice".to_owned() };
     let usable = SignerKey::Usable { name: "alice".to_owned(), spki: sha("spki") };
     let trust = TrustRequirement {
+        freshness: Some(10_000_000),
+        max_staleness: Some(600_000_000),
+        pins: BTreeSet::from([sha("root key")]),
         server: Some(SERVER.to_owned()),
         signers: vec![
             signer(usable),
@@ -194,7 +198,10 @@ pub fn started(restored: Restored) -> Entry {
         approved_only: false,
         approved_servers: BTreeSet::from([SERVER.to_owned()]),
         freshness: 30_000_000,
+        max_staleness: 600_000_000,
         operator_namespace: "portreeve".to_owned(),
+        pin_cas: BTreeMap::from([("docker.io/team".to_owned(), "a PEM text".to_owned())]),
+        pins: BTreeMap::from([("docker.io/*".to_owned(), [sha("root key")].into())]),
         require_pins: true,
         trust_servers: vec![rule],
     };

@@ -133,11 +133,13 @@ impl World<'_> {
         }
         let micros = self.delays.fetch().min(request.timeout);
         let fetched = Fetched {
+            credential: None,
             document: request.document.clone(),
             flight: request.flight,
             gun: request.gun.clone(),
             micros,
             outcome: served.outcome,
+            retry_after: None,
         };
         (now.plus(micros), fetched)
     }

@@ -108,7 +108,10 @@ impl Config {
             approved_only: file.approved_only.unwrap_or_default(),
             approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
             freshness: freshness(file.freshness.as_deref())?,
+            max_staleness: 0,
             operator_namespace: namespace(file.operator_namespace)?,
+            pin_cas: Default::default(),
+            pins: Default::default(),
             require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
             trust_servers: trust_servers(file.trust_servers.unwrap_or_default())?,
         };

@@ -106,6 +106,10 @@ fn write(log: &Logger, fact: &Fact) {
             warn!(log, "a document could not be fetched"; "server" => server, "gun" => gun,
                 "document" => document, "code" => why.code.code(), "why" => &why.detail);
         }
+        Fact::FetchRetried { document, gun, server, why } => {
+            debug!(log, "a document will be asked for again"; "server" => server, "gun" => gun,
+                "document" => document, "code" => why.code());
+        }
         Fact::FirstUse { gun, server, version } => {
             warn!(log, "a root was trusted because it was the first one seen";
                 "server" => server, "gun" => gun, "version" => version);
@@ -135,6 +139,10 @@ fn write(log: &Logger, fact: &Fact) {
         Fact::RootRotated { gun, server, version } => {
             info!(log, "a root was replaced by its successor"; "server" => server, "gun" => gun,
                 "version" => version);
+        }
+        Fact::TrustReset { gun, reason, server } => {
+            warn!(log, "an operator had trust in a collection forgotten"; "server" => server,
+                "gun" => gun, "reason" => reason);
         }
         Fact::Unexpected { actor, what } => {
             debug!(log, "nothing was waiting for an input"; "actor" => actor.to_string(),

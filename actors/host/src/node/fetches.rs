@@ -42,7 +42,15 @@ impl Fetches {
             let micros = links.clock.now().mono.since(begun);
             links.facts.metrics().fetched(&request.server, &outcome, micros);
             let FetchRequest { document, flight, gun, .. } = request;
-            let fetched = Fetched { document, flight, gun, micros, outcome };
+            let fetched = Fetched {
+                credential: None,
+                document,
+                flight,
+                gun,
+                micros,
+                outcome,
+                retry_after: None,
+            };
             let deliver = Deliver {
                 cause,
                 input: Arc::new(Input::Notary(NotaryInput::Fetched(fetched))),

@@ -94,7 +94,13 @@ impl Toy {
                 let server = words.next().unwrap().to_owned();
                 let gun = words.next().unwrap().to_owned();
                 self.waiting.insert(event.clone(), (uid.to_owned(), gun.clone()));
-                let resolve = Resolve { gun, not_before: Mono(0), tag: "1".to_owned() };
+                let resolve = Resolve {
+                    credentials: Default::default(),
+                    gun,
+                    namespace: String::new(),
+                    not_before: Mono(0),
+                    tag: "1".to_owned(),
+                };
                 vec![AdmissionEffect::Resolve { server, resolve }]
             }
             _ => {
@@ -181,6 +187,7 @@ impl ToyNotary {
         NotaryEffect::Publish(Arc::new(Resolution {
             checked_at: Mono(0),
             gun: gun.to_owned(),
+            last_verified: None,
             outcome,
             server: self.server.clone(),
             tag: "1".to_owned(),
@@ -202,6 +209,7 @@ impl Machine for ToyNotary {
                 out.push(NotaryEffect::Arm(Mono(0), timer(&resolve.gun)));
                 out.push(NotaryEffect::Disarm(timer(&resolve.gun)));
                 NotaryEffect::Fetch(FetchRequest {
+                    credentials: Vec::new(),
                     document: DocumentName::Timestamp,
                     flight: 1,
                     gun: resolve.gun.clone(),
@@ -221,6 +229,7 @@ impl Machine for ToyNotary {
                     floors: Floors::new(),
                     flight: 1,
                     gun: fetched.gun.clone(),
+                    pins: Default::default(),
                     roots: Vec::new(),
                     server: self.server.clone(),
                     tags: std::iter::once("1".to_owned()).collect(),
@@ -228,6 +237,7 @@ impl Machine for ToyNotary {
                     trusted_root: false,
                 })),
             },
+            NotaryInput::Forget(_) => panic!("nobody forgets anything here"),
             NotaryInput::Timer(_) => panic!("a disarmed timer was delivered"),
             NotaryInput::Verification(verification) => match &verification.outcome {
                 VerifyOutcome::Refused(why) => {

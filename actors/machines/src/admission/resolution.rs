@@ -51,7 +51,13 @@ impl Admission {
         for (question, not_before) in pending.judge(question, delivery.now.wall, &self.settings) {
             out.push(AdmissionEffect::Resolve {
                 server: question.server,
-                resolve: Resolve { gun: question.gun, not_before, tag: question.tag },
+                resolve: Resolve {
+                    credentials: Default::default(),
+                    gun: question.gun,
+                    namespace: String::new(),
+                    not_before,
+                    tag: question.tag,
+                },
             });
         }
         if pending.is_settled() {

@@ -72,7 +72,13 @@ impl Admission {
         for (question, not_before) in asks {
             out.push(AdmissionEffect::Resolve {
                 server: question.server,
-                resolve: Resolve { gun: question.gun, not_before, tag: question.tag },
+                resolve: Resolve {
+                    credentials: Default::default(),
+                    gun: question.gun,
+                    namespace: String::new(),
+                    not_before,
+                    tag: question.tag,
+                },
             });
         }
         self.pending.insert(delivery.event.clone(), pending);

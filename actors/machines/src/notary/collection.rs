@@ -17,6 +17,8 @@ pub(super) struct Collection {
     pub(super) first_use: bool,
     /// Versions below which nothing is believed.
     pub(super) floors: Floors,
+    /// The namespace on whose behalf it was first asked for.
+    pub(super) namespace: String,
     /// The newest verified root.
     pub(super) root: Blob,
     /// Version of `root`; `None` if nothing tells it, and then no successor can be asked for.
@@ -50,6 +52,7 @@ impl Collection {
             documents: by_digest(&trusted.documents),
             first_use: trusted.first_use,
             floors: trusted.floors.clone(),
+            namespace: trusted.namespace.clone(),
             root: trusted.root.clone(),
             root_version: trusted.floors.get("root").map(|floor| floor.version),
             timestamp: trusted.timestamp.clone(),
@@ -63,6 +66,7 @@ impl Collection {
             first_use: self.first_use,
             floors: self.floors.clone(),
             gun: gun.to_owned(),
+            namespace: self.namespace.clone(),
             root: self.root.clone(),
             server: server.to_owned(),
             timestamp: self.timestamp.clone(),

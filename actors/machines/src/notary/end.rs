@@ -51,6 +51,7 @@ impl NotaryFetcher {
         turn.out.push(NotaryEffect::Publish(Arc::new(Resolution {
             checked_at,
             gun: gun.to_owned(),
+            last_verified: None,
             outcome,
             server: self.server.clone(),
             tag: tag.to_owned(),

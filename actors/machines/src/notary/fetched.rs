@@ -11,7 +11,7 @@ use super::{NotaryFetcher, Turn};
 impl NotaryFetcher {
     /// Notes the end of a fetch; when it was the last of its stage, goes on.
     pub(super) fn fetched(&mut self, fetched: &Fetched, turn: &mut Turn<'_>) {
-        let Fetched { document, flight: number, gun, outcome, micros: _ } = fetched;
+        let Fetched { document, flight: number, gun, outcome, .. } = fetched;
         let flight = self.flights.get_mut(gun).filter(|flight| flight.number == *number);
         let arrived = flight.map(|flight| (flight.arrive(document, outcome), flight.all_arrived()));
         let Some((true, complete)) = arrived else {

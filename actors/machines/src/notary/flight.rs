@@ -181,6 +181,7 @@ impl NotaryFetcher {
         let mut outstanding = BTreeMap::new();
         for ask in asks {
             turn.out.push(NotaryEffect::Fetch(FetchRequest {
+                credentials: Vec::new(),
                 document: ask.name.clone(),
                 flight: flight.number,
                 gun: gun.to_owned(),
@@ -210,6 +211,7 @@ impl NotaryFetcher {
             floors: kept.map(|kept| kept.floors.clone()).unwrap_or_default(),
             flight: flight.number,
             gun: gun.to_owned(),
+            pins: Default::default(),
             roots: flight.roots.clone(),
             server: self.server.clone(),
             tags: flight.waiting.clone(),

@@ -15,6 +15,7 @@ mod collection;
 mod end;
 mod fetched;
 mod flight;
+mod forget;
 mod hop;
 mod resolve;
 mod timer;
@@ -97,6 +98,7 @@ impl Machine for NotaryFetcher {
         let turn = &mut Turn { mono: delivery.now.mono, out, wall: delivery.now.wall };
         match input {
             NotaryInput::Fetched(fetched) => self.fetched(fetched, turn),
+            NotaryInput::Forget(forget) => self.forget(forget, turn),
             NotaryInput::Resolve(resolve) => self.resolve(resolve, turn),
             NotaryInput::Timer(timer) => self.timer(timer, turn),
             NotaryInput::Verification(verification) => self.verification(verification, turn),

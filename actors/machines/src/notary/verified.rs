@@ -123,6 +123,7 @@ impl NotaryFetcher {
             documents,
             first_use: evidence.first_use,
             floors: floors.clone(),
+            namespace: String::new(),
             root,
             root_version: evidence.roles.get("root").map(|found| found.version),
             timestamp: flight.timestamp.take(),

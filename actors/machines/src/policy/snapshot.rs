@@ -98,7 +98,14 @@ impl PolicyCache {
             .collect();
         signers.sort();
         signers.dedup();
-        TrustRequirement { server: trust.server.clone(), signers, strict_roles: trust.strict_roles }
+        TrustRequirement {
+            freshness: None,
+            max_staleness: None,
+            pins: Default::default(),
+            server: trust.server.clone(),
+            signers,
+            strict_roles: trust.strict_roles,
+        }
     }
 }
 

@@ -7,7 +7,14 @@ use portreeve_protocol::{DenyCode, Settings};
 use crate::world::{SERVER, World, code, policy, questions, rule, trust};
 
 fn unnamed() -> Option<TrustRequirement> {
-    Some(TrustRequirement { server: None, signers: Vec::new(), strict_roles: false })
+    Some(TrustRequirement {
+        freshness: None,
+        max_staleness: None,
+        pins: Default::default(),
+        server: None,
+        signers: Vec::new(),
+        strict_roles: false,
+    })
 }
 
 fn asked(world: &mut World, image: &str) -> Vec<String> {

@@ -228,6 +228,9 @@ pub fn trust(signers: &[(&str, Sha256)]) -> Option<TrustRequirement> {
         secret: format!("portreeve/{name}"),
     };
     Some(TrustRequirement {
+        freshness: None,
+        max_staleness: None,
+        pins: Default::default(),
         server: Some(SERVER.to_owned()),
         signers: signers.iter().map(signer).collect(),
         strict_roles: false,
@@ -242,6 +245,7 @@ pub fn resolution(gun: &str, tag: &str, at: Mono, outcome: ResolutionOutcome) ->
     Resolution {
         checked_at: at,
         gun: gun.to_owned(),
+        last_verified: None,
         outcome,
         server: SERVER.to_owned(),
         tag: tag.to_owned(),

@@ -134,7 +134,9 @@ impl Bench {
 
     pub fn ask_of(&mut self, gun: &str, tag: &str, not_before: u64) -> Seen {
         self.handle(&NotaryInput::Resolve(Resolve {
+            credentials: Default::default(),
             gun: gun.to_owned(),
+            namespace: "shop".to_owned(),
             not_before: Mono(not_before),
             tag: tag.to_owned(),
         }))
@@ -142,7 +144,15 @@ impl Bench {
 
     pub fn fetched(&mut self, flight: u64, document: DocumentName, outcome: FetchOutcome) -> Seen {
         let gun = GUN.to_owned();
-        self.handle(&NotaryInput::Fetched(Fetched { document, flight, gun, micros: 1, outcome }))
+        self.handle(&NotaryInput::Fetched(Fetched {
+            credential: None,
+            document,
+            flight,
+            gun,
+            micros: 1,
+            outcome,
+            retry_after: None,
+        }))
     }
 
     pub fn document(&mut self, flight: u64, document: DocumentName, text: &str) -> Seen {

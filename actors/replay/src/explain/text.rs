@@ -106,9 +106,15 @@ fn notary(input: &NotaryInput) -> String {
                 fetch_outcome(outcome)
             )
         }
+        NotaryInput::Forget(forget) => {
+            format!("trust in {} is forgotten: {}", forget.gun, forget.reason)
+        }
         NotaryInput::Resolve(resolve) => format!("resolve tag {} of {}", resolve.tag, resolve.gun),
         NotaryInput::Timer(NotaryTimer::FlightDeadline { gun, .. }) => {
             format!("the fetches for {gun} must end")
+        }
+        NotaryInput::Timer(NotaryTimer::Retry { gun, .. }) => {
+            format!("failed fetches for {gun} may be tried again")
         }
         NotaryInput::Verification(verification) => concluded(verification),
         NotaryInput::VerifierRefused(refused) => {

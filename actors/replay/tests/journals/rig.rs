@@ -364,7 +364,15 @@ impl Rig {
             None => FetchOutcome::Absent,
             Some((_, bytes)) => FetchOutcome::Document(Blob::new(*bytes)),
         };
-        Fetched { document, flight, gun, micros: 2_500, outcome }
+        Fetched {
+            credential: None,
+            document,
+            flight,
+            gun,
+            micros: 2_500,
+            outcome,
+            retry_after: None,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use portreeve_protocol::{Blob, Denial, DenyCode, Sha256, Wall};
-use portreeve_trust::pins::Pins;
+use portreeve_protocol::evidence::RootPins;
+use portreeve_protocol::{Blob, Denial, DenyCode, Settings, Sha256, Wall};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -83,18 +83,19 @@ impl Case {
     }
 
     /// The pins of the case.
-    pub fn pins(&self) -> Pins {
+    pub fn pins(&self) -> RootPins {
         let pinning = &self.description["trust_pinning"];
-        let mut pins = Pins { first_use: pinning["disable_tofu"] != true, ..Pins::default() };
+        let mut settings =
+            Settings { require_pins: pinning["disable_tofu"] == true, ..Settings::default() };
         for (gun, ids) in pinning["certs"].as_object().into_iter().flatten() {
             let ids = ids.as_array().unwrap().iter();
             let ids = ids.map(|id| id.as_str().unwrap().parse::<Sha256>().unwrap()).collect();
-            pins.certs.insert(gun.clone(), ids);
+            settings.pins.insert(gun.clone(), ids);
         }
         for (prefix, pem) in pinning["ca"].as_object().into_iter().flatten() {
-            pins.ca.insert(prefix.clone(), pem.as_str().unwrap().to_owned());
+            settings.pin_cas.insert(prefix.clone(), pem.as_str().unwrap().to_owned());
         }
-        pins
+        settings.root_pins(&self.gun)
     }
 }
 

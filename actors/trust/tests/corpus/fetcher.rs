@@ -8,7 +8,7 @@ use portreeve_protocol::limits::SMALL_DOCUMENT_BYTES;
 use portreeve_protocol::messages::notary::{DocumentName, VerifiedCollection, VerifyOutcome};
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, Denial, DenyCode, Wall};
-use portreeve_trust::verify_pinned;
+use portreeve_trust::verify;
 use serde_json::Value;
 
 use crate::case::{Case, Served, instant};
@@ -57,13 +57,14 @@ pub fn prior_floors(case: &Case) -> Floors {
         floors: Floors::new(),
         flight: 0,
         gun: case.gun.clone(),
+        pins: case.pins(),
         roots: vec![root.clone()],
         server: "https://notary.example".to_owned(),
         tags: BTreeSet::new(),
         timestamp: timestamp.clone(),
         trusted_root: false,
     };
-    match verify_pinned(&request, &case.pins(), Wall(expiry - 1_000_000)) {
+    match verify(&request, Wall(expiry - 1_000_000)) {
         VerifyOutcome::Verified(collection) => collection.floors,
         VerifyOutcome::Missing(_) | VerifyOutcome::Refused(_) => Floors::new(),
     }
@@ -87,6 +88,7 @@ fn attempt(
         floors,
         flight: 1,
         gun: case.gun.clone(),
+        pins: case.pins(),
         roots,
         server: "https://notary.example".to_owned(),
         tags: tags.clone(),
@@ -95,7 +97,7 @@ fn attempt(
     };
     // Two rounds at most: the snapshot, then all that it names.
     for _ in 0..3 {
-        let missing = match verify_pinned(&request, &case.pins(), case.now) {
+        let missing = match verify(&request, case.now) {
             VerifyOutcome::Verified(collection) => return Ok(*collection),
             VerifyOutcome::Refused(denial) => return Err(denial),
             VerifyOutcome::Missing(missing) => missing,

@@ -141,6 +141,9 @@ fn ask(
         combinations = longer.collect();
     }
     let requirements = combinations.into_iter().map(|signers| TrustRequirement {
+        freshness: None,
+        max_staleness: None,
+        pins: BTreeSet::new(),
         server: None,
         signers,
         strict_roles: false,

@@ -288,6 +288,7 @@ impl Collection {
             floors: Floors::new(),
             flight: 7,
             gun: GUN.to_owned(),
+            pins: portreeve_protocol::evidence::RootPins::default(),
             roots,
             server: "https://notary.example".to_owned(),
             tags: BTreeSet::from(["base", "v1", "unknown"].map(str::to_owned)),

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use portreeve_protocol::messages::notary::VerifyOutcome;
 use portreeve_protocol::messages::verify::VerifyRequest;
-use portreeve_protocol::{DenyCode, Sha256};
-use portreeve_trust::pins::Pins;
-use portreeve_trust::verify_pinned;
+use portreeve_protocol::{DenyCode, Settings, Sha256};
+use portreeve_trust::verify;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
@@ -15,10 +14,11 @@ use rcgen::{
 use crate::forge::{Collection, GUN, NOW, Signer, dated, params};
 
 /// The code of the refusal, if these pins lead to one.
-fn code(request: &VerifyRequest, pins: &Pins) -> Option<DenyCode> {
-    match verify_pinned(request, pins, NOW) {
+fn code(request: &VerifyRequest, pins: &Settings) -> Option<DenyCode> {
+    let request = VerifyRequest { pins: pins.root_pins(GUN), ..request.clone() };
+    match verify(&request, NOW) {
         VerifyOutcome::Verified(found) => {
-            assert_eq!(found.evidence.first_use, !pins.covers(GUN));
+            assert_eq!(found.evidence.first_use, !covered(pins));
             None
         }
         VerifyOutcome::Refused(denial) => Some(denial.code),
@@ -26,9 +26,15 @@ fn code(request: &VerifyRequest, pins: &Pins) -> Option<DenyCode> {
     }
 }
 
-fn ids(pins: &[(&str, Sha256)]) -> Pins {
-    let certs = pins.iter().map(|(gun, id)| ((*gun).to_owned(), vec![*id])).collect();
-    Pins { certs, ..Pins::default() }
+/// Whether some pin concerns the collection.
+fn covered(pins: &Settings) -> bool {
+    let pins = pins.root_pins(GUN);
+    !(pins.keyids.is_empty() && pins.authorities.is_empty())
+}
+
+fn ids(pins: &[(&str, Sha256)]) -> Settings {
+    let pins = pins.iter().map(|(gun, id)| ((*gun).to_owned(), [*id].into())).collect();
+    Settings { pins, ..Settings::default() }
 }
 
 #[test]
@@ -62,9 +68,9 @@ fn pins_hold_for_a_root_that_was_trusted_before() {
 #[test]
 fn without_a_pin_a_root_is_refused_where_first_use_is_forbidden() {
     let request = Collection::new().request();
-    let forbidden = Pins { first_use: false, ..Pins::default() };
+    let forbidden = Settings { require_pins: true, ..Settings::default() };
     assert_eq!(code(&request, &forbidden), Some(DenyCode::RootUnpinned));
-    assert_eq!(code(&request, &Pins::default()), None);
+    assert_eq!(code(&request, &Settings::default()), None);
 }
 
 /// Keys that the pins admit must meet the threshold alone.
@@ -78,7 +84,7 @@ fn a_root_key_outside_the_pin_cannot_help_the_threshold() {
     root["roles"]["root"] = crate::forge::role(&[&collection.keys.root, &second], 2);
     collection.roots[0].signers.push(second.clone());
     let request = collection.request();
-    assert_eq!(code(&request, &Pins::default()), None);
+    assert_eq!(code(&request, &Settings::default()), None);
     let one = ids(&[(GUN, second.id)]);
     assert_eq!(code(&request, &one), Some(DenyCode::RootUntrusted));
 }
@@ -106,8 +112,8 @@ impl Authority {
     }
 }
 
-fn authority(prefix: &str, pem: String) -> Pins {
-    Pins { ca: BTreeMap::from([(prefix.to_owned(), pem)]), ..Pins::default() }
+fn authority(prefix: &str, pem: String) -> Settings {
+    Settings { pin_cas: BTreeMap::from([(prefix.to_owned(), pem)]), ..Settings::default() }
 }
 
 /// A request of a collection whose root key comes in this PEM text.

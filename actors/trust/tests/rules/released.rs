@@ -20,7 +20,14 @@ fn by(keys: Vec<SignerKey>) -> TrustRequirement {
     let secret = "team/signer".to_owned();
     let signers =
         keys.into_iter().map(|key| SignerRequirement { key, secret: secret.clone() }).collect();
-    TrustRequirement { server: None, signers, strict_roles: false }
+    TrustRequirement {
+        freshness: None,
+        max_staleness: None,
+        pins: Default::default(),
+        server: None,
+        signers,
+        strict_roles: false,
+    }
 }
 
 fn signer(name: &str, spki: Sha256) -> SignerKey {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use effect::AdmissionEffect;
 pub use hop::HopRefused;
-pub use resolution::{Resolution, ResolutionOutcome, VerifiedTag};
+pub use resolution::{LastVerified, Resolution, ResolutionOutcome, VerifiedTag};
 pub use review::{
     ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,
     ReviewVersion,

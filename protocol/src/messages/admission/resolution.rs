@@ -13,6 +13,8 @@ pub struct Resolution {
     pub checked_at: Mono,
     /// The collection.
     pub gun: String,
+    /// Of an answer that could not be had: the last state verified, if there is one.
+    pub last_verified: Option<Box<LastVerified>>,
     /// What came of it.
     pub outcome: ResolutionOutcome,
     /// The trust server's URL.
@@ -33,6 +35,16 @@ pub enum ResolutionOutcome {
     Unavailable(Denial),
     /// The trust data is verified.
     Verified(Box<VerifiedTag>),
+}
+
+/// The last state of a tag that was verified, for policies that let it serve for a while when the
+/// trust server is out of reach. It may only allow, and nothing in it may have expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastVerified {
+    /// When the timestamp it rests on was asked for.
+    pub at: Mono,
+    /// What was verified.
+    pub tag: VerifiedTag,
 }
 
 /// Verified trust data of a tag.

@@ -8,11 +8,13 @@ use super::{DocumentName, NotaryTimer};
 use crate::effect::TimerKey;
 use crate::messages::admission::{AdmissionInput, Resolution};
 use crate::messages::verify::{VerifyInput, VerifyRequest};
-use crate::{ActorId, Effect, Fact, Input, Mono};
+use crate::{ActorId, CredentialRef, Effect, Fact, Input, Mono};
 
 /// Ask a trust server for one document; exactly one `Fetched` answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRequest {
+    /// The credentials that may be used, to be tried in this order.
+    pub credentials: Vec<CredentialRef>,
     /// What to ask for.
     pub document: DocumentName,
     /// The flight that asks.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Denial, Sha256};
+use crate::{Blob, CredentialRef, Denial, Sha256};
 
 /// The name a document is asked for by, below `/v2/<gun>/_trust/tuf/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ impl fmt::Display for DocumentName {
 /// A fetch ended, one way or another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
+    /// The credential that the server accepted; `None` if it asked for none or took none.
+    pub credential: Option<CredentialRef>,
     /// What was asked for.
     pub document: DocumentName,
     /// The flight that asked.
@@ -49,6 +51,9 @@ pub struct Fetched {
     pub micros: u64,
     /// What came of it.
     pub outcome: FetchOutcome,
+    /// For a failure that may pass (no connection, time out, 429, 5xx): how long to wait before
+    /// asking again, in microseconds, 0 if the server named no time. `None` for all else.
+    pub retry_after: Option<u64>,
 }
 
 /// What came of a fetch.

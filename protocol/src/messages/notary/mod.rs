@@ -2,6 +2,7 @@
 
 mod effect;
 mod fetched;
+mod forget;
 mod hop;
 mod resolve;
 mod timer;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use effect::{FetchRequest, NotaryEffect};
 pub use fetched::{DocumentName, FetchOutcome, Fetched};
+pub use forget::Forget;
 pub use hop::VerifierRefused;
 pub use resolve::Resolve;
 pub use timer::NotaryTimer;
@@ -23,6 +25,8 @@ use crate::{Blob, BlobSource, ProtocolError};
 pub enum NotaryInput {
     /// A fetch ended.
     Fetched(Fetched),
+    /// An operator forgets what is trusted of a collection.
+    Forget(Forget),
     /// Someone needs to know about a tag.
     Resolve(Resolve),
     /// A timer fired.
@@ -40,6 +44,7 @@ impl NotaryInput {
         match self {
             Self::Fetched(Fetched { outcome: FetchOutcome::Document(blob), .. }) => vec![blob],
             Self::Fetched(_)
+            | Self::Forget(_)
             | Self::Resolve(_)
             | Self::Timer(_)
             | Self::Verification(_)
@@ -57,6 +62,7 @@ impl NotaryInput {
                 blob.hydrate(source)
             }
             Self::Fetched(_)
+            | Self::Forget(_)
             | Self::Resolve(_)
             | Self::Timer(_)
             | Self::Verification(_)

@@ -1,16 +1,22 @@
 //! A question about a tag.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Mono;
+use crate::{CredentialRef, Mono};
 
 /// Find out what the trust server says about a tag. The answer is published as a
 /// [`Resolution`](crate::messages::admission::Resolution) to the admission actor; equal questions
 /// share one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolve {
+    /// The credentials that may be used for it; none for an anonymous question.
+    pub credentials: BTreeSet<CredentialRef>,
     /// The collection.
     pub gun: String,
+    /// The namespace on whose behalf the question is asked; quotas are counted by it.
+    pub namespace: String,
     /// The answer must rest on a timestamp asked for at or after this instant.
     pub not_before: Mono,
     /// The tag.

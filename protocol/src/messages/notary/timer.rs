@@ -12,4 +12,11 @@ pub enum NotaryTimer {
         /// The collection.
         gun: String,
     },
+    /// The flight of this number may ask again for what failed to come.
+    Retry {
+        /// The flight.
+        flight: u64,
+        /// The collection.
+        gun: String,
+    },
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::Blob;
-use crate::evidence::Floors;
+use crate::evidence::{Floors, RootPins};
 
 /// Everything a verifier needs; it keeps nothing between requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct VerifyRequest {
     pub floors: Floors,
     /// The collection.
     pub gun: String,
+    /// What the operator knows of the collection's root.
+    pub pins: RootPins,
     /// The root to start from, then its successors in order of version.
     pub roots: Vec<Blob>,
     /// The trust server that asks, to whose fetcher the answer goes.
