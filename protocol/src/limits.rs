@@ -96,3 +96,13 @@ pub const TOKENS: usize = 10_000;
 pub const CONFIG_BYTES: u64 = 1 << 20;
 /// Bytes of one file of the directory of objects.
 pub const OBJECTS_FILE_BYTES: u64 = 16 << 20;
+/// Bytes of the file that says what trust is kept between runs of `portreeve check`.
+pub const STATE_BYTES: u64 = 256 << 20;
+/// Resets by operators that are kept in mind there.
+pub const RESETS: usize = 1_000;
+/// Bytes of one request of an operator to a running node.
+pub const CONTROL_BYTES: u64 = 64 << 10;
+/// Operators' connections at once.
+pub const CONTROL_CONNECTIONS: usize = 16;
+/// Time for one request of an operator, in microseconds.
+pub const CONTROL_TIMEOUT: u64 = 10_000_000;

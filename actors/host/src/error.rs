@@ -26,6 +26,43 @@ pub enum HostError {
         /// The journal's directory.
         path: PathBuf,
     },
+    /// Another process uses the directory of trust.
+    #[error(
+        "the trust state {} is in use by another process: wait for it, or use another --state",
+        path.display()
+    )]
+    StateInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What is kept of earlier trust cannot be used.
+    #[error(
+        "the trust state {} is spoilt: {why}; find out what happened to it before you remove it",
+        path.display()
+    )]
+    StateSpoilt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The socket of a running node cannot be used.
+    #[error("the operator's socket {}: {why}; is `portreeve serve` running there?", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A notary fetcher did not answer its operator.
+    #[error("the fetcher of {server} does not answer; look at the node's log and try again")]
+    Silent {
+        /// The trust server.
+        server: String,
+    },
+    /// No fetcher can be made for one more trust server.
+    #[error("too many trust servers are in use; restart the node, or name fewer in policies")]
+    TooManyServers,
     /// The journal was written by a node of another name.
     #[error(
         "the journal {} is that of node {}: start that node on it, or give node {} a data \

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod error;
 pub mod journal;
 pub mod log;
@@ -11,6 +12,7 @@ pub mod node;
 pub mod notary_client;
 pub mod objects;
 pub mod serve;
+pub mod state;
 pub mod webhook;
 
 pub use error::HostError;

@@ -5,11 +5,13 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portreeve_protocol::entry::Restored;
 use slog::{Logger, info};
 
 use crate::HostError;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::ControlSocket;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher};
@@ -18,6 +20,7 @@ use crate::webhook::{Listeners, WebhookOptions};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
+    control: ControlSocket,
     listeners: Listeners,
     log: Logger,
     node: Node,
@@ -39,9 +42,9 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
     match around(&node, &config, clock, metrics, &logger).await {
-        Ok((listeners, objects)) => {
+        Ok((listeners, objects, control)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
-            Ok(Running { listeners, log: logger, node, objects })
+            Ok(Running { control, listeners, log: logger, node, objects })
         }
         Err(failure) => {
             node.stop().await;
@@ -83,8 +86,9 @@ impl Running {
     /// # Errors
     /// `Thread` if a thread could not be waited for.
     pub async fn shutdown(self) -> Result<(), HostError> {
-        let Self { listeners, log, node, objects } = self;
+        let Self { control, listeners, log, node, objects } = self;
         info!(log, "draining");
+        drop(control);
         node.drain().await;
         listeners.stop().await;
         let watch = blocking("objects", move || objects.stop()).await;
@@ -115,6 +119,7 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
+        restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         settings: config.settings.clone(),
         verifiers: std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -128,7 +133,8 @@ async fn around(
     clock: Clock,
     metrics: Arc<Metrics>,
     log: &Logger,
-) -> Result<(Listeners, DirectoryWatch), HostError> {
+) -> Result<(Listeners, DirectoryWatch, ControlSocket), HostError> {
+    let control = ControlSocket::start(&config.data_dir, node.clone(), log.clone())?;
     let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
     let objects = blocking("objects", move || {
         DirectoryWatch::start(&directory, watch_log, move |input| teller.objects(input))
@@ -145,7 +151,7 @@ async fn around(
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),
     });
-    Ok((listeners.await?, objects))
+    Ok((listeners.await?, objects, control))
 }
 
 /// Runs what blocks where it may.

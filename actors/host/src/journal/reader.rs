@@ -131,6 +131,14 @@ pub struct FileBlobs {
     dir: PathBuf,
 }
 
+impl FileBlobs {
+    /// The blobs in `dir`, laid out as a journal's.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+}
+
 impl BlobSource for FileBlobs {
     fn bytes(&self, digest: &Sha256) -> Result<Arc<[u8]>, ProtocolError> {
         let unreadable = |error: std::io::Error| ProtocolError::BlobUnreadable {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Started;
+use portreeve_protocol::evidence::TrustedCollection;
 
 /// How the machines of a node are made, once its incarnation is opened. Tests put machines of their
 /// own here, to see what the host does with them.
@@ -12,6 +13,8 @@ pub struct Cast<A, N, P, V> {
     pub admission: fn(&Started) -> A,
     /// Makes the notary fetcher of a trust server, given by its URL.
     pub notary: fn(&Started, &str) -> N,
+    /// What a notary fetcher keeps, for operators to see.
+    pub trusted: fn(&N) -> Vec<TrustedCollection>,
     /// Makes the policy cache.
     pub policy: fn(&Started) -> P,
     /// Makes a verifier; it keeps nothing between inputs.
@@ -26,6 +29,7 @@ impl Cast<Admission, NotaryFetcher, PolicyCache, Verifier> {
             admission: Admission::new,
             notary: NotaryFetcher::new,
             policy: PolicyCache::new,
+            trusted: NotaryFetcher::trusted,
             verify: Verifier::new,
         }
     }

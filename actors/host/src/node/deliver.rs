@@ -1,8 +1,10 @@
-//! The one message that actors of a node are sent.
+//! The messages that actors of a node are sent.
 
 use std::sync::Arc;
 
+use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::{Cause, EventId, Input};
+use tokio::sync::oneshot;
 
 use super::timers::Ticket;
 use crate::journal::waiting::Waiter;
@@ -37,5 +39,13 @@ impl Deliver {
 }
 
 impl actix::Message for Deliver {
+    type Result = ();
+}
+
+/// Tell an operator what is trusted. It changes nothing, so it is no delivery.
+#[derive(Debug)]
+pub(crate) struct Inspect(pub(crate) oneshot::Sender<Vec<TrustedCollection>>);
+
+impl actix::Message for Inspect {
     type Result = ();
 }

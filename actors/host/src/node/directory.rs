@@ -1,6 +1,6 @@
 //! Which actor is where, and the messages that wait because a mailbox is full.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,13 +11,16 @@ use dashmap::DashMap;
 use portreeve_protocol::{ActorId, limits};
 use tokio::sync::Notify;
 
-use super::deliver::Deliver;
+use super::deliver::{Deliver, Inspect};
+use super::host::Fetcher;
 
 /// The directory of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     actors: DashMap<ActorId, Recipient<Deliver>>,
     backlog: Mutex<VecDeque<(ActorId, Deliver)>>,
+    /// Trust server to the way to look into its fetcher.
+    fetchers: DashMap<String, Recipient<Inspect>>,
     more: Notify,
     notaries: AtomicUsize,
     /// Requests sent to the verifiers that none of them has taken.
@@ -47,6 +50,18 @@ impl Directory {
         self.actors.insert(actor, recipient);
     }
 
+    /// Enters a notary fetcher with all ways to it.
+    pub(crate) fn enter_fetcher(&self, server: &str, fetcher: Fetcher) {
+        let Fetcher { deliver, inspect } = fetcher;
+        self.fetchers.insert(server.to_owned(), inspect);
+        self.enter(ActorId::Notary(server.to_owned()), deliver);
+    }
+
+    /// The ways to look into the notary fetchers, in order of trust server.
+    pub(crate) fn fetchers(&self) -> BTreeMap<String, Recipient<Inspect>> {
+        self.fetchers.iter().map(|it| (it.key().clone(), it.value().clone())).collect()
+    }
+
     /// Whether the actor is entered.
     pub(crate) fn knows(&self, actor: &ActorId) -> bool {
         self.actors.contains_key(actor)
@@ -60,6 +75,7 @@ impl Directory {
     /// Forgets all actors, so that nothing keeps them alive.
     pub(crate) fn clear(&self) {
         self.actors.clear();
+        self.fetchers.clear();
         self.waiting().clear();
     }
 

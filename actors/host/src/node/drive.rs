@@ -89,6 +89,12 @@ impl<M: Machine> Seat<M> {
         &self.event
     }
 
+    /// The machine; `None` once it panicked.
+    #[must_use]
+    pub const fn machine(&self) -> Option<&M> {
+        self.machine.as_ref()
+    }
+
     /// Puts a machine in the place of one that panicked; the numbering goes on.
     pub fn replace(&mut self, machine: M) {
         self.machine = Some(machine);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Recipient, SyncContext};
+use actix::{Actor, Addr, Context, Handler, Recipient, SyncContext};
+use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::{ActorId, Machine, limits};
 
-use super::deliver::Deliver;
+use super::deliver::{Deliver, Inspect};
 use super::drive::Seat;
 use super::links::{Links, Survived};
 
@@ -13,23 +14,41 @@ use super::links::{Links, Survived};
 pub(crate) struct Host<M> {
     links: Arc<Links>,
     seat: Seat<M>,
+    trusted: Option<fn(&M) -> Vec<TrustedCollection>>,
+}
+
+/// The ways to a notary fetcher.
+pub(crate) struct Fetcher {
+    pub(crate) deliver: Recipient<Deliver>,
+    pub(crate) inspect: Recipient<Inspect>,
 }
 
 impl<M: Machine> Host<M> {
     pub(crate) fn new(links: &Arc<Links>, actor: ActorId, machine: M) -> Self {
         let seat = Seat::new(links.node.clone(), links.incarnation, actor, machine);
-        Self { links: Arc::clone(links), seat }
+        Self { links: Arc::clone(links), seat, trusted: None }
     }
 }
 
 impl<M: Machine + Unpin + 'static> Host<M> {
     /// Starts the actor on the arbiter of this thread.
     pub(crate) fn run(self) -> Recipient<Deliver> {
+        self.start().recipient()
+    }
+
+    /// As [`Host::run`], for a machine that can tell what it trusts.
+    pub(crate) fn run_fetcher(mut self, trusted: fn(&M) -> Vec<TrustedCollection>) -> Fetcher {
+        self.trusted = Some(trusted);
+        let actor = self.start();
+        Fetcher { deliver: actor.clone().recipient(), inspect: actor.recipient() }
+    }
+
+    fn start(self) -> Addr<Self> {
         let mut context = Context::new();
         // Not in `started`: that runs when the arbiter is free again, and until then an actor made
         // by another one has actix's default of 16 places.
         context.set_mailbox_capacity(limits::MAILBOX);
-        context.run(self).recipient()
+        context.run(self)
     }
 }
 
@@ -44,6 +63,16 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
         if self.links.take(&mut self.seat, deliver) == Survived::No {
             self.links.facts.poison(self.seat.event().actor.clone());
         }
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Handler<Inspect> for Host<M> {
+    type Result = ();
+
+    fn handle(&mut self, Inspect(reply): Inspect, _: &mut Self::Context) {
+        let kept = self.trusted.zip(self.seat.machine()).map(|(trusted, machine)| trusted(machine));
+        // Whoever asked may have gone away.
+        drop(reply.send(kept.unwrap_or_default()));
     }
 }
 

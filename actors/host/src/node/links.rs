@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Recipient;
 use portreeve_protocol::effect::Effect;
+use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::admission::{AdmissionInput, HopRefused};
 use portreeve_protocol::messages::notary::{NotaryInput, VerifierRefused};
 use portreeve_protocol::messages::verify::VerifyInput;
@@ -16,6 +16,7 @@ use super::directory::{Directory, NotTaken};
 use super::drive::{Arrival, Done, Refusal, Seat, Turn};
 use super::facts::Facts;
 use super::fetches::Fetches;
+use super::host::Fetcher;
 use super::timers::{Armed, Timers};
 use crate::clock::Clock;
 use crate::journal::Appender;
@@ -23,7 +24,7 @@ use crate::journal::queue::Appended;
 use crate::journal::waiting::Unanswered;
 
 /// Makes the notary fetcher of a trust server; called on the arbiter only.
-pub(crate) type MakeNotary = Box<dyn Fn(&Arc<Links>, &str) -> Recipient<Deliver> + Send + Sync>;
+pub(crate) type MakeNotary = Box<dyn Fn(&Arc<Links>, &str) -> Fetcher + Send + Sync>;
 
 /// What the hosts of a node share.
 pub(crate) struct Links {
@@ -35,6 +36,7 @@ pub(crate) struct Links {
     pub(crate) incarnation: u32,
     pub(crate) make_notary: MakeNotary,
     pub(crate) node: NodeId,
+    pub(crate) started: Arc<Started>,
     pub(crate) timers: Timers,
 }
 
@@ -160,13 +162,11 @@ impl Links {
         if !refusable(&deliver.input) {
             return self.send_or_wait(to, deliver);
         }
-        if let (ActorId::Notary(server), false) = (to, self.directory.knows(to)) {
-            if self.directory.full() {
-                let why = Denial::new(DenyCode::Capacity, "too many trust servers are in use");
-                return self.give_back(to, deliver, why);
-            }
-            let recipient = (self.make_notary)(self, server);
-            self.directory.enter(to.clone(), recipient);
+        if let ActorId::Notary(server) = to
+            && !self.has_fetcher(server)
+        {
+            let why = Denial::new(DenyCode::Capacity, "too many trust servers are in use");
+            return self.give_back(to, deliver, why);
         }
         match self.directory.try_send(to, deliver) {
             Ok(()) | Err(NotTaken::Closed) => {}
@@ -175,6 +175,20 @@ impl Links {
                 self.give_back(to, *deliver, why);
             }
         }
+    }
+
+    /// Whether there is a fetcher of `server`; it is made if there may be one more. On the arbiter
+    /// only.
+    pub(crate) fn has_fetcher(self: &Arc<Self>, server: &str) -> bool {
+        if self.directory.knows(&ActorId::Notary(server.to_owned())) {
+            return true;
+        }
+        if self.directory.full() {
+            return false;
+        }
+        let fetcher = (self.make_notary)(self, server);
+        self.directory.enter_fetcher(server, fetcher);
+        true
     }
 
     fn give_back(self: &Arc<Self>, to: &ActorId, deliver: Deliver, why: Denial) {

@@ -17,6 +17,7 @@ mod links;
 mod options;
 mod start;
 mod timers;
+mod trust;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::System;
+use actix::{ArbiterHandle, System};
 use portreeve_protocol::entry::Answered;
 use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
 use portreeve_protocol::messages::policy::PolicyInput;
@@ -275,6 +276,12 @@ impl fmt::Debug for Node {
 }
 
 impl Inner {
+    /// The arbiter that all machines but the verifiers share; `None` once the node stopped.
+    fn arbiter(&self) -> Option<ArbiterHandle> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.as_ref().map(|threads| threads.system.arbiter().clone())
+    }
+
     fn take_threads(&self) -> Option<Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

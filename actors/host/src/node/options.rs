@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portreeve_protocol::entry::Restored;
 use portreeve_protocol::{NodeId, Settings};
 
 use crate::clock::Clock;
@@ -41,6 +42,8 @@ pub struct NodeOptions {
     pub metrics: Arc<Metrics>,
     /// The node's name.
     pub node: NodeId,
+    /// Trust to begin with, where the journal is empty; else the journal alone says what is trusted.
+    pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.
     pub runtime: tokio::runtime::Handle,
     /// What the machines obey.

@@ -49,7 +49,9 @@ where
     let facts = Arc::new(Facts::new(options.log.clone(), Arc::clone(&options.metrics)));
     let (lock, recovery, next_segment) = recovered(&options, &facts)?;
     let incarnation = recovery.incarnation.saturating_add(1);
-    let started = Arc::new(started(&options, recovery.restored, incarnation)?);
+    let first = recovery.incarnation == 0;
+    let restored = if first { options.restored.clone() } else { recovery.restored };
+    let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
     let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev);
     open_incarnation(&mut writer, &started)
@@ -73,7 +75,7 @@ where
         writer,
     });
     let journal = spawn("journal", move || journal.run())?;
-    let links = links(&options, facts, appender.clone(), incarnation, &started, cast.notary);
+    let links = links(&options, facts, appender.clone(), incarnation, &started, &cast);
     match start_machines(&links, started, cast, options.verifiers) {
         Ok((machines, system)) => Ok(Running { journal, links, machines, system }),
         Err(error) => {
@@ -85,18 +87,18 @@ where
     }
 }
 
-fn links<N: Machine + Unpin + 'static>(
+fn links<A, N: Machine + Unpin + 'static, P, V>(
     options: &NodeOptions,
     facts: Arc<Facts>,
     appender: Appender,
     incarnation: u32,
     started: &Arc<Started>,
-    notary: fn(&Started, &str) -> N,
+    cast: &Cast<A, N, P, V>,
 ) -> Arc<Links> {
-    let of = Arc::clone(started);
+    let (of, notary, trusted) = (Arc::clone(started), cast.notary, cast.trusted);
     let make_notary: MakeNotary = Box::new(move |links, server| {
         let actor = ActorId::Notary(server.to_owned());
-        Host::new(links, actor, notary(&of, server)).run()
+        Host::new(links, actor, notary(&of, server)).run_fetcher(trusted)
     });
     Arc::new(Links {
         appender,
@@ -107,6 +109,7 @@ fn links<N: Machine + Unpin + 'static>(
         incarnation,
         make_notary,
         node: options.node.clone(),
+        started: Arc::clone(started),
         timers: Timers::default(),
     })
 }

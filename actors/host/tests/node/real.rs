@@ -161,6 +161,7 @@ fn a_journal_with_panics_of_verifiers_replays_identically() {
             admission: real.admission,
             notary: real.notary,
             policy: real.policy,
+            trusted: real.trusted,
             verify: |_| PanickingVerifier,
         },
     );
@@ -182,6 +183,7 @@ fn a_journal_with_a_panic_of_a_fetcher_replays_identically() {
             admission: real.admission,
             notary: |_, _| PanickingFetcher,
             policy: real.policy,
+            trusted: |_| Vec::new(),
             verify: real.verify,
         },
     );

@@ -14,6 +14,7 @@ use portreeve_host::journal::{Disk, FileSystem, Journal, SegmentFile};
 use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Answer, Durability, Node, NodeOptions};
 use portreeve_host::notary_client::Fetcher;
+use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
     GroupKind, Operation, Peer, ReviewFacts, ReviewPath, ReviewVersion,
 };
@@ -51,6 +52,7 @@ impl Stage {
             log: slog::Logger::root(slog::Discard, slog::o!()),
             metrics: Arc::new(Metrics::new("test")),
             node: "node-1".parse().unwrap(),
+            restored: Restored::default(),
             runtime: self.runtime.handle().clone(),
             settings: Settings::default(),
             verifiers: 2,

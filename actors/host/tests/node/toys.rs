@@ -27,6 +27,7 @@ pub fn cast() -> Cast<Toy, ToyNotary, ToyPolicy, ToyVerifier> {
         admission: |_| Toy::default(),
         notary: |_, server| ToyNotary { server: server.to_owned() },
         policy: |_| ToyPolicy { revision: 0 },
+        trusted: |_| Vec::new(),
         verify: |_| ToyVerifier,
     }
 }
