@@ -75,6 +75,11 @@ impl Envelope {
         Ok(Self { document: document.to_owned(), message, signatures, signed })
     }
 
+    /// SHA-256 of the canonical form of what is signed; signing it again does not change it.
+    pub(crate) fn content(&self) -> Sha256 {
+        Sha256::of(&self.message)
+    }
+
     /// How many signatures are listed.
     pub(crate) const fn signatures(&self) -> usize {
         self.signatures.len()

@@ -23,7 +23,8 @@ pub(crate) fn forget(floors: &mut Floors, rekeyed: &BTreeSet<&'static str>) {
     });
 }
 
-/// Holds a validly signed document against the floor of its role.
+/// Holds a validly signed document against the floor of its role. What counts is the content that
+/// is signed: a document that was only signed again is the one seen before.
 ///
 /// # Errors
 /// `Rollback` for a lower version, `Equivocation` for the same version of another document.
@@ -31,14 +32,14 @@ pub(crate) fn check(
     floors: &Floors,
     role: &str,
     version: u64,
-    sha256: Sha256,
+    content: Sha256,
 ) -> Result<(), TrustError> {
     let document = || role.to_owned();
     match floors.get(role) {
         Some(floor) if version < floor.version => {
             Err(TrustError::Rollback { document: document(), version, floor: floor.version })
         }
-        Some(floor) if version == floor.version && sha256 != floor.sha256 => {
+        Some(floor) if version == floor.version && content != floor.sha256 => {
             Err(TrustError::Equivocation { document: document(), version })
         }
         Some(_) | None => Ok(()),
@@ -46,6 +47,6 @@ pub(crate) fn check(
 }
 
 /// The floor that a verified document sets.
-pub(crate) fn of(keys: &RoleKeys, version: u64, sha256: Sha256) -> Floor {
-    Floor { keys: keys.ids(), sha256, version }
+pub(crate) fn of(keys: &RoleKeys, version: u64, content: Sha256) -> Floor {
+    Floor { keys: keys.ids(), sha256: content, version }
 }

@@ -2,10 +2,12 @@
 //!
 //! * [`verify`] takes the documents of a collection and says what they establish.
 //! * [`release::release`] takes what they say of a tag and says which digest may run.
+//! * [`adopt`] takes over the trust directory of a Notary client.
 //!
 //! Nothing here asks for a document, reads a clock or keeps state: a caller that is told what is
 //! missing fetches it and asks again.
 
+mod adopt;
 mod ca;
 mod canonical;
 mod certificate;
@@ -30,5 +32,6 @@ mod targets;
 mod verify;
 mod walk;
 
+pub use adopt::adopt;
 pub use canonical::canonical_json;
 pub use verify::verify;

@@ -1,11 +1,13 @@
 //! From a verified view of a tag to the digest that may run.
 
+use std::collections::BTreeSet;
+
 use portreeve_protocol::evidence::TargetEntry;
 use portreeve_protocol::messages::admission::VerifiedTag;
 use portreeve_protocol::policy::{SignerKey, SignerRequirement, TrustRequirement};
 use portreeve_protocol::{Denial, DenyCode, Sha256};
 
-use crate::role::{RELEASES, TARGETS};
+use crate::role::{RELEASES, ROOT, TARGETS};
 use crate::signer::valid_signer_name;
 
 /// A digest that satisfies a requirement.
@@ -37,6 +39,7 @@ pub fn release(
     named: Option<Sha256>,
 ) -> Result<Released, Denial> {
     let mut warnings = Vec::new();
+    root_is_pinned(tag, requirement)?;
     releases_stand(tag, requirement.strict_roles, &mut warnings)?;
     let (role, digest) = released(tag)?;
     let entries = &tag.view.entries;
@@ -68,6 +71,26 @@ pub fn release(
         ));
     }
     Ok(Released { digest, role: role.to_owned(), signers, warnings })
+}
+
+/// Holds the root in use against the pins of the policy, which only tighten: the keys that they
+/// name must be enough for it by themselves.
+fn root_is_pinned(tag: &VerifiedTag, requirement: &TrustRequirement) -> Result<(), Denial> {
+    if requirement.pins.is_empty() {
+        return Ok(());
+    }
+    let root = tag.evidence.roles.get(ROOT);
+    let pinned: BTreeSet<Sha256> = root
+        .iter()
+        .flat_map(|root| &root.signed_by)
+        .filter(|key| [key.keyid, key.spki].iter().any(|id| requirement.pins.contains(id)))
+        .map(|key| key.spki)
+        .collect();
+    if root.is_some_and(|root| pinned.len() as u64 >= u64::from(root.threshold)) {
+        return Ok(());
+    }
+    let detail = format!("the root of {} is not signed by the keys pinned", tag.evidence.gun);
+    Err(Denial::new(DenyCode::RootPinMismatch, detail))
 }
 
 /// Refuses, or remarks on, a role `targets/releases` that is not there to be followed.
@@ -122,19 +145,19 @@ fn signed_by(
     required: &SignerRequirement,
     digest: Sha256,
 ) -> Result<String, Denial> {
-    let secret = &required.secret;
+    let secret = origin(required);
     let (name, spki) = match &required.key {
         SignerKey::Usable { name, spki } if valid_signer_name(name) => (name, spki),
         SignerKey::Usable { .. } => {
-            let detail = format!("the name in Secret {secret} cannot be that of a delegation");
+            let detail = format!("the signer's name in {secret} cannot be that of a delegation");
             return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
         }
         SignerKey::Invalid(why) => {
-            let detail = format!("Secret {secret} cannot be used: {why}");
+            let detail = format!("{secret} cannot be used: {why}");
             return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
         }
         SignerKey::Missing => {
-            let detail = format!("there is no Secret {secret}");
+            let detail = format!("there is no {secret}");
             return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
         }
     };
@@ -162,10 +185,20 @@ fn signed_by(
     if !signed.is_some_and(|role| role.signed_by.iter().any(|key| key.spki == *spki)) {
         return Err(Denial::new(
             DenyCode::SignerKeyMismatch,
-            format!("{role} is not signed with the key in Secret {secret}"),
+            format!("{role} is not signed with the key in {secret}"),
         ));
     }
     Ok(name.clone())
+}
+
+/// Where the key of a signer stands, as it is told to people.
+#[must_use]
+pub fn origin(signer: &SignerRequirement) -> String {
+    if signer.secret.is_empty() {
+        "the policy itself".to_owned()
+    } else {
+        format!("Secret {}", signer.secret)
+    }
 }
 
 fn bad_entry(role: &str, why: &str) -> Denial {

@@ -21,6 +21,8 @@ use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
 /// A root of the right structure.
 #[derive(Debug, Clone)]
 pub(crate) struct Root {
+    /// SHA-256 of the canonical form of what is signed.
+    pub(crate) content: Sha256,
     /// Version and expiry.
     pub(crate) header: Header,
     /// SHA-256 of the document.
@@ -59,7 +61,18 @@ impl Root {
             read_role(ROOT, &keys, value)
         };
         let roles = [role(ROOT)?, role(TIMESTAMP)?, role(SNAPSHOT)?, role(TARGETS)?];
-        Ok(Self { header, sha256: blob.digest(), roles, envelope })
+        Ok(Self { content: envelope.content(), header, sha256: blob.digest(), roles, envelope })
+    }
+
+    /// Reads a root that was kept from earlier: for `gun`, and signed as it asks itself. Whether
+    /// it is still in date is left to its use.
+    ///
+    /// # Errors
+    /// `RootUntrusted`, and whatever reading a document may give.
+    pub(crate) fn kept(blob: &Blob, gun: &str) -> Result<Self, TrustError> {
+        let root = Self::read(blob)?;
+        root.own_signers(&root.carriers(gun, None)?)?;
+        Ok(root)
     }
 
     /// Who may sign for each base role, in the order of the root, timestamp, snapshot and targets.
@@ -209,6 +222,29 @@ pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustE
     signers.retain(|signer| carriers.contains_key(&signer.keyid));
     let signed_by = root.enough(signers)?;
     Ok(Current { rekeyed, root, signed_by })
+}
+
+impl Current {
+    /// Takes `blob` in place of this root, if it is the same content signed again: so it comes when
+    /// a publisher signs anew without any change. It carries itself as any root does.
+    ///
+    /// # Errors
+    /// `RootChanged` for other content, and as [`walk`] for what does not carry itself.
+    pub(crate) fn signed_again(
+        self,
+        blob: &Blob,
+        request: &VerifyRequest,
+        now: Wall,
+    ) -> Result<Self, TrustError> {
+        let root = Root::read(blob)?;
+        if root.content != self.root.content {
+            return Err(TrustError::RootChanged { version: self.root.header.version });
+        }
+        let mut carriers = root.carriers(&request.gun, Some(now))?;
+        pins::filter(&request.pins, root.header.version, &mut carriers, now)?;
+        let signed_by = root.own_signers(&carriers)?;
+        Ok(Self { root, signed_by, ..self })
+    }
 }
 
 fn unsupported(why: &str) -> TrustError {

@@ -16,7 +16,7 @@ use crate::floors;
 use crate::header::Header;
 use crate::pins;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP, is_delegation};
-use crate::root::{self, Current};
+use crate::root::{self, Current, Root};
 use crate::snapshot::{Snapshot, Timestamp};
 use crate::walk::{self, Documents, Given};
 
@@ -26,7 +26,7 @@ use crate::walk::{self, Documents, Given};
 /// * `Missing`: what is at hand is in order, but the snapshot, or targets and delegations, are not
 ///   at hand. All of them are named at once; ask again with them added.
 /// * `Refused`: a requirement is not met. `RootChanged` says that the snapshot was made for another
-///   root than the last of `request.roots`; any refusal may come from keys that a newer root
+///   root than the last of `request.roots`, and not for the same content signed again; any refusal may come from keys that a newer root
 ///   replaced, so whoever holds an older root looks for its successors before believing a refusal.
 /// * `Verified`: evidence, floors and the tags asked about.
 ///
@@ -46,18 +46,18 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
     let root = &current.root;
     if request.trusted_root {
         floors::forget(&mut floors, &current.rekeyed);
-    } else if floors.get(ROOT).is_some_and(|known| known.sha256 != root.sha256) {
+    } else if floors.get(ROOT).is_some_and(|known| known.sha256 != root.content) {
         return Err(TrustError::RootReplaced { version: root.header.version });
     }
-    floors::check(&floors, ROOT, root.header.version, root.sha256)?;
+    floors::check(&floors, ROOT, root.header.version, root.content)?;
     let [_, timestamp_keys, snapshot_keys, targets_keys] = root.roles();
     let mut book = Book { evidence: BTreeMap::new(), floors: Floors::new(), now };
-    book.enter_root(&current);
 
     let envelope = Envelope::read(TIMESTAMP, &request.timestamp, SMALL_DOCUMENT_BYTES)?;
     let signed_by = envelope.verify(timestamp_keys)?;
     let timestamp = Timestamp::read(&envelope.signed)?;
-    let proof = Proof { blob: &request.timestamp, header: timestamp.header, signed_by };
+    let content = envelope.content();
+    let proof = Proof { blob: &request.timestamp, content, header: timestamp.header, signed_by };
     book.enter(&floors, TIMESTAMP, timestamp_keys, proof)?;
 
     let blobs = request.documents.iter().filter(|blob| blob.shared().is_some());
@@ -70,14 +70,16 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
     let envelope = Envelope::read(SNAPSHOT, blob, SMALL_DOCUMENT_BYTES)?;
     let signed_by = envelope.verify(snapshot_keys)?;
     let snapshot = Snapshot::read(&envelope.signed)?;
-    let proof = Proof { blob, header: snapshot.header, signed_by };
+    let content = envelope.content();
+    let proof = Proof { blob, content, header: snapshot.header, signed_by };
     book.enter(&floors, SNAPSHOT, snapshot_keys, proof)?;
-    names_root(&snapshot, &request.roots, &current)?;
 
-    let missing = missing(&snapshot, &documents)?;
+    let missing = missing(&snapshot, root, &documents)?;
     if !missing.is_empty() {
         return Ok(VerifyOutcome::Missing(missing));
     }
+    let current = named_root(&snapshot, current.clone(), &documents, request, now)?;
+    book.enter_root(&current);
     let tags = &request.tags;
     let given = Given { documents: &documents, floors: &floors, now, snapshot: &snapshot, tags };
     let found = walk::walk(&given, targets_keys)?;
@@ -104,6 +106,7 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
 /// A document whose signatures hold.
 struct Proof<'a> {
     blob: &'a Blob,
+    content: Sha256,
     header: Header,
     signed_by: Vec<SigningKey>,
 }
@@ -119,7 +122,7 @@ impl Book {
     fn enter_root(&mut self, current: &Current) {
         let Current { root, signed_by, .. } = current;
         let [keys, ..] = root.roles();
-        self.note(ROOT, keys, root.sha256, root.header, signed_by.clone());
+        self.note(ROOT, keys, (root.sha256, root.content), root.header, signed_by.clone());
     }
 
     /// Holds version and expiry of a document against floor and time, and enters it.
@@ -130,10 +133,10 @@ impl Book {
         keys: &RoleKeys,
         proof: Proof<'_>,
     ) -> Result<(), TrustError> {
-        let Proof { blob, header, signed_by } = proof;
-        floors::check(floors, role, header.version, blob.digest())?;
+        let Proof { blob, content, header, signed_by } = proof;
+        floors::check(floors, role, header.version, content)?;
         header.unexpired(role, self.now)?;
-        self.note(role, keys, blob.digest(), header, signed_by);
+        self.note(role, keys, (blob.digest(), content), header, signed_by);
         Ok(())
     }
 
@@ -141,7 +144,7 @@ impl Book {
         &mut self,
         role: &str,
         keys: &RoleKeys,
-        sha256: Sha256,
+        (sha256, content): (Sha256, Sha256),
         header: Header,
         signed_by: Vec<SigningKey>,
     ) {
@@ -149,24 +152,46 @@ impl Book {
         let threshold = keys.threshold;
         let evidence = RoleEvidence { expires, sha256, signed_by, threshold, version };
         self.evidence.insert(role.to_owned(), evidence);
-        self.floors.insert(role.to_owned(), floors::of(keys, version, sha256));
+        self.floors.insert(role.to_owned(), floors::of(keys, version, content));
     }
 }
 
-/// Holds the root in use against the one the snapshot names.
+/// The root that the snapshot names: the one in use, or the same content signed again.
 /// Source: Notary `tuf/builder.go:validateChecksumsFromSnapshot`.
-fn names_root(snapshot: &Snapshot, roots: &[Blob], current: &Current) -> Result<(), TrustError> {
-    let version = current.root.header.version;
+///
+/// # Errors
+/// `RootChanged` if it names another root, and as [`Current::signed_again`].
+fn named_root(
+    snapshot: &Snapshot,
+    current: Current,
+    documents: &Documents<'_>,
+    request: &VerifyRequest,
+    now: Wall,
+) -> Result<Current, TrustError> {
     let wanted = snapshot.root.wanted(ROOT, SMALL_DOCUMENT_BYTES)?;
-    match roots.last() {
-        Some(blob) if wanted.sha256 == blob.digest() => snapshot.root.check(ROOT, blob),
-        Some(_) | None => Err(TrustError::RootChanged { version }),
+    let version = current.root.header.version;
+    let blob = match request.roots.last() {
+        Some(blob) if wanted.sha256 == blob.digest() => blob,
+        Some(_) | None => {
+            documents.get(&wanted.sha256).ok_or(TrustError::RootChanged { version })?
+        }
+    };
+    snapshot.root.check(ROOT, blob)?;
+    if blob.digest() == current.root.sha256 {
+        Ok(current)
+    } else {
+        current.signed_again(blob, request, now)
     }
 }
 
-/// Targets and every published delegation that is not at hand. They are asked for together, before
-/// targets can say which of them it delegates to: one round to the server instead of one a level.
-fn missing(snapshot: &Snapshot, documents: &Documents<'_>) -> Result<Vec<Wanted>, TrustError> {
+/// Targets, every published delegation, and another root than the one in use, as far as they are
+/// not at hand. They are asked for together, before targets can say which of them it delegates to:
+/// one round to the server instead of one a level.
+fn missing(
+    snapshot: &Snapshot,
+    root: &Root,
+    documents: &Documents<'_>,
+) -> Result<Vec<Wanted>, TrustError> {
     let mut missing = vec![snapshot.targets.wanted(TARGETS, TARGETS_BYTES)?];
     let published = snapshot.meta.iter().filter(|(role, _)| is_delegation(role));
     for (role, meta) in published {
@@ -176,6 +201,8 @@ fn missing(snapshot: &Snapshot, documents: &Documents<'_>) -> Result<Vec<Wanted>
     if bytes > RESOLVE_BYTES || missing.len() > DELEGATIONS + 1 {
         return Err(TrustError::Volume { bytes, documents: missing.len() });
     }
-    missing.retain(|wanted| !documents.contains_key(&wanted.sha256));
+    missing.push(snapshot.root.wanted(ROOT, SMALL_DOCUMENT_BYTES)?);
+    missing
+        .retain(|wanted| wanted.sha256 != root.sha256 && !documents.contains_key(&wanted.sha256));
     Ok(missing)
 }

@@ -131,7 +131,8 @@ fn verify(
     let signed_by = envelope.verify(&role.keys)?;
     let targets = Targets::read(name, &envelope.signed, given.tags)?;
     let version = targets.header.version;
-    floors::check(given.floors, name, version, wanted.sha256)?;
+    let content = envelope.content();
+    floors::check(given.floors, name, version, content)?;
     targets.header.unexpired(name, given.now)?;
     Ok(Verified {
         evidence: RoleEvidence {
@@ -141,7 +142,7 @@ fn verify(
             threshold: role.keys.threshold,
             version,
         },
-        floor: floors::of(&role.keys, version, wanted.sha256),
+        floor: floors::of(&role.keys, version, content),
         targets,
     })
 }

@@ -222,3 +222,22 @@ fn a_critical_extension_that_is_not_understood_is_not_passed_over() {
         assert_eq!(code(&request, &authority(TEAM, top.pem())), expected, "{critical}");
     }
 }
+
+#[test]
+fn a_pin_names_a_root_key_by_its_certificate_or_by_the_bare_key() {
+    let collection = Collection::new();
+    let request = collection.request();
+    let root = &crate::forge::verified(&request).evidence.roles["root"];
+    let signer = root.signed_by[0].clone();
+    assert_ne!(signer.keyid, signer.spki);
+    assert_eq!(code(&request, &ids(&[(GUN, signer.keyid)])), None);
+    assert_eq!(code(&request, &ids(&[(GUN, signer.spki)])), None);
+}
+
+#[test]
+fn any_of_several_pins_admits() {
+    let collection = Collection::new();
+    let mut pins = ids(&[(GUN, collection.keys.root.id)]);
+    pins.pins.get_mut(GUN).unwrap().insert(Sha256::ZERO);
+    assert_eq!(code(&collection.request(), &pins), None);
+}

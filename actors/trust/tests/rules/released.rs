@@ -242,3 +242,24 @@ fn text_without_one_usable_public_key_has_no_fingerprint_and_is_never_quoted() {
         assert!(!why.is_empty() && !why.contains("MI"), "{why}");
     }
 }
+
+#[test]
+fn a_policy_that_pins_a_root_is_satisfied_by_no_other_root() {
+    let collection = Collection::new();
+    let tag = tag(&collection);
+    let signer = tag.evidence.roles["root"].signed_by[0].clone();
+    let pinned =
+        |pins: &[Sha256]| TrustRequirement { pins: pins.iter().copied().collect(), ..by(vec![]) };
+    assert!(release(&tag, &pinned(&[signer.keyid]), None).is_ok());
+    assert!(release(&tag, &pinned(&[signer.spki, Sha256::ZERO]), None).is_ok());
+    assert_eq!(code(release(&tag, &pinned(&[Sha256::ZERO]), None)), DenyCode::RootPinMismatch);
+}
+
+#[test]
+fn the_pins_of_a_policy_must_be_enough_for_the_threshold_of_the_root() {
+    let mut tag = tag(&Collection::new());
+    let root = tag.evidence.roles.get_mut("root").unwrap();
+    root.threshold = 2;
+    let one = TrustRequirement { pins: [root.signed_by[0].keyid].into(), ..by(vec![]) };
+    assert_eq!(code(release(&tag, &one, None)), DenyCode::RootPinMismatch);
+}

@@ -255,3 +255,29 @@ fn a_successor_in_an_expired_certificate_does_not_follow() {
     collection.roots.remove(0);
     assert_eq!(verified(&collection.request_with(&Default::default())).floors["root"].version, 3);
 }
+
+/// ECDSA signatures differ each time, so the second root is another document.
+#[test]
+fn a_root_that_was_only_signed_again_is_the_same_root() {
+    let mut collection = Collection::new();
+    let before = collection.request();
+    collection.set_versions(2);
+    let mut request = collection.request_with(&verified(&before).floors);
+    let again = std::mem::replace(&mut request.roots, before.roots.clone()).remove(0);
+    assert_ne!(again, request.roots[0]);
+    request.documents.push(again.clone());
+    assert_eq!(verified(&request).evidence.roles["root"].sha256, again.digest());
+}
+
+#[test]
+fn a_root_that_was_signed_again_must_carry_itself() {
+    let mut collection = Collection::new();
+    let before = collection.request();
+    let stranger = Signer::certified(GUN);
+    collection.roots[0].signers = vec![stranger];
+    collection.set_versions(2);
+    let mut request = collection.request_with(&verified(&before).floors);
+    let again = std::mem::replace(&mut request.roots, before.roots.clone()).remove(0);
+    request.documents.push(again);
+    assert_eq!(refused(&request), DenyCode::RootUntrusted);
+}
