@@ -92,6 +92,13 @@ pub const BODIES_BYTES: usize = 256 << 20;
 pub const TOKEN_BYTES: u64 = 64 << 10;
 /// Bearer tokens kept.
 pub const TOKENS: usize = 10_000;
+/// Entries of one Secret with credentials.
+pub const KEYRING_ENTRIES: usize = 1_000;
+/// Credentials tried for one document.
+pub const CREDENTIALS_TRIED: usize = 8;
+/// Fetches under way at once from one trust server; further ones wait within their own time, and
+/// leave the rest of [`FETCHES_IN_FLIGHT`] to other servers.
+pub const FETCHES_PER_SERVER: usize = 32;
 /// Bytes of the configuration file.
 pub const CONFIG_BYTES: u64 = 1 << 20;
 /// Bytes of one file of the directory of objects.

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod credentials;
 pub mod error;
 pub mod journal;
 pub mod log;

@@ -12,9 +12,10 @@ use crate::HostError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
+use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
-use crate::notary_client::{FetcherOptions, HttpFetcher};
+use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::objects::DirectoryWatch;
 use crate::webhook::{Listeners, WebhookOptions};
 
@@ -38,10 +39,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// `Tls` and `File` for files that cannot be used, `Listen`, and whatever [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let options = node_options(&config, &clock, &metrics, &logger)?;
+    let credentials = Credentials::default();
+    let options = node_options(&config, &clock, &metrics, &credentials, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
-    match around(&node, &config, clock, metrics, &logger).await {
+    match around(&node, &config, clock, metrics, &credentials, &logger).await {
         Ok((listeners, objects, control)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
             Ok(Running { control, listeners, log: logger, node, objects })
@@ -102,11 +104,15 @@ fn node_options(
     config: &Config,
     clock: &Clock,
     metrics: &Arc<Metrics>,
+    credentials: &Credentials,
     log: &Logger,
 ) -> Result<NodeOptions, HostError> {
     let fetcher = HttpFetcher::new(FetcherOptions {
         allow_realm: config.allow_realm.clone(),
         approved: config.settings.approved_servers.clone(),
+        credentials: credentials.clone(),
+        host_ca: config.trust_server_cas.clone(),
+        proxies: Proxies::from_environment()?,
         trust_ca: config.trust_ca.clone(),
     })?;
     Ok(NodeOptions {
@@ -132,12 +138,14 @@ async fn around(
     config: &Config,
     clock: Clock,
     metrics: Arc<Metrics>,
+    credentials: &Credentials,
     log: &Logger,
 ) -> Result<(Listeners, DirectoryWatch, ControlSocket), HostError> {
     let control = ControlSocket::start(&config.data_dir, node.clone(), log.clone())?;
     let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
+    let store = credentials.clone();
     let objects = blocking("objects", move || {
-        DirectoryWatch::start(&directory, watch_log, move |input| teller.objects(input))
+        DirectoryWatch::start(&directory, &store, watch_log, move |input| teller.objects(input))
     });
     let objects = objects.await??;
     let listeners = Listeners::start(WebhookOptions {

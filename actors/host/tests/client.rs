@@ -88,12 +88,14 @@ impl Server {
         let file = directory.path().join("ca.pem");
         std::fs::write(&file, self.tls.ca_pem()).unwrap();
         let approved = approved.iter().cloned().collect();
-        HttpFetcher::new(FetcherOptions { allow_realm, approved, trust_ca: vec![file] }).unwrap()
+        let trust_ca = vec![file];
+        HttpFetcher::new(FetcherOptions { allow_realm, approved, trust_ca, ..Default::default() })
+            .unwrap()
     }
 
     /// What came of asking this server, approved, for the timestamp of `h/app`.
     async fn ask(&self) -> FetchOutcome {
-        self.client(&[self.url()]).fetch(request(&self.url())).await
+        self.client(&[self.url()]).fetch(request(&self.url())).await.outcome
     }
 }
 
@@ -172,7 +174,7 @@ async fn documents_are_asked_for_at_notarys_paths_on_one_kept_connection() {
             gun: "host:5000/team/app".to_owned(),
             ..request(&server.url())
         };
-        assert_eq!(document(client.fetch(request).await), b"{}");
+        assert_eq!(document(client.fetch(request).await.outcome), b"{}");
     }
     let paths: Vec<_> =
         server.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
@@ -240,7 +242,7 @@ async fn a_silent_server_is_unreachable_when_the_time_is_up() {
     let server = Server::start(|_| Reply::Silence).await;
     let client = server.client(&[server.url()]);
     let request = FetchRequest { timeout: 150_000, ..request(&server.url()) };
-    let (code, detail) = failed(client.fetch(request).await);
+    let (code, detail) = failed(client.fetch(request).await.outcome);
     assert_eq!(code, DenyCode::Unreachable);
     assert!(detail.ends_with("no answer within 150 ms"), "{detail}");
 }
@@ -260,14 +262,14 @@ async fn broken_and_refused_connections_are_unreachable() {
     let url = format!("https://{}", listener.local_addr().unwrap());
     drop(listener);
     let (code, detail) =
-        failed(closing.client(std::slice::from_ref(&url)).fetch(request(&url)).await);
+        failed(closing.client(std::slice::from_ref(&url)).fetch(request(&url)).await.outcome);
     assert_eq!(
         (code, detail),
         (DenyCode::Unreachable, format!("trust server {url}: connection refused"))
     );
     let nowhere = "https://no-such-host.invalid";
     let (code, detail) =
-        failed(closing.client(&[nowhere.to_owned()]).fetch(request(nowhere)).await);
+        failed(closing.client(&[nowhere.to_owned()]).fetch(request(nowhere)).await.outcome);
     assert_eq!(code, DenyCode::Unreachable);
     assert!(detail.ends_with("its name cannot be resolved"), "{detail}");
 }
@@ -280,7 +282,7 @@ async fn a_connection_the_server_closed_meanwhile_is_replaced() {
     .await;
     let client = server.client(&[server.url()]);
     for _ in 0..3 {
-        assert_eq!(document(client.fetch(request(&server.url())).await), b"{}");
+        assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
     }
 }
 
@@ -290,11 +292,12 @@ async fn a_certificate_of_an_unknown_ca_is_refused() {
     let other = Server::start(|_| ok("{}")).await;
     let approved = BTreeSet::from([server.url()]);
     let bare = HttpFetcher::new(FetcherOptions { approved, ..Default::default() }).unwrap();
-    let (code, detail) = failed(bare.fetch(request(&server.url())).await);
+    let (code, detail) = failed(bare.fetch(request(&server.url())).await.outcome);
     assert_eq!(code, DenyCode::Unreachable);
     assert!(detail.contains("certificate was refused: no CA trusted here issued it"), "{detail}");
     // Another CA of the same name.
-    let (code, detail) = failed(other.client(&[server.url()]).fetch(request(&server.url())).await);
+    let (code, detail) =
+        failed(other.client(&[server.url()]).fetch(request(&server.url())).await.outcome);
     assert_eq!(code, DenyCode::Unreachable);
     assert!(detail.contains("its signature is not by the CA trusted here"), "{detail}");
     assert_eq!(server.heads(), Vec::<String>::new());
@@ -306,7 +309,7 @@ async fn an_unapproved_server_on_this_machine_is_refused_by_address_and_by_name(
     let client = server.client(&[]);
     for host in ["127.0.0.1", "localhost", "127.1", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"] {
         let url = format!("https://{host}:{}", server.port);
-        let (code, detail) = failed(client.fetch(request(&url)).await);
+        let (code, detail) = failed(client.fetch(request(&url)).await.outcome);
         assert_eq!(code, DenyCode::TrustServerRefused, "{host}: {detail}");
     }
     assert_eq!(server.connections(), 0);
@@ -316,18 +319,21 @@ async fn an_unapproved_server_on_this_machine_is_refused_by_address_and_by_name(
 async fn approval_is_of_one_server_with_its_port() {
     let server = Server::start(|_| ok("{}")).await;
     let client = server.client(&[format!("https://127.0.0.1:{}", server.port ^ 1)]);
-    assert_eq!(failed(client.fetch(request(&server.url())).await).0, DenyCode::TrustServerRefused);
+    assert_eq!(
+        failed(client.fetch(request(&server.url())).await.outcome).0,
+        DenyCode::TrustServerRefused
+    );
 }
 
 #[tokio::test]
 async fn plain_http_is_spoken_only_to_approved_servers_on_loopback() {
     let server = Server::listen(false, |_| ok("{}")).await;
     let url = format!("http://127.0.0.1:{}", server.port);
-    let (code, _) = failed(server.client(&[]).fetch(request(&url)).await);
+    let (code, _) = failed(server.client(&[]).fetch(request(&url)).await.outcome);
     assert_eq!(code, DenyCode::TrustServerRefused);
     let approved = server.client(&[url.clone(), "http://192.0.2.1".to_owned()]);
-    assert_eq!(document(approved.fetch(request(&url)).await), b"{}");
-    let (code, detail) = failed(approved.fetch(request("http://192.0.2.1")).await);
+    assert_eq!(document(approved.fetch(request(&url)).await.outcome), b"{}");
+    let (code, detail) = failed(approved.fetch(request("http://192.0.2.1")).await.outcome);
     assert_eq!(code, DenyCode::TrustServerRefused);
     assert!(detail.ends_with("without TLS only a loopback address is asked"));
 }
@@ -338,7 +344,11 @@ async fn names_that_would_leave_the_path_are_refused() {
     let client = server.client(&[server.url()]);
     for gun in ["a/../b", "a//b", "", "a?b", "a#b", "a b", "a%2fb", "a\r\nb"] {
         let request = FetchRequest { gun: gun.to_owned(), ..request(&server.url()) };
-        assert_eq!(failed(client.fetch(request).await).0, DenyCode::TrustServerRefused, "{gun}");
+        assert_eq!(
+            failed(client.fetch(request).await.outcome).0,
+            DenyCode::TrustServerRefused,
+            "{gun}"
+        );
     }
     assert_eq!(server.connections(), 0);
 }
@@ -367,7 +377,7 @@ async fn a_token_is_fetched_by_challenge_from_the_servers_own_host_and_kept() {
     let server = guarded(|host| format!("https://{host}/token?x=1")).await;
     let client = server.client(&[server.url()]);
     for _ in 0..2 {
-        assert_eq!(document(client.fetch(request(&server.url())).await), b"{}");
+        assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
     }
     let heads = server.heads();
     let starts: Vec<_> = heads.iter().map(|head| head.lines().next().unwrap()).collect();
@@ -400,8 +410,9 @@ async fn a_token_is_fetched_elsewhere_only_where_the_operator_allows_it() {
         allow_realm: allowed,
         approved: BTreeSet::from([server.url()]),
         trust_ca: files.to_vec(),
+        ..Default::default()
     });
-    assert_eq!(document(client.unwrap().fetch(request(&server.url())).await), b"{}");
+    assert_eq!(document(client.unwrap().fetch(request(&server.url())).await.outcome), b"{}");
     assert_eq!(realm.heads().len(), 1);
 }
 
@@ -410,7 +421,7 @@ async fn no_token_means_unauthorized_and_says_why() {
     let basic = |_: &str| status(401, "WWW-Authenticate: Basic realm=\"x\"\r\n", "");
     let (code, detail) = failed(Server::start(basic).await.ask().await);
     assert_eq!(code, DenyCode::Unauthorized);
-    assert!(detail.ends_with("credentials in another form than a bearer token"), "{detail}");
+    assert!(detail.ends_with("it wants a password, and there is none for it"), "{detail}");
 
     let own = "WWW-Authenticate: Bearer realm=\"https://127.0.0.1:PORT/token\"\r\n";
     let challenge = move |head: &str| {

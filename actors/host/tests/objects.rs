@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use portreeve_host::credentials::Credentials;
 use portreeve_host::objects::{Directory, DirectoryWatch};
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::policy::{
@@ -278,7 +279,7 @@ fn the_watch_tells_the_first_list_before_it_returns_and_a_change_within_a_second
     let (sender, told) = mpsc::channel();
     let log = Logger::root(Discard, o!());
     let sink = move |input| sender.send(input).unwrap();
-    let watch = DirectoryWatch::start(files.path(), log, sink).unwrap();
+    let watch = DirectoryWatch::start(files.path(), &Credentials::default(), log, sink).unwrap();
     assert_eq!(relisted(told.try_recv().ok()).len(), 1);
     fs::write(files.path().join("q.yaml"), CLUSTER).unwrap();
     // Longer than the second it may take, for a machine that is busy with other tests.

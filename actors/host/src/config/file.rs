@@ -34,6 +34,10 @@ pub(super) struct File {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) trust_ca: Option<Vec<PathBuf>>,
+    /// Host of a trust or token server, with its port unless that is 443 or all are meant, to PEM
+    /// files of CAs trusted there alone.
+    #[serde(rename = "trustServerCAs")]
+    pub(super) trust_server_cas: Option<BTreeMap<String, Vec<PathBuf>>>,
     /// Registry host, or `.suffix`, to trust server; `null` removes a built-in one.
     pub(super) trust_servers: Option<BTreeMap<String, Option<String>>>,
 }

@@ -51,6 +51,8 @@ pub struct Config {
     pub tls_key: PathBuf,
     /// PEM files of CAs trusted for trust servers besides the system's.
     pub trust_ca: Vec<PathBuf>,
+    /// Host, with port unless 443 or all ports are meant, to PEM files of CAs trusted there alone.
+    pub trust_server_cas: BTreeMap<String, Vec<PathBuf>>,
 }
 
 /// The flags of `portreeve serve`; whatever is set here overrides the file. Texts are as typed.
@@ -117,7 +119,9 @@ impl Config {
         };
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         Ok(Self {
-            allow_realm: realms(file.allow_realm.into_iter().flatten().chain(flags.allow_realm))?,
+            allow_realm: allowed_realms(
+                file.allow_realm.into_iter().flatten().chain(flags.allow_realm),
+            )?,
             client_ca: flags.client_ca.or(file.client_ca),
             durability: durability(flags.durability.or(file.durability).as_deref())?,
             journal_dir: data_dir.join("journal"),
@@ -135,6 +139,7 @@ impl Config {
             tls_cert: required("tlsCert", "--tls-cert FILE", flags.tls_cert.or(file.tls_cert))?,
             tls_key: required("tlsKey", "--tls-key FILE", flags.tls_key.or(file.tls_key))?,
             trust_ca: file.trust_ca.into_iter().flatten().chain(flags.trust_ca).collect(),
+            trust_server_cas: server_cas(file.trust_server_cas.unwrap_or_default())?,
         })
     }
 }
@@ -208,8 +213,12 @@ fn approved(file: Option<Vec<String>>, flags: Vec<String>) -> Result<BTreeSet<St
     file.into_iter().flatten().chain(flags).map(server).collect()
 }
 
-/// `SERVER=HOST` pairs, with the one that Docker Hub needs built in.
-fn realms(
+/// `SERVER=HOST` pairs as a table from trust server to the hosts its tokens may come from, with the
+/// one that Docker Hub needs built in.
+///
+/// # Errors
+/// `Setting` for a text that is no such pair.
+pub fn allowed_realms(
     pairs: impl Iterator<Item = String>,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, HostError> {
     let mut table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -222,6 +231,21 @@ fn realms(
             return Err(setting("allowRealm", why));
         };
         table.entry(server).or_default().insert(host);
+    }
+    Ok(table)
+}
+
+/// CAs by host, in the one spelling that connections know.
+fn server_cas(
+    lines: BTreeMap<String, Vec<PathBuf>>,
+) -> Result<BTreeMap<String, Vec<PathBuf>>, HostError> {
+    let mut table: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (text, files) in lines {
+        let Some(host) = authority(&text) else {
+            let why = format!("`{text}` is not a host, such as notary.example:4443");
+            return Err(setting("trustServerCAs", why));
+        };
+        table.entry(host).or_default().extend(files);
     }
     Ok(table)
 }

@@ -132,6 +132,16 @@ impl Service<Name> for Resolver {
     }
 }
 
+/// Whether a name stands, as far as this machine knows, for an address that only an approved server
+/// may have; `false` if it cannot be resolved here.
+pub(super) async fn is_forbidden_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let look_up = move || (host.as_str(), 0_u16).to_socket_addrs();
+    let found = tokio::task::spawn_blocking(look_up).await;
+    let Ok(Ok(mut found)) = found else { return false };
+    found.any(|address| !Reach::Public.allows(address.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
-//! Whom TLS connections to trust servers believe: the system's CAs and those of `--trust-ca`.
+//! Whom TLS connections to trust servers believe: the system's CAs, those of `--trust-ca`, and
+//! those the configuration names for one host.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,14 +11,39 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::HostError;
 
-/// A client configuration of TLS 1.2 and 1.3. Missing or odd system CAs are passed over, since a
-/// host without any may still name its own.
-pub(super) fn client_config(trust_ca: &[PathBuf]) -> Result<ClientConfig, HostError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for path in trust_ca {
-        add_file(&mut roots, path)?;
+/// Configurations of TLS 1.2 and 1.3.
+pub(super) struct Anchors {
+    /// By host, for those that have CAs of their own besides.
+    pub(super) hosts: BTreeMap<String, ClientConfig>,
+    /// For all other hosts.
+    pub(super) shared: ClientConfig,
+}
+
+impl Anchors {
+    /// Reads CAs. Missing or odd system CAs are passed over, since a host without any may still
+    /// name its own.
+    pub(super) fn read(
+        trust_ca: &[PathBuf],
+        host_ca: &BTreeMap<String, Vec<PathBuf>>,
+    ) -> Result<Self, HostError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for path in trust_ca {
+            add_file(&mut roots, path)?;
+        }
+        let mut hosts = BTreeMap::new();
+        for (host, files) in host_ca {
+            let mut roots = roots.clone();
+            for path in files {
+                add_file(&mut roots, path)?;
+            }
+            hosts.insert(host.clone(), client_config(roots)?);
+        }
+        Ok(Self { hosts, shared: client_config(roots)? })
     }
+}
+
+fn client_config(roots: RootCertStore) -> Result<ClientConfig, HostError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -3,6 +3,15 @@
 
 /// What a server asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// A user and a password (RFC 7617).
+    Basic,
+    /// A token.
+    Bearer(Bearer),
+}
+
+/// Where a token is to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bearer {
     /// Where tokens are handed out: a URL.
     pub(super) realm: String,
@@ -42,6 +51,13 @@ pub(super) fn bearer(header: &str) -> Option<Bearer> {
     }
     let (realm, service) = found?;
     Some(Bearer { realm: realm?, service })
+}
+
+/// Whether a header value begins with a Basic challenge; one behind others is passed over.
+pub(super) fn is_basic(header: &str) -> bool {
+    let rest = header.trim_start();
+    let end = rest.find(|c: char| !is_token(c)).unwrap_or(rest.len());
+    rest[..end].eq_ignore_ascii_case("basic")
 }
 
 /// Two realms in one challenge leave it open who is meant.
@@ -94,6 +110,12 @@ mod tests {
             assert_eq!(both(header), expected, "{header}");
         }
         assert_eq!(both("Bearer realm=abc"), Some(("abc".to_owned(), None)));
+    }
+
+    #[test]
+    fn a_basic_challenge_is_known_by_its_first_word() {
+        assert!(is_basic("Basic realm=\"x\"") && is_basic("BASIC") && is_basic(" basic"));
+        assert!(!is_basic("Basically") && !is_basic("Bearer realm=\"Basic\"") && !is_basic(""));
     }
 
     #[test]

@@ -1,31 +1,57 @@
-//! One GET: bounded in bytes, without redirects, on a kept connection where there is one.
+//! One request and its answer: bounded in bytes, without redirects, on a kept connection where
+//! there is one.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portreeve_protocol::limits;
 use rustls::ClientConfig;
 
-use super::address::{Reach, Resolver};
-use super::challenge::{self, Bearer};
-use super::token::Token;
+use super::address::Reach;
+use super::anchors::Anchors;
+use super::challenge::{self, Challenge};
+use super::connect::Connector;
+use super::proxy::Proxies;
 use super::trouble::{Broken, Trouble};
 
-type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>;
+type Pool = Client<HttpsConnector<Connector>, Full<Bytes>>;
+
+/// Connections, apart for each host with CAs of its own.
+pub(super) struct Exchange {
+    hosts: BTreeMap<String, Pools>,
+    shared: Pools,
+}
 
 /// Connections, apart for each reach, so that none is used beyond what it was made for.
-pub(super) struct Exchange {
+struct Pools {
     any: Pool,
     loopback: Pool,
     public: Pool,
+}
+
+/// What to ask for.
+pub(super) struct Question<'a> {
+    /// The `Authorization` header.
+    pub(super) authorization: Option<HeaderValue>,
+    /// A form to be posted; without it the question is a GET.
+    pub(super) form: Option<String>,
+    /// The most bytes the answer's body may have.
+    pub(super) limit: u64,
+    /// Where it may lead.
+    pub(super) reach: Reach,
+    /// The URL.
+    pub(super) uri: &'a Uri,
 }
 
 /// What a server replied, as far as there is something to do with it.
@@ -34,51 +60,43 @@ pub(super) enum Reply {
     Absent,
     /// 200, and its body.
     Body(Vec<u8>),
-    /// 401, and the bearer challenge if it holds one.
-    Challenge(Option<Bearer>),
+    /// 401, and the challenge if it holds one.
+    Challenge(Option<Challenge>),
 }
 
 /// Idle connections kept for each server.
 const IDLE: usize = 16;
 /// How long an idle connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(90);
-/// How long connecting may take, all addresses of a name together.
-const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Bytes that get room before they have come.
+const FIRST_BYTES: u64 = 64 << 10;
 /// Bytes read from an answer that is of no use, so that its connection can be kept.
 const USELESS_BYTES: u64 = 16 << 10;
+/// The longest a server's wish to be left alone is passed on, in seconds.
+const LONGEST_WAIT: u64 = 3_600;
 
 impl Exchange {
-    pub(super) fn new(tls: &ClientConfig) -> Self {
-        Self {
-            any: pool(tls, Reach::Any),
-            loopback: pool(tls, Reach::Loopback),
-            public: pool(tls, Reach::Public),
-        }
+    pub(super) fn new(anchors: &Anchors, proxies: Proxies) -> Self {
+        let proxies = Arc::new(proxies);
+        let pools = |tls| Pools::new(tls, &anchors.shared, &proxies);
+        let hosts = anchors.hosts.iter().map(|(host, tls)| (host.clone(), pools(tls)));
+        Self { hosts: hosts.collect(), shared: pools(&anchors.shared) }
     }
 
-    /// Asks for `uri`. The body may have `limit` bytes.
-    pub(super) async fn get(
-        &self,
-        reach: Reach,
-        uri: &Uri,
-        token: Option<&Token>,
-        limit: u64,
-    ) -> Result<Reply, Trouble> {
-        let pool = match reach {
-            Reach::Any => &self.any,
-            Reach::Loopback => &self.loopback,
-            Reach::Public => &self.public,
-        };
-        let response = match pool.request(request(uri, token)?).await {
+    /// Asks, and reads what comes.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Reply, Trouble> {
+        let pool = self.pool(question);
+        let response = match pool.request(request(question)?).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Err(Trouble::of(&error)),
             // A kept connection may be closed by the server just when it is used again.
             Err(_) => {
-                pool.request(request(uri, token)?).await.map_err(|error| Trouble::of(&error))?
+                let again = pool.request(request(question)?).await;
+                again.map_err(|error| Trouble::of(&error))?
             }
         };
         match response.status() {
-            StatusCode::OK => read(response.into_body(), limit).await.map(Reply::Body),
+            StatusCode::OK => read(response.into_body(), question.limit).await.map(Reply::Body),
             StatusCode::NOT_FOUND => {
                 discard(response).await;
                 Ok(Reply::Absent)
@@ -88,45 +106,80 @@ impl Exchange {
                 discard(response).await;
                 Ok(Reply::Challenge(challenge))
             }
-            other => Err(Trouble::Status(other.as_u16())),
+            other => Err(Trouble::Status(other.as_u16(), wait_in(response.headers()))),
+        }
+    }
+
+    fn pool(&self, question: &Question<'_>) -> &Pool {
+        let authority = question.uri.authority().map_or("", http::uri::Authority::as_str);
+        let host = question.uri.host().unwrap_or_default();
+        let own = self.hosts.get(authority).or_else(|| self.hosts.get(host));
+        let pools = own.unwrap_or(&self.shared);
+        match question.reach {
+            Reach::Any => &pools.any,
+            Reach::Loopback => &pools.loopback,
+            Reach::Public => &pools.public,
         }
     }
 }
 
-fn pool(tls: &ClientConfig, reach: Reach) -> Pool {
-    let mut http = HttpConnector::new_with_resolver(Resolver(reach));
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT_TIME));
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone());
-    let connector = match reach {
-        Reach::Any | Reach::Public => https.https_only().enable_http1().wrap_connector(http),
-        Reach::Loopback => https.https_or_http().enable_http1().wrap_connector(http),
-    };
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIME)
-        .pool_max_idle_per_host(IDLE)
-        .http1_max_buf_size(limits::HEAD_BYTES)
-        .build(connector)
+impl Pools {
+    /// `to_proxy` is for proxies that are themselves asked over TLS.
+    fn new(tls: &ClientConfig, to_proxy: &ClientConfig, proxies: &Arc<Proxies>) -> Self {
+        let pool = |reach| {
+            let connector = Connector::new(reach, Arc::clone(proxies), to_proxy);
+            let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone());
+            let https = match reach {
+                Reach::Any | Reach::Public => https.https_only(),
+                Reach::Loopback => https.https_or_http(),
+            };
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_TIME)
+                .pool_max_idle_per_host(IDLE)
+                .http1_max_buf_size(limits::HEAD_BYTES)
+                .build(https.enable_http1().wrap_connector(connector))
+        };
+        Self { any: pool(Reach::Any), loopback: pool(Reach::Loopback), public: pool(Reach::Public) }
+    }
 }
 
-fn request(uri: &Uri, token: Option<&Token>) -> Result<Request<Empty<Bytes>>, Trouble> {
-    let mut request = Request::get(uri.clone())
+fn request(question: &Question<'_>) -> Result<Request<Full<Bytes>>, Trouble> {
+    let (method, body) = match &question.form {
+        None => (Method::GET, Full::default()),
+        Some(form) => (Method::POST, Full::from(form.clone())),
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(question.uri.clone())
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, concat!("portreeve/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())
+        .body(body)
         .map_err(|_| Trouble::Refused("its URL cannot be asked for"))?;
-    if let Some(token) = token {
-        request.headers_mut().insert(AUTHORIZATION, token.header());
+    if question.form.is_some() {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(CONTENT_TYPE, form);
+    }
+    if let Some(authorization) = &question.authorization {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }
     Ok(request)
 }
 
-/// The first bearer challenge in the answer's head.
-fn challenge_in(headers: &HeaderMap) -> Option<Bearer> {
-    let mut values = headers.get_all(WWW_AUTHENTICATE).iter();
-    values.find_map(|value| challenge::bearer(value.to_str().ok()?))
+/// The first challenge in the answer's head that can be met, Bearer before Basic.
+fn challenge_in(headers: &HeaderMap) -> Option<Challenge> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter();
+    let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+    let bearer = values.iter().find_map(|value| challenge::bearer(value));
+    let basic = || values.iter().any(|value| challenge::is_basic(value));
+    bearer.map(Challenge::Bearer).or_else(|| basic().then_some(Challenge::Basic))
+}
+
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3); the form with a date is passed over.
+fn wait_in(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -135,7 +188,9 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Vec<u8>, Trouble> {
     if stated.is_some_and(|length| length > limit) {
         return Err(Trouble::Oversize(limit));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(stated.unwrap_or_default()).unwrap_or(0));
+    // What is announced need not come, so not all of it gets room at once.
+    let room = stated.unwrap_or_default().min(FIRST_BYTES);
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Trouble::Unreachable(Broken::Closed))?;
         let Ok(data) = frame.into_data() else { continue };

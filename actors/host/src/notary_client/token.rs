@@ -1,31 +1,48 @@
-//! Bearer tokens, kept until they expire and shown to nobody but the server they are for.
+//! What is put into `Authorization` headers, kept until it expires and shown to nobody but the
+//! server it is for.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use portreeve_protocol::limits;
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::OwnedMutexGuard;
 
-/// A bearer token. It has neither `Debug` nor `Serialize`, so that it cannot reach a log, a journal
-/// or an error by accident.
-#[derive(Clone)]
+use crate::credentials::Identity;
+
+/// The value of an `Authorization` header. It has neither `Debug` nor `Serialize`, so that it cannot
+/// reach a log, a journal or an error by accident.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Token(HeaderValue);
 
 impl Token {
-    /// The value of the `Authorization` header; it is marked sensitive.
+    /// The header's value; it is marked sensitive.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 
     /// Takes a token of the form b64token (RFC 6750, section 2.1).
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn bearer(text: &str) -> Option<Self> {
         let symbol = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         if text.is_empty() || !text.bytes().all(symbol) {
             return None;
         }
-        let mut value = HeaderValue::from_str(&format!("Bearer {text}")).ok()?;
+        Self::sensitive(&format!("Bearer {text}"))
+    }
+
+    /// A user and a password (RFC 7617).
+    pub(super) fn basic(user: &str, password: &str) -> Option<Self> {
+        Self::sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    }
+
+    fn sensitive(text: &str) -> Option<Self> {
+        let mut value = HeaderValue::from_str(text).ok()?;
         value.set_sensitive(true);
         Some(Self(value))
     }
@@ -37,6 +54,13 @@ pub(super) struct Grant {
     pub(super) lasts: Duration,
 }
 
+impl Grant {
+    /// One whose life nobody told.
+    pub(super) const fn untold(token: Token) -> Self {
+        Self { token, lasts: Duration::from_secs(DEFAULT_SECONDS) }
+    }
+}
+
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow, default)]
@@ -45,6 +69,8 @@ struct Answer<'a> {
     access_token: Option<std::borrow::Cow<'a, str>>,
     #[serde(default)]
     expires_in: Option<u64>,
+    #[serde(borrow, default)]
+    issued_at: Option<std::borrow::Cow<'a, str>>,
 }
 
 /// How long a token lasts whose server does not say (Docker's token specification).
@@ -52,43 +78,73 @@ const DEFAULT_SECONDS: u64 = 60;
 /// The longest a token is kept, whatever its server says.
 const LONGEST_SECONDS: u64 = 3_600;
 
-/// Reads what a token server answered. `None` if there is no usable token in it.
-pub(super) fn read_grant(body: &[u8]) -> Option<Grant> {
+/// Reads what a token server answered at `now`. `None` if there is no usable token in it.
+pub(super) fn read_grant(body: &[u8], now: SystemTime) -> Option<Grant> {
     let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
     let text = answer.token.filter(|text| !text.is_empty()).or(answer.access_token)?;
-    let seconds = answer.expires_in.unwrap_or(DEFAULT_SECONDS).min(LONGEST_SECONDS);
-    Some(Grant { token: Token::parse(&text)?, lasts: Duration::from_secs(seconds) })
+    let seconds = answer.expires_in.unwrap_or(DEFAULT_SECONDS);
+    let lasts = Duration::from_secs(seconds);
+    // A token may come out of a cache and be old. An age beyond its life says more about the two
+    // clocks than about the token.
+    let issued = answer.issued_at.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+    let age = issued.and_then(|issued| now.duration_since(issued.into()).ok());
+    let left = age.and_then(|age| lasts.checked_sub(age)).unwrap_or(lasts);
+    let lasts = left.min(Duration::from_secs(LONGEST_SECONDS));
+    Some(Grant { token: Token::bearer(&text)?, lasts })
 }
 
-/// Kept tokens, by trust server and GUN; when they are too many, all are asked for anew.
+/// For what a token is kept: trust server, GUN, and the credential it was given for.
+pub(super) type Key = (String, String, Option<Identity>);
+
+/// Held by whoever is asking for a token.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Kept tokens; when they are too many, all are asked for anew.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<BTreeMap<(String, String), (Token, Instant)>>);
+pub(super) struct Tokens {
+    kept: Mutex<BTreeMap<Key, (Token, Instant)>>,
+    turns: Mutex<BTreeMap<(String, String), Turn>>,
+}
 
 impl Tokens {
-    /// The kept token for this collection, if it is still good at `now`.
-    pub(super) fn get(&self, server: &str, gun: &str, now: Instant) -> Option<Token> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (token, until) = kept.get(&(server.to_owned(), gun.to_owned()))?;
+    /// The kept token, if it is still good at `now`.
+    pub(super) fn get(&self, key: &Key, now: Instant) -> Option<Token> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (token, until) = kept.get(key)?;
         (now < *until).then(|| token.clone())
     }
 
     /// Keeps a token for nine tenths of its life, so that it does not expire on the way.
-    pub(super) fn put(&self, server: &str, gun: &str, grant: &Grant, now: Instant) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn put(&self, key: Key, grant: &Grant, now: Instant) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= limits::TOKENS {
             kept.retain(|_, (_, until)| now < *until);
         }
         if kept.len() >= limits::TOKENS {
             kept.clear();
         }
-        let until = now + grant.lasts.mul_f64(0.9);
-        kept.insert((server.to_owned(), gun.to_owned()), (grant.token.clone(), until));
+        kept.insert(key, (grant.token.clone(), now + grant.lasts.mul_f64(0.9)));
     }
 
-    /// Forgets a token the server did not take.
-    pub(super) fn forget(&self, server: &str, gun: &str) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(&(server.to_owned(), gun.to_owned()));
+    /// Forgets a token the server did not take, unless there is another by now.
+    pub(super) fn forget(&self, key: &Key, token: &Token) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.get(key).is_some_and(|(kept, _)| kept == token) {
+            kept.remove(key);
+        }
+    }
+
+    /// Waits until nobody else is asking for a token for this collection, so that those who come
+    /// later find the one that comes of it.
+    pub(super) async fn turn(&self, server: &str, gun: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() >= limits::FETCHES_IN_FLIGHT {
+                turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            }
+            Arc::clone(turns.entry((server.to_owned(), gun.to_owned())).or_default())
+        };
+        turn.lock_owned().await
     }
 }
 
@@ -96,27 +152,48 @@ impl Tokens {
 mod tests {
     use super::*;
 
+    fn key(gun: &str) -> Key {
+        ("https://n".to_owned(), gun.to_owned(), None)
+    }
+
+    fn grant(body: &[u8]) -> Option<Grant> {
+        read_grant(body, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+    }
+
     #[test]
     fn a_token_is_kept_until_shortly_before_it_expires() {
         let tokens = Tokens::default();
-        let Some(grant) = read_grant(br#"{"token":"abc.def","expires_in":100}"#) else {
+        let Some(grant) = grant(br#"{"token":"abc.def","expires_in":100}"#) else {
             unreachable!("a usable token")
         };
         let now = Instant::now();
-        tokens.put("https://n", "g", &grant, now);
-        assert!(tokens.get("https://n", "g", now + Duration::from_secs(89)).is_some());
-        assert!(tokens.get("https://n", "g", now + Duration::from_secs(90)).is_none());
-        assert!(tokens.get("https://n", "other", now).is_none());
-        tokens.forget("https://n", "g");
-        assert!(tokens.get("https://n", "g", now).is_none());
+        tokens.put(key("g"), &grant, now);
+        assert!(tokens.get(&key("g"), now + Duration::from_secs(89)).is_some());
+        assert!(tokens.get(&key("g"), now + Duration::from_secs(90)).is_none());
+        assert!(tokens.get(&key("other"), now).is_none());
+        let Some(other) = Token::bearer("other") else { unreachable!("a usable token") };
+        tokens.forget(&key("g"), &other);
+        assert!(tokens.get(&key("g"), now).is_some());
+        tokens.forget(&key("g"), &grant.token);
+        assert!(tokens.get(&key("g"), now).is_none());
     }
 
     #[test]
     fn a_token_header_is_sensitive_and_its_life_bounded() {
-        let grant = read_grant(br#"{"access_token":"abc","expires_in":99999999}"#);
-        assert!(grant.is_some_and(|grant| {
-            grant.token.header().is_sensitive() && grant.lasts == Duration::from_secs(3_600)
-        }));
+        for (body, seconds) in [
+            (&br#"{"access_token":"abc","expires_in":99999999}"#[..], 3_600),
+            (br#"{"token":"abc"}"#, 60),
+            (br#"{"token":"abc","expires_in":300,"issued_at":"2001-09-09T01:46:30Z"}"#, 290),
+            (br#"{"token":"abc","expires_in":300,"issued_at":"2001-09-09T01:47:30Z"}"#, 300),
+            (br#"{"token":"abc","expires_in":300,"issued_at":"2001-09-08T01:46:30Z"}"#, 300),
+            (br#"{"token":"abc","expires_in":300,"issued_at":"yesterday"}"#, 300),
+        ] {
+            let grant = grant(body);
+            assert!(grant.is_some_and(|grant| {
+                grant.token.header().is_sensitive() && grant.lasts == Duration::from_secs(seconds)
+            }));
+        }
+        assert!(Token::basic("u", "p").is_some_and(|basic| basic.header().is_sensitive()));
     }
 
     #[test]
@@ -124,7 +201,7 @@ mod tests {
         for body in
             [&b"{}"[..], b"[]", br#"{"token":""}"#, br#"{"token":"a b"}"#, b"{\"token\":\"a"]
         {
-            assert!(read_grant(body).is_none());
+            assert!(grant(body).is_none());
         }
     }
 }

@@ -7,9 +7,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use portreeve_protocol::{Denial, DenyCode};
+use portreeve_protocol::time::SECOND;
+use portreeve_protocol::{CredentialRef, Denial, DenyCode};
 
 use super::address::{Forbidden, Unresolved};
+use super::connect::ProxyFailed;
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub(super) enum Trouble {
     Oversize(u64),
     /// The server may not be asked; why.
     Refused(&'static str),
-    /// The server answered with this status.
-    Status(u16),
+    /// The server answered with this status, and would be left alone for so many seconds.
+    Status(u16, Option<u64>),
     /// The token server did not give a token: why.
     Token(NoToken),
     /// No answer came; why.
@@ -29,16 +31,37 @@ pub(super) enum Trouble {
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoToken {
-    /// The server asks for something else than a bearer token.
+    /// The server asks for something else than a bearer token or a password.
     Challenge,
     /// The token server handed out none to an anonymous client.
     Denied,
+    /// The server wants a user and a password, and there is no credential to be tried.
+    Password,
+    /// The token server would be asked without TLS.
+    PlainRealm,
     /// The token server's host is not allowed for the trust server.
     Realm(String),
     /// The trust server did not take the token.
     NotTaken,
+    /// There were credentials for the collection, but none was accepted; why.
+    Tried(Vec<(CredentialRef, Refusal)>),
+    /// There were names of credentials, but none is for the collection.
+    Unmatched(Vec<CredentialRef>),
     /// What the token server sent holds no usable token.
     Unusable,
+}
+
+/// Why a credential was of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A password would go over a connection without TLS.
+    Insecure,
+    /// It is a token, and the server asks for a password.
+    Kind,
+    /// The trust server did not take it, or what was had for it.
+    TrustServer,
+    /// The token server gave nothing for it.
+    TokenServer,
 }
 
 /// How a connection failed.
@@ -52,6 +75,8 @@ pub(super) enum Broken {
     Connect(&'static str),
     /// The name cannot be resolved.
     Dns,
+    /// The proxy did not connect us; its status, if it answered.
+    Proxy(Option<u16>),
     /// Not within the time given, in milliseconds.
     Timeout(u64),
     /// The TLS handshake failed.
@@ -73,9 +98,24 @@ impl Trouble {
         match self {
             Self::Oversize(_) => DenyCode::Oversize,
             Self::Refused(_) => DenyCode::TrustServerRefused,
-            Self::Status(403) | Self::Token(_) => DenyCode::Unauthorized,
-            Self::Status(_) => DenyCode::ServerError,
+            Self::Status(403, _) | Self::Token(_) => DenyCode::Unauthorized,
+            Self::Status(..) => DenyCode::ServerError,
             Self::Unreachable(_) => DenyCode::Unreachable,
+        }
+    }
+
+    /// For what may pass by itself: how long the server wants to be left alone, in microseconds.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Status(408 | 429 | 500..600, seconds) => {
+                Some(seconds.unwrap_or_default().saturating_mul(SECOND))
+            }
+            Self::Unreachable(Broken::Certificate(_) | Broken::Tls)
+            | Self::Oversize(_)
+            | Self::Refused(_)
+            | Self::Status(..)
+            | Self::Token(_) => None,
+            Self::Unreachable(_) => Some(0),
         }
     }
 
@@ -90,10 +130,13 @@ impl Trouble {
                 format!("{who}: {document} is longer than the {limit} bytes it may have")
             }
             Self::Refused(why) => format!("{who}: {why}"),
-            Self::Status(status @ 300..400) => {
+            Self::Status(status @ 300..400, _) => {
                 format!("{who}: status {status} for {document}; redirects are not followed")
             }
-            Self::Status(status) => format!("{who}: status {status} for {document}"),
+            Self::Status(status, Some(seconds)) => {
+                format!("{who}: status {status} for {document}; to be asked again in {seconds} s")
+            }
+            Self::Status(status, None) => format!("{who}: status {status} for {document}"),
             Self::Token(why) => format!("{who}: {why}"),
             Self::Unreachable(why) => format!("{who}: {why}"),
         };
@@ -107,6 +150,13 @@ impl Trouble {
         while let Some(error) = next {
             if error.is::<Forbidden>() {
                 return Self::Refused(PRIVATE_ADDRESS);
+            }
+            if let Some(proxy) = error.downcast_ref::<ProxyFailed>() {
+                let status = match proxy {
+                    ProxyFailed::Status(status) => Some(*status),
+                    ProxyFailed::Unreachable => None,
+                };
+                return Self::Unreachable(Broken::Proxy(status));
             }
             if error.is::<Unresolved>() {
                 return Self::Unreachable(Broken::Dns);
@@ -175,6 +225,12 @@ impl fmt::Display for Broken {
             Self::Closed => formatter.write_str("the connection ended before the answer did"),
             Self::Connect(why) => formatter.write_str(why),
             Self::Dns => formatter.write_str("its name cannot be resolved"),
+            Self::Proxy(Some(status)) => {
+                write!(formatter, "the proxy of HTTPS_PROXY answered with status {status}")
+            }
+            Self::Proxy(None) => {
+                formatter.write_str("the proxy of HTTPS_PROXY could not be talked to")
+            }
             Self::Timeout(millis) => write!(formatter, "no answer within {millis} ms"),
             Self::Tls => formatter.write_str("the TLS handshake failed"),
         }
@@ -185,15 +241,46 @@ impl fmt::Display for NoToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Challenge => {
-                formatter.write_str("it wants credentials in another form than a bearer token")
+                formatter.write_str("it wants neither a bearer token nor a password")
             }
             Self::Denied => formatter.write_str("no token is given without credentials"),
+            Self::Password => formatter.write_str("it wants a password, and there is none for it"),
+            Self::PlainRealm => {
+                formatter.write_str("it sends clients for tokens to a URL that is not https")
+            }
             Self::Realm(host) => write!(
                 formatter,
                 "it sends clients for tokens to {host}, which no --allow-realm names for it"
             ),
             Self::NotTaken => formatter.write_str("it did not take the token it asked for"),
+            Self::Tried(tried) => {
+                formatter.write_str("none of the credentials was accepted: ")?;
+                for (index, (name, why)) in tried.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{name} ({why})")?;
+                }
+                Ok(())
+            }
+            Self::Unmatched(names) => {
+                formatter.write_str("no credential for the image is in ")?;
+                for (index, name) in names.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{name}")?;
+                }
+                formatter.write_str(", and without one nothing is given")
+            }
             Self::Unusable => formatter.write_str("it handed out no usable token"),
         }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Insecure => "a password is sent over TLS only",
+            Self::Kind => "it is a token, and the trust server asks for a password",
+            Self::TrustServer => "the trust server did not take it",
+            Self::TokenServer => "the token server did not take it",
+        })
     }
 }

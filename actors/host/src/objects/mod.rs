@@ -21,6 +21,7 @@ use portreeve_protocol::messages::policy::{PolicyInput, Relisted, SourceObject, 
 use slog::{Logger, error, info, warn};
 
 use crate::HostError;
+use crate::credentials::{Credentials, PullObjects};
 pub use scan::{Files, Objects, ScanFault};
 
 /// How often the directory is read again, whatever the watch says.
@@ -33,10 +34,12 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// What the directory was when it was last looked at, and what was said about it.
 #[derive(Debug, Default)]
 pub struct Directory {
+    credentials: Credentials,
     digest: Option<Sha256>,
     lost: Option<String>,
     objects: Option<Vec<SourceObject>>,
     path: PathBuf,
+    warnings: Vec<String>,
 }
 
 impl Directory {
@@ -44,6 +47,18 @@ impl Directory {
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), ..Self::default() }
+    }
+
+    /// Puts the pull secrets that are found into this store, besides what it tells.
+    #[must_use]
+    pub fn filling(mut self, credentials: &Credentials) -> Self {
+        self.credentials = credentials.clone();
+        self
+    }
+
+    /// What of the pull secrets found last could not be used, and was not told yet.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Looks at the directory: what the policy cache must be told, if anything.
@@ -57,9 +72,17 @@ impl Directory {
             return None;
         }
         match files.objects() {
-            Ok(Objects { objects, .. }) => self.found(digest, objects),
+            Ok(Objects { credentials, objects, .. }) => {
+                self.filled(credentials);
+                self.found(digest, objects)
+            }
             Err(fault) => self.lose(Some(digest), &fault),
         }
+    }
+
+    fn filled(&mut self, credentials: PullObjects) {
+        self.warnings = credentials.warnings().to_vec();
+        self.credentials.replace(credentials);
     }
 
     fn found(&mut self, digest: Sha256, objects: Vec<SourceObject>) -> Option<PolicyInput> {
@@ -97,19 +120,20 @@ enum Signal {
 }
 
 impl DirectoryWatch {
-    /// Looks at the directory, tells `sink` before it returns, and goes on to do so whenever the
-    /// directory changes, within a second.
+    /// Looks at the directory, tells `sink` and fills `credentials` before it returns, and goes on
+    /// to do so whenever the directory changes, within a second.
     ///
     /// # Errors
     /// `Thread` if the thread cannot be started. `sink` is told of a directory out of order.
     pub fn start(
         path: &Path,
+        credentials: &Credentials,
         log: Logger,
         sink: impl Fn(PolicyInput) + Send + 'static,
     ) -> Result<Self, HostError> {
         let (signal, signals) = mpsc::sync_channel(1);
         let watcher = watcher(path, signal.clone(), &log);
-        let mut directory = Directory::new(path);
+        let mut directory = Directory::new(path).filling(credentials);
         tell(&mut directory, &log, &sink);
         let body = move || {
             // Dropped with the thread; without it the directory is read every two seconds.
@@ -190,7 +214,11 @@ fn wait(signals: &Receiver<Signal>) -> bool {
 }
 
 fn tell(directory: &mut Directory, log: &Logger, sink: &impl Fn(PolicyInput)) {
-    let Some(input) = directory.look() else { return };
+    let input = directory.look();
+    for warning in directory.take_warnings() {
+        warn!(log, "a credential for registries cannot be used"; "why" => warning);
+    }
+    let Some(input) = input else { return };
     match &input {
         PolicyInput::Relisted(list) => {
             info!(log, "the objects were read"; "objects" => list.objects.len());

@@ -8,17 +8,32 @@ use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret};
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
 use serde_json::Value;
 
+use crate::credentials::Format;
+
 /// What a document is.
-#[derive(Debug)]
 pub(super) enum Known {
     /// A list of objects.
     List(Vec<Value>),
-    /// An object of no use here (a ServiceAccount, a workload, a Secret that names no signer).
+    /// An object of no use here (a workload, a Secret of another kind).
     Other,
     /// A policy, though perhaps not one that can be obeyed.
     Policy(PolicyObject),
+    /// A Secret with credentials for registries.
+    PullSecret(PullSecret),
     /// A Secret that names a signer.
     Secret(SignerSecret),
+    /// A service account: namespace and name, and the names of the pull secrets it lists.
+    ServiceAccount((String, String), Vec<String>),
+}
+
+/// A Secret with credentials for registries. It has no `Debug`, for what is in it.
+pub(super) struct PullSecret {
+    /// How the text is laid out.
+    pub(super) format: Format,
+    /// Namespace and name.
+    pub(super) place: (String, String),
+    /// The credentials; empty if they are not legible.
+    pub(super) text: Vec<u8>,
 }
 
 /// The text of a specification that the policy cache refuses, saying why: it is a JSON string,
@@ -47,7 +62,14 @@ pub(super) fn read(document: Value) -> Result<Known, String> {
             let namespaced = kind == "ImagePolicy";
             policy(document, group, version, namespaced).map(Known::Policy)
         }
-        (None, "Secret") if group.is_empty() => secret(document),
+        (None, "Secret") if group.is_empty() => match pull_secret(&document) {
+            Some(secret) => Ok(Known::PullSecret(secret)),
+            None => secret(document),
+        },
+        // One that cannot be named is one that no workload names.
+        (None, "ServiceAccount") if group.is_empty() => {
+            Ok(service_account(&document).unwrap_or(Known::Other))
+        }
         _ => Ok(Known::Other),
     }
 }
@@ -123,6 +145,33 @@ fn secret(document: Value) -> Result<Known, String> {
     let version = document.pointer("/metadata/resourceVersion").and_then(Value::as_str);
     let resource_version = version.map(str::to_owned);
     Ok(Known::Secret(SignerSecret { name, namespace, public_key, resource_version, secret }))
+}
+
+/// A Secret whose type is one of the two for credentials (Kubernetes,
+/// `pkg/credentialprovider/secrets/secrets.go:MakeDockerKeyring`); its other members do not count.
+fn pull_secret(document: &Value) -> Option<PullSecret> {
+    let (format, member) = match document.get("type").and_then(Value::as_str) {
+        Some("kubernetes.io/dockerconfigjson") => (Format::DockerConfigJson, ".dockerconfigjson"),
+        Some("kubernetes.io/dockercfg") => (Format::Dockercfg, ".dockercfg"),
+        Some(_) | None => return None,
+    };
+    let (name, namespace) = identity(document).ok()?;
+    let plain = document.get("stringData").and_then(|data| data.get(member));
+    let encoded = document.get("data").and_then(|data| data.get(member));
+    let text = match plain {
+        Some(plain) => plain.as_str().map(str::to_owned),
+        None => encoded.and_then(Value::as_str).and_then(decoded),
+    };
+    let text = text.unwrap_or_default().into_bytes();
+    Some(PullSecret { format, place: (namespace, name), text })
+}
+
+fn service_account(document: &Value) -> Option<Known> {
+    let (name, namespace) = identity(document).ok()?;
+    let listed = document.get("imagePullSecrets").and_then(Value::as_array);
+    let names = listed.into_iter().flatten().filter_map(|entry| entry.get("name")?.as_str());
+    let names = names.take(limits::OBJECTS).map(str::to_owned).collect();
+    Some(Known::ServiceAccount((namespace, name), names))
 }
 
 /// Standard base64 of UTF-8, as Kubernetes keeps Secrets; blanks of a folded block are taken out.

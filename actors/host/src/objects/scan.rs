@@ -1,13 +1,13 @@
 //! One look at the directory: from files to the objects that policies are made of.
 //!
-//! Nothing of a Secret but its two members leaves this module, in errors neither: what cannot be
-//! read is named by file and line.
+//! Nothing of a Secret but a signer's two members and the credentials leaves this module, in errors
+//! neither: what cannot be read is named by file and line.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret, SourceObject};
 use portreeve_protocol::policy::PolicyRef;
@@ -15,6 +15,7 @@ use portreeve_protocol::{Sha256, limits};
 use serde_json::Value;
 
 use super::object::{self, Known};
+use crate::credentials::PullObjects;
 
 /// Why the directory as it is cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +36,28 @@ impl fmt::Display for ScanFault {
 }
 
 /// The files of a directory as they were at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Files {
     /// Name to content, of all `*.yaml`, `*.yml` and `*.json`.
     contents: BTreeMap<String, Vec<u8>>,
 }
 
 /// The objects found, in an order that depends on nothing but them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Objects {
+    /// Where credentials are found. They never become part of a message.
+    pub credentials: PullObjects,
     /// Those that a decision needs.
     pub objects: Vec<SourceObject>,
     /// How many others there were, of kinds that are of no use here.
     pub others: usize,
+}
+
+impl fmt::Debug for Files {
+    /// Their names; what is in them may be secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.contents.keys()).finish()
+    }
 }
 
 impl Files {
@@ -79,6 +89,20 @@ impl Files {
                 return Err(fault(format!("the files have more than {TOTAL_BYTES} bytes")));
             }
             contents.insert(name, bytes);
+        }
+        Ok(Self { contents })
+    }
+
+    /// Reads these files, whatever their names; one that ends in `.json` holds one document.
+    ///
+    /// # Errors
+    /// [`ScanFault`] for what cannot be read or is too large.
+    pub fn named(paths: &[PathBuf]) -> Result<Self, ScanFault> {
+        let mut contents = BTreeMap::new();
+        for path in paths.iter().take(limits::OBJECTS) {
+            let name = path.display().to_string();
+            let fault = |why: String| ScanFault { file: Some(name.clone()), why };
+            contents.insert(name.clone(), read_file(path).map_err(fault)?);
         }
         Ok(Self { contents })
     }
@@ -166,6 +190,7 @@ fn documents(name: &str, content: &[u8]) -> Result<Vec<Value>, String> {
 /// Objects by identity, and where the first of that identity stands.
 #[derive(Default)]
 struct Found {
+    credentials: PullObjects,
     others: usize,
     policies: BTreeMap<PolicyRef, (PolicyObject, String)>,
     secrets: BTreeMap<(String, String), (SignerSecret, String)>,
@@ -181,6 +206,12 @@ impl Found {
                 return items.into_iter().try_for_each(|item| self.add(item, file, depth + 1));
             }
             Known::Other => self.others += 1,
+            Known::PullSecret(secret) => {
+                self.credentials.add_secret(secret.place, secret.format, &secret.text);
+            }
+            Known::ServiceAccount(place, secrets) => {
+                self.credentials.add_account(place, secrets);
+            }
             Known::Policy(policy) => {
                 let second = (policy, file.to_owned());
                 let id = second.0.id.clone();
@@ -200,7 +231,9 @@ impl Found {
                 }
             }
         }
-        if self.policies.len() > limits::OBJECTS || self.secrets.len() > limits::OBJECTS {
+        let credentials = self.credentials.len();
+        let most = self.policies.len().max(self.secrets.len()).max(credentials);
+        if most > limits::OBJECTS {
             return Err(format!("there are more than {} objects of a kind", limits::OBJECTS));
         }
         Ok(())
@@ -210,6 +243,7 @@ impl Found {
         let policies = self.policies.into_values().map(|(policy, _)| SourceObject::Policy(policy));
         let secrets = self.secrets.into_values();
         let secrets = secrets.map(|(secret, _)| SourceObject::SignerSecret(secret));
-        Ok(Objects { objects: policies.chain(secrets).collect(), others: self.others })
+        let objects = policies.chain(secrets).collect();
+        Ok(Objects { credentials: self.credentials, objects, others: self.others })
     }
 }

@@ -9,7 +9,7 @@ use portreeve_host::clock::Clock;
 use portreeve_host::journal::{FileSystem, Journal};
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
-use portreeve_host::notary_client::Fetcher;
+use portreeve_host::notary_client::{FetchAnswer, Fetcher};
 use portreeve_lab::{Collection, Keys};
 use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Answered;
@@ -50,10 +50,11 @@ impl Published {
 }
 
 impl Fetcher for Published {
-    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchOutcome> + Send>> {
+    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchAnswer> + Send>> {
         let found = self.0.get(&(request.gun, request.document.to_string())).cloned();
         Box::pin(async move {
-            found.map_or(FetchOutcome::Absent, |bytes| FetchOutcome::Document(Blob::new(bytes)))
+            let document = found.map(|bytes| FetchOutcome::Document(Blob::new(bytes)));
+            FetchAnswer::from(document.unwrap_or(FetchOutcome::Absent))
         })
     }
 }

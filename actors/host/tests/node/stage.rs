@@ -13,7 +13,7 @@ use portreeve_host::clock::Clock;
 use portreeve_host::journal::{Disk, FileSystem, Journal, SegmentFile};
 use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Answer, Durability, Node, NodeOptions};
-use portreeve_host::notary_client::Fetcher;
+use portreeve_host::notary_client::{FetchAnswer, Fetcher};
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
     GroupKind, Operation, Peer, ReviewFacts, ReviewPath, ReviewVersion,
@@ -150,9 +150,9 @@ pub const DOCUMENT: &[u8] = b"{\"signed\":\"by nobody\"}";
 pub struct MemoryServers;
 
 impl Fetcher for MemoryServers {
-    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchOutcome> + Send>> {
+    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchAnswer> + Send>> {
         Box::pin(async move {
-            match request.gun.as_str() {
+            FetchAnswer::from(match request.gun.as_str() {
                 "silent-server" => std::future::pending().await,
                 "panicking-client" => panic!("the client panics"),
                 "large-document" => {
@@ -160,7 +160,7 @@ impl Fetcher for MemoryServers {
                 }
                 "absent" => FetchOutcome::Absent,
                 _ => FetchOutcome::Document(Blob::new(DOCUMENT)),
-            }
+            })
         })
     }
 }
