@@ -1,18 +1,21 @@
 //! The command line: subcommands, their options, and the exit status.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
-use crate::{demo, explain, replay, serve};
+use crate::trust::args::TrustCommand;
+use crate::{check, demo, explain, replay, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
-  1  a negative result: the journal does not replay to the same decisions, nothing is known of the
+  1  a negative result: the image is denied, nothing is known of the repository, the journal does not replay to the same decisions, nothing is known of the
      review, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
@@ -20,6 +23,7 @@ Exit status:
 const EXAMPLES: &str = "\
 Examples:
   portreeve demo
+  portreeve check docker.io/library/alpine:3.20
   portreeve serve --config /etc/portreeve/portreeve.yaml
   portreeve replay verify /var/lib/portreeve
   portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve";
@@ -38,6 +42,9 @@ fn long_help() -> String {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Decide about one image as a node would, for a person or a script
+    #[command(after_help = check_args::HELP)]
+    Check(Box<CheckArgs>),
     /// Show the whole at work on this machine: signed data, decisions, explanation, replay
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
@@ -50,6 +57,9 @@ enum Command {
     /// Run the admission webhook
     #[command(after_help = SERVE_HELP)]
     Serve(Box<ServeArgs>),
+    /// Show or forget which roots and versions are trusted
+    #[command(subcommand)]
+    Trust(TrustCommand),
 }
 
 const DEMO_HELP: &str = "\
@@ -179,16 +189,34 @@ pub(crate) enum Outcome {
     OtherRules,
 }
 
+/// Reads the words behind `portreeve check`.
+pub(crate) fn check_args(
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<CheckArgs, CommandError> {
+    let line = ["portreeve", "check"].map(OsString::from).into_iter().chain(words);
+    let unclear = |why: String| CommandError::Unclear { why };
+    match Cli::try_parse_from(line).map_err(|error| unclear(error.to_string()))?.command {
+        Command::Check(args) => Ok(*args),
+        Command::Demo(_)
+        | Command::Explain(_)
+        | Command::Replay(_)
+        | Command::Serve(_)
+        | Command::Trust(_) => Err(unclear("the words are those of another command".to_owned())),
+    }
+}
+
 /// Reads the command line and runs what it asks for.
 pub(crate) fn run() -> ExitCode {
     // Wrong usage ends here, with status 2.
     let cli = Cli::parse();
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
+        Command::Check(args) => check::run(&args, &terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Serve(args) => serve::run(*args),
+        Command::Trust(command) => trust::run(&command, &terminal),
     };
     match done {
         Ok(Outcome::Good) => ExitCode::SUCCESS,

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use portreeve_host::HostError;
+use portreeve_host::objects::ScanFault;
 use portreeve_lab::LabError;
 use portreeve_replay::ReplayError;
 
 /// What a command may fail of; all of them end with status 2.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
+pub enum CommandError {
     /// A file or directory could not be used.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
@@ -40,6 +41,28 @@ pub(crate) enum CommandError {
         /// What was tried.
         what: &'static str,
         /// What went wrong.
+        why: String,
+    },
+    /// A policy file cannot be used.
+    #[error("--policy {fault}; correct the file")]
+    Policy {
+        /// The file, and what is wrong with it.
+        fault: ScanFault,
+    },
+    /// A flag cannot be obeyed.
+    #[error("{flag} `{text}`: {why}")]
+    Usage {
+        /// The flag.
+        flag: &'static str,
+        /// Its value as given.
+        text: String,
+        /// What is wrong with it and what is expected.
+        why: String,
+    },
+    /// The command, or a node it asked, could not be understood.
+    #[error("{why}")]
+    Unclear {
+        /// What was found.
         why: String,
     },
     /// The operating system refused a thread, a signal handler or the like.

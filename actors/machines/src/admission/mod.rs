@@ -13,7 +13,7 @@ mod policies;
 mod resolution;
 mod review;
 mod select;
-mod server;
+pub mod server;
 mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,9 +32,10 @@ pub(super) fn trust_server(
     Ok(server)
 }
 
-/// The first line of the map that covers `host`. Only whole hosts and `.suffix` match, so that
+/// The trust server that the first line of the map which covers `host` gives. Only whole hosts and `.suffix` match, so that
 /// `evildocker.io` is not `docker.io`.
-fn mapped(map: &[TrustServerRule], host: &str) -> Option<String> {
+#[must_use]
+pub fn mapped(map: &[TrustServerRule], host: &str) -> Option<String> {
     let (name, port) = split_port(host);
     let line = map.iter().find(|line| {
         let (registry, wanted) = split_port(&line.registry);

@@ -1,0 +1,28 @@
+//! The `portreeve` command: the command line, and one module per subcommand.
+
+pub mod check;
+mod cli;
+mod demo;
+mod error;
+mod explain;
+mod replay;
+mod serve;
+mod terminal;
+mod trust;
+
+use std::process::ExitCode;
+
+pub use error::CommandError;
+
+/// Runs what the command line of this process asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    provide_cryptography();
+    cli::run()
+}
+
+/// Makes aws-lc-rs the provider of all TLS of this process.
+pub(crate) fn provide_cryptography() {
+    // An error means that a provider is installed already, and there is only one that it could be.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
