@@ -64,7 +64,8 @@ fn may_issue(issuer: &Certificate, below: usize) -> bool {
         let limit = constraints.and_then(|constraints| constraints.value.path_len_constraint);
         limit.is_none_or(|limit| below as u64 <= u64::from(limit))
     });
-    issuer.ca && usage && length
+    // The verifier of signatures goes by the curve alone; a key of another algorithm is no key.
+    issuer.ca && issuer.public.is_ok() && usage && length
 }
 
 /// Whether `issuer` has the name and the key that `certificate` was signed with.

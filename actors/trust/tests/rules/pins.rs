@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portreeve_protocol::messages::notary::VerifyOutcome;
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{DenyCode, Settings, Sha256};
@@ -139,6 +141,22 @@ fn a_certificate_issued_by_the_pinned_authority_is_admitted() {
     assert_eq!(code(&request, &authority(TEAM, "garbage".to_owned())), mismatch);
     let own = params(GUN).self_signed(&key).unwrap().pem();
     assert_eq!(code(&rooted(&key, &own), &authority(TEAM, top.pem())), mismatch);
+}
+
+/// Found by fuzzing: the reader of certificates takes the curve for enough.
+#[test]
+fn an_authority_whose_key_is_of_no_known_algorithm_has_issued_nothing() {
+    let top = Authority::new("top", BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let request = rooted(&key, &top.issue(&key, &params(GUN)));
+    assert_eq!(code(&request, &authority(TEAM, top.pem())), None);
+    let id_ec_public_key = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
+    let mut der = top.params.self_signed(&top.key).unwrap().der().to_vec();
+    let at = der.windows(9).position(|window| window == id_ec_public_key).unwrap();
+    der[at + 2] = 0x2b;
+    let text = STANDARD.encode(der);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    assert_eq!(code(&request, &authority(TEAM, pem)), Some(DenyCode::RootPinMismatch));
 }
 
 #[test]
