@@ -12,16 +12,17 @@ pub(super) enum Challenge {
 
 /// Where a token is to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Bearer {
+pub struct Bearer {
     /// Where tokens are handed out: a URL.
-    pub(super) realm: String,
+    pub realm: String,
     /// Whom the token is for, if the server says.
-    pub(super) service: Option<String>,
+    pub service: Option<String>,
 }
 
 /// The first Bearer challenge in a header value that names a realm. `None` if there is none, or
 /// the value is not well formed up to it.
-pub(super) fn bearer(header: &str) -> Option<Bearer> {
+#[must_use]
+pub fn bearer(header: &str) -> Option<Bearer> {
     let mut rest = header.trim_start();
     let mut found: Option<(Option<String>, Option<String>)> = None;
     while !rest.is_empty() {
@@ -54,7 +55,8 @@ pub(super) fn bearer(header: &str) -> Option<Bearer> {
 }
 
 /// Whether a header value begins with a Basic challenge; one behind others is passed over.
-pub(super) fn is_basic(header: &str) -> bool {
+#[must_use]
+pub fn is_basic(header: &str) -> bool {
     let rest = header.trim_start();
     let end = rest.find(|c: char| !is_token(c)).unwrap_or(rest.len());
     rest[..end].eq_ignore_ascii_case("basic")

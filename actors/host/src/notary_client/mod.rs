@@ -3,7 +3,7 @@
 mod address;
 pub(crate) mod anchors;
 mod authorize;
-mod challenge;
+pub mod challenge;
 mod connect;
 mod exchange;
 mod proxy;
