@@ -1,162 +1,13 @@
-//! The Notary client against servers on loopback: bounds, the address rule, tokens, troubles.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Documents: paths, bounds, the address rule, anonymous tokens, troubles.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
 
 use portreeve_host::HostError;
 use portreeve_host::notary_client::{Fetcher, FetcherOptions, HttpFetcher};
-use portreeve_lab::LoopbackTls;
 use portreeve_protocol::messages::notary::{DocumentName, FetchOutcome, FetchRequest};
 use portreeve_protocol::{DenyCode, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
-type Script = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
-
-/// What a scripted server does after the head of a request.
-enum Reply {
-    Close,
-    Say(String),
-    SayAndClose(String),
-    Silence,
-}
-
-/// A server that answers each request as a script says, and remembers their heads.
-struct Server {
-    connections: Arc<Mutex<usize>>,
-    heads: Arc<Mutex<Vec<String>>>,
-    port: u16,
-    tls: LoopbackTls,
-}
-
-impl Server {
-    async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(true, script).await
-    }
-
-    async fn listen(secure: bool, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
-        let script: Script = Arc::new(script);
-        let tls = LoopbackTls::new().unwrap();
-        let acceptor = TlsAcceptor::from(tls.server_config().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let connections = Arc::new(Mutex::new(0));
-        let (log, count) = (Arc::clone(&heads), Arc::clone(&connections));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                *count.lock().unwrap() += 1;
-                let (log, script, acceptor) =
-                    (Arc::clone(&log), Arc::clone(&script), acceptor.clone());
-                tokio::spawn(async move {
-                    if !secure {
-                        converse(stream, &log, &script).await;
-                    } else if let Ok(stream) = acceptor.accept(stream).await {
-                        converse(stream, &log, &script).await;
-                    }
-                });
-            }
-        });
-        Self { connections, heads, port, tls }
-    }
-
-    fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-
-    fn connections(&self) -> usize {
-        *self.connections.lock().unwrap()
-    }
-
-    /// A client that believes this server's CA, with `approved` servers.
-    fn client(&self, approved: &[String]) -> HttpFetcher {
-        self.client_with(approved, BTreeMap::new())
-    }
-
-    fn client_with(
-        &self,
-        approved: &[String],
-        allow_realm: BTreeMap<String, BTreeSet<String>>,
-    ) -> HttpFetcher {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("ca.pem");
-        std::fs::write(&file, self.tls.ca_pem()).unwrap();
-        let approved = approved.iter().cloned().collect();
-        let trust_ca = vec![file];
-        HttpFetcher::new(FetcherOptions { allow_realm, approved, trust_ca, ..Default::default() })
-            .unwrap()
-    }
-
-    /// What came of asking this server, approved, for the timestamp of `h/app`.
-    async fn ask(&self) -> FetchOutcome {
-        self.client(&[self.url()]).fetch(request(&self.url())).await.outcome
-    }
-}
-
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    log: &Mutex<Vec<String>>,
-    script: &Script,
-) {
-    let mut head = Vec::new();
-    while let Ok(byte) = stream.read_u8().await {
-        head.push(byte);
-        if !head.ends_with(b"\r\n\r\n") {
-            continue;
-        }
-        let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
-        let reply = script(&text);
-        log.lock().unwrap().push(text);
-        let (said, close) = match reply {
-            Reply::Close => return,
-            Reply::Say(said) => (said, false),
-            Reply::SayAndClose(said) => (said, true),
-            Reply::Silence => (String::new(), false),
-        };
-        stream.write_all(said.as_bytes()).await.unwrap();
-        stream.flush().await.unwrap();
-        if close {
-            return;
-        }
-    }
-}
-
-fn request(server: &str) -> FetchRequest {
-    FetchRequest {
-        credentials: Vec::new(),
-        document: DocumentName::Timestamp,
-        flight: 1,
-        gun: "h/app".to_owned(),
-        limit: 1_000,
-        server: server.to_owned(),
-        timeout: 20_000_000,
-    }
-}
-
-fn status(status: u16, header: &str, body: &str) -> Reply {
-    let length = body.len();
-    Reply::Say(format!("HTTP/1.1 {status} X\r\n{header}Content-Length: {length}\r\n\r\n{body}"))
-}
-
-fn ok(body: &str) -> Reply {
-    status(200, "", body)
-}
-
-fn document(outcome: FetchOutcome) -> Vec<u8> {
-    let FetchOutcome::Document(blob) = outcome else { panic!("no document: {outcome:?}") };
-    blob.bytes().to_vec()
-}
-
-fn failed(outcome: FetchOutcome) -> (DenyCode, String) {
-    let FetchOutcome::Failed(denial) = outcome else { panic!("not failed: {outcome:?}") };
-    (denial.code, denial.detail)
-}
+use crate::server::*;
 
 #[tokio::test]
 async fn documents_are_asked_for_at_notarys_paths_on_one_kept_connection() {
@@ -177,7 +28,7 @@ async fn documents_are_asked_for_at_notarys_paths_on_one_kept_connection() {
         assert_eq!(document(client.fetch(request).await.outcome), b"{}");
     }
     let paths: Vec<_> =
-        server.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
+        server.requests().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
     let at = "/v2/host:5000/team/app/_trust/tuf";
     let expected = [
         format!("GET {at}/timestamp.json HTTP/1.1"),
@@ -214,7 +65,7 @@ async fn a_redirect_is_not_followed() {
     let (code, detail) = failed(server.ask().await);
     assert_eq!(code, DenyCode::ServerError);
     assert!(detail.ends_with("status 302 for timestamp.json; redirects are not followed"));
-    assert_eq!(server.heads().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -300,7 +151,7 @@ async fn a_certificate_of_an_unknown_ca_is_refused() {
         failed(other.client(&[server.url()]).fetch(request(&server.url())).await.outcome);
     assert_eq!(code, DenyCode::Unreachable);
     assert!(detail.contains("its signature is not by the CA trusted here"), "{detail}");
-    assert_eq!(server.heads(), Vec::<String>::new());
+    assert_eq!(server.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -379,7 +230,7 @@ async fn a_token_is_fetched_by_challenge_from_the_servers_own_host_and_kept() {
     for _ in 0..2 {
         assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
     }
-    let heads = server.heads();
+    let heads = server.requests();
     let starts: Vec<_> = heads.iter().map(|head| head.lines().next().unwrap()).collect();
     let document = "GET /v2/h/app/_trust/tuf/timestamp.json HTTP/1.1";
     let token = "GET /token?x=1&service=a%20b&scope=repository%3Ah%2Fapp%3Apull HTTP/1.1";
@@ -390,30 +241,21 @@ async fn a_token_is_fetched_by_challenge_from_the_servers_own_host_and_kept() {
 #[tokio::test]
 async fn a_token_is_fetched_elsewhere_only_where_the_operator_allows_it() {
     let realm = Server::start(|_| ok(r#"{"access_token":"s3cret"}"#)).await;
-    // The same machine under another name, so another host.
-    let elsewhere = format!("localhost:{}", realm.port);
+    let elsewhere = realm.elsewhere();
     let place = elsewhere.clone();
     let server = guarded(move |_| format!("https://{place}/token")).await;
     let (code, detail) = failed(server.ask().await);
     assert_eq!(code, DenyCode::Unauthorized);
     assert!(detail.contains(&format!("for tokens to {elsewhere}, which no --allow-realm")));
     assert_eq!(realm.connections(), 0);
-    let allowed =
-        BTreeMap::from([(format!("127.0.0.1:{}", server.port), BTreeSet::from([elsewhere]))]);
-    let directory = tempfile::tempdir().unwrap();
-    let files = [("a.pem", &server), ("b.pem", &realm)].map(|(name, server)| {
-        let file = directory.path().join(name);
-        std::fs::write(&file, server.tls.ca_pem()).unwrap();
-        file
-    });
-    let client = HttpFetcher::new(FetcherOptions {
-        allow_realm: allowed,
+    let options = FetcherOptions {
+        allow_realm: allow_realm(&server, elsewhere),
         approved: BTreeSet::from([server.url()]),
-        trust_ca: files.to_vec(),
         ..Default::default()
-    });
-    assert_eq!(document(client.unwrap().fetch(request(&server.url())).await.outcome), b"{}");
-    assert_eq!(realm.heads().len(), 1);
+    };
+    let client = client(&[&server, &realm], options);
+    assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
+    assert_eq!(realm.requests().len(), 1);
 }
 
 #[tokio::test]

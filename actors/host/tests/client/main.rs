@@ -1,0 +1,8 @@
+//! The Notary client against servers on loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod credentials;
+mod documents;
+mod hostile;
+mod proxies;
+mod server;
