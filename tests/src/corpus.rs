@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portreeve_lab::server::tuf_path;
-use portreeve_lab::{Route, pem};
+use portreeve_lab::{Keys, Route, pem};
 use portreeve_protocol::Wall;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -19,10 +19,14 @@ use crate::tidy::tree;
 /// One case: what a trust server serves, and what to conclude from it.
 #[derive(Debug, Clone)]
 pub struct Case {
+    /// What the reader kept from before, by role; empty at first contact.
+    pub cache: BTreeMap<String, Vec<u8>>,
     /// The group of cases it belongs to, such as `plain`.
     pub category: String,
     /// `good`, or `bad` if the collection is refused or a delegation dropped.
     pub class: String,
+    /// The delegations that the real client leaves out with a warning.
+    pub dropped_roles: BTreeSet<String>,
     /// The time at which to judge.
     pub evaluation_time: Wall,
     /// Whether the reader had state, or pins, before the run.
@@ -31,6 +35,8 @@ pub struct Case {
     pub gun: String,
     /// The name of its directory.
     pub name: String,
+    /// What the reader knows of the root beforehand.
+    pub pinning: Pinning,
     /// The questions.
     pub queries: Vec<Query>,
     /// Path to answer, such as `/v2/<gun>/_trust/tuf/root.json`; every other path is a 404.
@@ -39,6 +45,17 @@ pub struct Case {
     pub signers: BTreeMap<String, String>,
     /// Whether a stricter verifier than the real client may refuse.
     pub strict_deny_ok: bool,
+}
+
+/// What a reader knows of a root beforehand, as notary's configuration has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pinning {
+    /// GUN prefix to the PEM certificates of an authority.
+    pub ca: BTreeMap<String, String>,
+    /// GUN, or a prefix with `*` behind, to the ids of admissible root keys.
+    pub certs: BTreeMap<String, Vec<String>>,
+    /// Whether a root that no pin covers is refused.
+    pub required: bool,
 }
 
 /// One question about a case.
@@ -139,17 +156,44 @@ impl Described {
     fn case(&self) -> Result<Case, TestError> {
         let gun = self.text("gun")?;
         Ok(Case {
+            cache: self.cache()?,
             category: self.text("category")?,
             class: self.text("class")?,
+            dropped_roles: texts(&self.json["collection"]["dropped_roles"]).collect(),
             evaluation_time: self.time()?,
             first_contact: empty(&self.json["cache"]) && empty(&self.json["trust_pinning"]),
             name: self.name.clone(),
+            pinning: self.pinning(),
             queries: self.queries()?,
             routes: self.routes(&gun)?,
             signers: self.signers()?,
             strict_deny_ok: self.json["strict_deny_ok"].as_bool().unwrap_or_default(),
             gun,
         })
+    }
+
+    fn cache(&self) -> Result<BTreeMap<String, Vec<u8>>, TestError> {
+        let files = self.json["cache"].as_object().into_iter().flatten();
+        files
+            .map(|(role, file)| {
+                let file = file.as_str().ok_or_else(|| self.wrong("a cache without file"))?;
+                let path = directory().join(&self.name).join(file);
+                let bytes = std::fs::read(&path).map_err(TestError::file(&path))?;
+                Ok((role.clone(), bytes))
+            })
+            .collect()
+    }
+
+    fn pinning(&self) -> Pinning {
+        let of = |member: &str| {
+            self.json["trust_pinning"][member].as_object().cloned().unwrap_or_default()
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Pinning {
+            ca: of("ca").into_iter().map(|(prefix, pem)| (prefix, text(&pem))).collect(),
+            certs: of("certs").into_iter().map(|(gun, ids)| (gun, texts(&ids).collect())).collect(),
+            required: self.json["trust_pinning"]["disable_tofu"] == true,
+        }
     }
 
     fn time(&self) -> Result<Wall, TestError> {
@@ -241,6 +285,19 @@ fn public_key_pem(key: &Value) -> Option<String> {
         "ed25519" => Some(pem::encode("PUBLIC KEY", &[&ED25519[..], &public].concat())),
         _ => Some(pem::encode("PUBLIC KEY", &public)),
     }
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned)
+}
+
+/// The public key, as PEM text, of somebody who signs nothing.
+///
+/// # Errors
+/// `Node` if the lab cannot make a key.
+pub fn stranger() -> Result<String, TestError> {
+    let key = Keys::deterministic(99).signer("stranger", 0, Wall(0));
+    key.map(|key| key.public_pem()).map_err(|error| TestError::Node(error.to_string()))
 }
 
 fn empty(value: &Value) -> bool {

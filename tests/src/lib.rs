@@ -3,9 +3,11 @@
 
 pub mod corpus;
 pub mod error;
+pub mod fuzz;
 pub mod https;
 pub mod node;
 pub mod review;
 pub mod tidy;
+pub mod verdict;
 
 pub use error::TestError;

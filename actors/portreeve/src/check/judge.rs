@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portreeve_host::journal::Journal;
 use portreeve_host::metrics::Metrics;
+use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::notary_client::HttpFetcher;
 use portreeve_protocol::entry::Restored;
@@ -18,6 +19,7 @@ use portreeve_protocol::{Decision, Entry, Input, NodeId, codec, limits};
 use tokio::runtime::{Handle, Runtime};
 
 use super::options::Options;
+use super::scratch::Scratch;
 use crate::error::CommandError;
 
 /// The container's name in the review, which stands before its warnings.
@@ -98,7 +100,7 @@ fn decide(
     node: NodeOptions,
     options: &Options,
 ) -> Result<Arc<Decision>, CommandError> {
-    let node = Node::start(node)?;
+    let node = Node::start_with(node, Arc::new(Scratch), Cast::real())?;
     node.objects(PolicyInput::Relisted(Relisted { objects: options.objects.clone() }));
     runtime.block_on(async {
         let in_force = async {

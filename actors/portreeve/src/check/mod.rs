@@ -9,6 +9,7 @@ mod judge;
 mod options;
 mod policies;
 mod report;
+mod scratch;
 mod show;
 
 use std::ffi::OsString;
