@@ -196,7 +196,7 @@ pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustE
     let old = request.trusted_root && !successors.is_empty();
     let mut carriers = root.carriers(gun, (!old).then_some(now))?;
     let mut signers = root.own_signers(&carriers)?;
-    if !old {
+    if !request.trusted_root && !successors.is_empty() {
         root.header.unexpired(ROOT, now)?;
     }
     let mut rekeyed = BTreeSet::new();
@@ -217,8 +217,9 @@ pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustE
         }
         root = next;
     }
-    root.header.unexpired(ROOT, now)?;
+    // Before the expiry: a root that is not the pinned one is refused as such.
     pins::filter(&request.pins, root.header.version, &mut carriers, now)?;
+    root.header.unexpired(ROOT, now)?;
     signers.retain(|signer| carriers.contains_key(&signer.keyid));
     let signed_by = root.enough(signers)?;
     Ok(Current { rekeyed, root, signed_by })

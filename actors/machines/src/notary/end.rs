@@ -1,10 +1,13 @@
 //! The end of a flight: everyone who waits is told, and those who need a later one are taken up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
+use portreeve_protocol::messages::admission::{
+    LastVerified, Resolution, ResolutionOutcome, VerifiedTag,
+};
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryTimer};
-use portreeve_protocol::{Fact, Mono};
+use portreeve_protocol::{DenyCode, Fact, Mono};
 
 use super::flight::Flight;
 use super::{NotaryFetcher, Turn};
@@ -25,19 +28,55 @@ impl NotaryFetcher {
                 why: why.clone(),
             }));
         }
+        let mut flight = flight;
+        // Where other credentials are at hand, nobody who brought them is told before they were
+        // tried; each such flight tries more than the one before, so this ends.
+        let others = match outcome {
+            ResolutionOutcome::Unavailable(why) if why.code == DenyCode::Unauthorized => {
+                std::mem::take(&mut flight.others)
+            }
+            ResolutionOutcome::Absent
+            | ResolutionOutcome::Refused(_)
+            | ResolutionOutcome::Unavailable(_)
+            | ResolutionOutcome::Verified(_) => BTreeMap::new(),
+        };
         for tag in &flight.waiting {
-            self.publish(gun, tag, flight.asked_at, outcome.clone(), turn);
+            if !others.contains_key(tag) {
+                self.publish(gun, tag, flight.asked_at, outcome.clone(), turn);
+            }
         }
+        let tried = flight.by.credentials.clone();
+        let asked_at = flight.asked_at;
         self.land(gun, flight, turn);
+        for (tag, mut asker) in others {
+            asker.credentials.extend(tried.iter().cloned());
+            self.question(gun, &tag, asked_at, asker, turn);
+        }
     }
 
     /// Forgets the flight and takes up the questions that need a later timestamp.
     pub(super) fn land(&mut self, gun: &str, flight: Flight, turn: &mut Turn<'_>) {
         let timer = NotaryTimer::FlightDeadline { flight: flight.number, gun: gun.to_owned() };
         turn.out.push(NotaryEffect::Disarm(timer));
-        for (tag, not_before) in flight.queued {
-            self.question(gun, &tag, not_before, turn);
+        if !self.collections.contains_key(gun) {
+            self.accounts.remove(&(flight.by.namespace.clone(), gun.to_owned()));
         }
+        if flight.retrying {
+            let timer = NotaryTimer::Retry { flight: flight.number, gun: gun.to_owned() };
+            turn.out.push(NotaryEffect::Disarm(timer));
+        }
+        for (tag, (not_before, asker)) in flight.queued {
+            self.question(gun, &tag, not_before, asker, turn);
+        }
+    }
+
+    /// The state of the tag as it was verified last, if nothing in it has expired.
+    fn last_verified(&self, gun: &str, tag: &str, turn: &Turn<'_>) -> Option<Box<LastVerified>> {
+        let kept = self.collections.get(gun)?;
+        let checked = kept.checked_since(Mono(0), turn.wall)?;
+        let view = checked.view(tag)?.clone();
+        let tag = VerifiedTag { evidence: checked.evidence.clone(), view };
+        Some(Box::new(LastVerified { at: checked.at, tag }))
     }
 
     pub(super) fn publish(
@@ -48,10 +87,16 @@ impl NotaryFetcher {
         outcome: ResolutionOutcome,
         turn: &mut Turn<'_>,
     ) {
+        let last_verified = match &outcome {
+            ResolutionOutcome::Unavailable(_) => self.last_verified(gun, tag, turn),
+            ResolutionOutcome::Absent
+            | ResolutionOutcome::Refused(_)
+            | ResolutionOutcome::Verified(_) => None,
+        };
         turn.out.push(NotaryEffect::Publish(Arc::new(Resolution {
             checked_at,
             gun: gun.to_owned(),
-            last_verified: None,
+            last_verified,
             outcome,
             server: self.server.clone(),
             tag: tag.to_owned(),

@@ -12,6 +12,9 @@ impl NotaryFetcher {
     /// Notes the end of a fetch; when it was the last of its stage, goes on.
     pub(super) fn fetched(&mut self, fetched: &Fetched, turn: &mut Turn<'_>) {
         let Fetched { document, flight: number, gun, outcome, .. } = fetched;
+        if self.try_again(fetched, turn) {
+            return;
+        }
         let flight = self.flights.get_mut(gun).filter(|flight| flight.number == *number);
         let arrived = flight.map(|flight| (flight.arrive(document, outcome), flight.all_arrived()));
         let Some((true, complete)) = arrived else {
@@ -127,7 +130,8 @@ impl NotaryFetcher {
 
     /// A requirement is not met. If a root was trusted before, its successors may explain it: the
     /// chain is walked once and all is verified once more (notary `client/tufclient.go:Update`).
-    /// Kept documents that were only looked at again are first brought up to date.
+    /// Kept documents that were only looked at again are first brought up to date. A kept root that
+    /// was taken on first use gives way to a pin: what is served is then judged by the pin alone.
     pub(super) fn refuse(
         &mut self,
         gun: &str,
@@ -139,7 +143,13 @@ impl NotaryFetcher {
             flight.ask_anew(turn.mono);
             return self.ask_for_timestamp(gun, flight, turn);
         }
-        let version = self.collections.get(gun).and_then(|kept| kept.root_version);
+        let kept = self.collections.get(gun).filter(|_| !flight.anew);
+        let contradicts = denial.code == DenyCode::RootPinMismatch;
+        if contradicts && kept.is_some_and(|kept| kept.first_use) {
+            flight.begin_anew(turn.mono);
+            return self.ask_for_timestamp(gun, flight, turn);
+        }
+        let version = kept.and_then(|kept| kept.root_version);
         let step = version.filter(|_| !flight.chain_walked).map(|version| {
             vec![Ask::unmeasured(DocumentName::RootVersion(version.saturating_add(1)))]
         });

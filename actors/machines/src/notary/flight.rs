@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::limits::{
-    DELEGATIONS, FETCH_TIMEOUT, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES, TARGETS_BYTES,
+    CREDENTIALS, DELEGATIONS, FETCH_TIMEOUT, FLIGHT_TIMEOUT, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES,
+    TARGETS_BYTES,
 };
 use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::messages::notary::{
     DocumentName, FetchOutcome, FetchRequest, NotaryEffect, Wanted,
 };
 use portreeve_protocol::messages::verify::VerifyRequest;
-use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Sha256};
+use portreeve_protocol::{Blob, CredentialRef, Denial, DenyCode, Mono, Sha256};
 
 use super::collection::Collection;
 use super::{NotaryFetcher, Turn};
@@ -18,20 +19,32 @@ use super::{NotaryFetcher, Turn};
 /// One run of fetches and verifications for one collection.
 #[derive(Debug)]
 pub(super) struct Flight {
+    /// Whether the kept root, taken on first use, contradicts a pin, so that the flight sets out from
+    /// nothing.
+    pub(super) anew: bool,
     /// When the timestamp was asked for.
     pub(super) asked_at: Mono,
+    /// On whose behalf the flight asks.
+    pub(super) by: Asker,
     /// Whether the root chain has been walked; a second refusal is then final.
     pub(super) chain_walked: bool,
     /// Documents besides root and timestamp, kept ones and fetched ones, by digest.
     pub(super) documents: BTreeMap<Sha256, Blob>,
+    /// When the flight ends at the latest.
+    pub(super) ends_at: Mono,
     /// Digests of those fetched by this flight.
     pub(super) fetched: BTreeSet<Sha256>,
     /// Whether kept documents are only looked at again, with nothing asked of the network.
     pub(super) local: bool,
     /// The number that the flight's messages carry.
     pub(super) number: u64,
+    /// Tags asked about with credentials that this flight does not use; should it end unauthorised,
+    /// the next one uses them.
+    pub(super) others: BTreeMap<String, Asker>,
     /// Tags that need a later timestamp, each with the instant it must not be older than.
-    pub(super) queued: BTreeMap<String, Mono>,
+    pub(super) queued: BTreeMap<String, (Mono, Asker)>,
+    /// Whether a timer for asking again is armed.
+    pub(super) retrying: bool,
     /// The root to start from and its successors.
     pub(super) roots: Vec<Blob>,
     /// Bytes fetched so far.
@@ -52,8 +65,8 @@ pub(super) enum Stage {
     Fetching {
         /// Those that ended.
         arrived: BTreeMap<DocumentName, FetchOutcome>,
-        /// Those that did not; with the exact length, where a parent states one.
-        outstanding: BTreeMap<DocumentName, Option<u64>>,
+        /// Those that did not.
+        outstanding: BTreeMap<DocumentName, Outstanding>,
         /// Exact lengths of those that ended.
         lengths: BTreeMap<DocumentName, u64>,
     },
@@ -61,7 +74,28 @@ pub(super) enum Stage {
     Verifying(BTreeSet<String>),
 }
 
+/// On whose behalf something is asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asker {
+    /// The credentials that may be used.
+    pub(super) credentials: BTreeSet<CredentialRef>,
+    /// The namespace of the workload.
+    pub(super) namespace: String,
+}
+
+/// A document that was asked for and is not here.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    /// What was asked for.
+    pub(super) ask: Ask,
+    /// When it is to be asked for again; `None` while an answer is on its way.
+    pub(super) again_at: Option<Mono>,
+    /// How often it was asked for.
+    pub(super) tries: u32,
+}
+
 /// A document to be asked for.
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     name: DocumentName,
     limit: u64,
@@ -77,7 +111,11 @@ impl Ask {
     /// A document that a verified document names.
     pub(super) fn wanted(wanted: &Wanted) -> Result<Self, Denial> {
         let Wanted { length, role, sha256 } = wanted;
-        let most = if role == "snapshot" { SMALL_DOCUMENT_BYTES } else { TARGETS_BYTES };
+        let most = if matches!(role.as_str(), "root" | "snapshot") {
+            SMALL_DOCUMENT_BYTES
+        } else {
+            TARGETS_BYTES
+        };
         if *length > most {
             return Err(Denial::new(
                 DenyCode::Oversize,
@@ -91,15 +129,20 @@ impl Ask {
 
 impl Flight {
     /// A flight that has nothing at hand but what `kept` holds and has asked for nothing yet.
-    pub(super) fn new(number: u64, asked_at: Mono, kept: Option<&Collection>) -> Self {
+    pub(super) fn new(number: u64, asked_at: Mono, kept: Option<&Collection>, by: Asker) -> Self {
         Self {
+            anew: false,
             asked_at,
+            by,
             chain_walked: false,
             documents: kept.map(|kept| kept.documents.clone()).unwrap_or_default(),
+            ends_at: asked_at.plus(FLIGHT_TIMEOUT),
             fetched: BTreeSet::new(),
             local: false,
             number,
+            others: BTreeMap::new(),
             queued: BTreeMap::new(),
+            retrying: false,
             roots: kept.map(|kept| kept.root.clone()).into_iter().collect(),
             spent: 0,
             stage: Stage::Verifying(BTreeSet::new()),
@@ -115,13 +158,25 @@ impl Flight {
             || self.waiting.len() + self.queued.len() < portreeve_protocol::limits::TAGS_PER_GUN
     }
 
+    /// Has `tag` told at the end. If it comes with credentials that are not in use, that is noted.
+    pub(super) fn join(&mut self, tag: &str, asker: &Asker) {
+        self.waiting.insert(tag.to_owned());
+        if !asker.credentials.is_subset(&self.by.credentials) {
+            let others = self.others.entry(tag.to_owned()).or_insert_with(|| asker.clone());
+            others.credentials.extend(asker.credentials.iter().cloned());
+        }
+    }
+
     /// Takes the end of a fetch; `false` if the flight was not waiting for it.
     pub(super) fn arrive(&mut self, name: &DocumentName, outcome: &FetchOutcome) -> bool {
         let Stage::Fetching { arrived, outstanding, lengths } = &mut self.stage else {
             return false;
         };
-        let Some(length) = outstanding.remove(name) else { return false };
-        if let Some(length) = length {
+        if outstanding.get(name).is_none_or(|one| one.again_at.is_some()) {
+            return false;
+        }
+        let Some(Outstanding { ask, .. }) = outstanding.remove(name) else { return false };
+        if let Some(length) = ask.length {
             lengths.insert(name.clone(), length);
         }
         if let FetchOutcome::Document(blob) = outcome {
@@ -155,13 +210,22 @@ impl Flight {
         Ok(())
     }
 
+    /// Sets out from nothing, as at first contact.
+    pub(super) fn begin_anew(&mut self, now: Mono) {
+        self.anew = true;
+        self.roots.clear();
+        self.ask_anew(now);
+    }
+
     /// From now on the timestamp counts as asked for at `now`, so that those who waited for a
     /// later one are served too.
     pub(super) fn ask_anew(&mut self, now: Mono) {
         self.asked_at = now;
         self.local = false;
         self.timestamp = None;
-        self.waiting.extend(std::mem::take(&mut self.queued).into_keys());
+        for (tag, (_, asker)) in std::mem::take(&mut self.queued) {
+            self.join(&tag, &asker);
+        }
     }
 }
 
@@ -180,20 +244,25 @@ impl NotaryFetcher {
         }
         let mut outstanding = BTreeMap::new();
         for ask in asks {
-            turn.out.push(NotaryEffect::Fetch(FetchRequest {
-                credentials: Vec::new(),
-                document: ask.name.clone(),
-                flight: flight.number,
-                gun: gun.to_owned(),
-                limit: ask.limit,
-                server: self.server.clone(),
-                timeout: FETCH_TIMEOUT,
-            }));
-            outstanding.insert(ask.name, ask.length);
+            turn.out.push(self.fetch_one(gun, &flight, &ask));
+            outstanding.insert(ask.name.clone(), Outstanding { ask, again_at: None, tries: 1 });
         }
         let (arrived, lengths) = (BTreeMap::new(), BTreeMap::new());
         flight.stage = Stage::Fetching { arrived, outstanding, lengths };
         self.flights.insert(gun.to_owned(), flight);
+    }
+
+    /// The request for one document.
+    pub(super) fn fetch_one(&self, gun: &str, flight: &Flight, ask: &Ask) -> NotaryEffect {
+        NotaryEffect::Fetch(FetchRequest {
+            credentials: flight.by.credentials.iter().take(CREDENTIALS).cloned().collect(),
+            document: ask.name.clone(),
+            flight: flight.number,
+            gun: gun.to_owned(),
+            limit: ask.limit,
+            server: self.server.clone(),
+            timeout: FETCH_TIMEOUT,
+        })
     }
 
     /// Has a verifier look at all that is at hand, about all tags that wait.
@@ -204,14 +273,14 @@ impl NotaryFetcher {
         timestamp: Blob,
         turn: &mut Turn<'_>,
     ) {
-        let kept = self.collections.get(gun);
+        let kept = self.collections.get(gun).filter(|_| !flight.anew);
         turn.out.push(NotaryEffect::Verify(Box::new(VerifyRequest {
             documents: flight.documents.values().cloned().collect(),
             first_use: kept.is_none_or(|kept| kept.first_use),
             floors: kept.map(|kept| kept.floors.clone()).unwrap_or_default(),
             flight: flight.number,
             gun: gun.to_owned(),
-            pins: Default::default(),
+            pins: self.settings.root_pins(gun),
             roots: flight.roots.clone(),
             server: self.server.clone(),
             tags: flight.waiting.clone(),

@@ -6,14 +6,24 @@ use portreeve_protocol::messages::notary::{Forget, NotaryEffect};
 use super::{NotaryFetcher, Turn};
 
 impl NotaryFetcher {
-    /// Drops all that is kept of the collection. A flight under way set out from it, so it is told
-    /// to begin anew when it ends; until then nothing of it is kept.
+    /// Drops all that is kept of the collection. A flight under way set out from it: it is given
+    /// up, and whoever waits is served by another that sets out from nothing.
     pub(super) fn forget(&mut self, forget: &Forget, turn: &mut Turn<'_>) {
-        self.collections.remove(&forget.gun);
+        let Forget { gun, reason } = forget;
+        if let Some(kept) = self.collections.remove(gun) {
+            self.accounts.remove(&(kept.namespace, gun.clone()));
+        }
         turn.out.push(NotaryEffect::Note(Fact::TrustReset {
-            gun: forget.gun.clone(),
-            reason: forget.reason.clone(),
+            gun: gun.clone(),
+            reason: reason.clone(),
             server: self.server.clone(),
         }));
+        let Some(mut flight) = self.flights.remove(gun) else { return };
+        for tag in std::mem::take(&mut flight.waiting) {
+            let asker = flight.others.get(&tag).unwrap_or(&flight.by).clone();
+            let (not_before, _) = flight.queued.entry(tag).or_insert((turn.mono, asker));
+            *not_before = turn.mono.max(*not_before);
+        }
+        self.land(gun, flight, turn);
     }
 }

@@ -18,15 +18,18 @@ mod flight;
 mod forget;
 mod hop;
 mod resolve;
+mod retry;
 mod timer;
 mod verified;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryInput};
-use portreeve_protocol::{ActorId, ActorKind, Delivery, Fact, Input, Machine, Mono, Outbox, Wall};
+use portreeve_protocol::{
+    ActorId, ActorKind, Delivery, Fact, Input, Machine, Mono, Outbox, Settings, Wall,
+};
 
 use collection::Collection;
 use flight::Flight;
@@ -34,16 +37,20 @@ use flight::Flight;
 /// Fetches and keeps the trust data of one trust server.
 #[derive(Debug)]
 pub struct NotaryFetcher {
+    /// Namespace and GUN of every collection that is kept or whose first flight is under way.
+    accounts: BTreeSet<(String, String)>,
     /// GUN to what is kept of it; there is an entry only once a root was verified.
     collections: BTreeMap<String, Collection>,
     /// GUN to the flight under way; at most one at a time.
     flights: BTreeMap<String, Flight>,
     /// Number of the newest flight; numbers are never used twice in an incarnation.
     last_flight: u64,
-    /// Whether a root that no pin covers is refused.
-    require_pins: bool,
+    /// Seed of the waits between tries.
+    seed: u64,
     /// The trust server's URL, without trailing slash.
     server: String,
+    /// The operator's settings: pins.
+    settings: Settings,
 }
 
 /// One delivery as the handlers need it: the clocks, and where effects go.
@@ -59,19 +66,22 @@ impl NotaryFetcher {
     /// that every collection is asked for again before it is used.
     #[must_use]
     pub fn new(started: &Started, server: &str) -> Self {
-        let collections = started
+        let collections: BTreeMap<_, _> = started
             .restored
             .trust
             .iter()
             .filter(|trusted| trusted.server == server)
             .map(|trusted| (trusted.gun.clone(), Collection::restored(trusted)))
             .collect();
+        let account = |(gun, kept): (&String, &Collection)| (kept.namespace.clone(), gun.clone());
         Self {
+            accounts: collections.iter().map(account).collect(),
             collections,
             flights: BTreeMap::new(),
             last_flight: 0,
-            require_pins: started.settings.require_pins,
+            seed: started.jitter_seed,
             server: server.to_owned(),
+            settings: started.settings.clone(),
         }
     }
 

@@ -1,20 +1,29 @@
 //! A question about a tag.
 
-use portreeve_protocol::limits::{FLIGHT_TIMEOUT, GUNS_PER_SERVER};
+use portreeve_protocol::limits::{GUNS_PER_NAMESPACE, GUNS_PER_SERVER};
 use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{DocumentName, NotaryEffect, NotaryTimer, Resolve};
 use portreeve_protocol::{Denial, DenyCode, Mono};
 
-use super::flight::{Ask, Flight};
+use super::flight::{Ask, Asker, Flight};
 use super::{NotaryFetcher, Turn};
 
 impl NotaryFetcher {
     /// Answers at once from what is kept, joins a flight, waits for the next one, or starts one.
     pub(super) fn resolve(&mut self, resolve: &Resolve, turn: &mut Turn<'_>) {
-        self.question(&resolve.gun, &resolve.tag, resolve.not_before, turn);
+        let Resolve { credentials, gun, namespace, not_before, tag } = resolve;
+        let asker = Asker { credentials: credentials.clone(), namespace: namespace.clone() };
+        self.question(gun, tag, *not_before, asker, turn);
     }
 
-    pub(super) fn question(&mut self, gun: &str, tag: &str, not_before: Mono, turn: &mut Turn<'_>) {
+    pub(super) fn question(
+        &mut self,
+        gun: &str,
+        tag: &str,
+        not_before: Mono,
+        asker: Asker,
+        turn: &mut Turn<'_>,
+    ) {
         if self.answer_from_kept(gun, tag, not_before, turn) {
             return;
         }
@@ -23,16 +32,18 @@ impl NotaryFetcher {
                 let detail = format!("too many tags of {gun} are being looked up");
                 self.unavailable(gun, tag, DenyCode::Overloaded, detail, turn);
             } else if flight.asked_at >= not_before {
-                flight.waiting.insert(tag.to_owned());
+                flight.join(tag, &asker);
             } else {
                 // The tag may wait for this flight too: it is told twice then, and whoever needs
                 // the later answer takes the second.
-                let latest = flight.queued.entry(tag.to_owned()).or_insert(not_before);
+                let (latest, others) =
+                    flight.queued.entry(tag.to_owned()).or_insert((not_before, asker.clone()));
                 *latest = not_before.max(*latest);
+                others.credentials.extend(asker.credentials);
             }
             return;
         }
-        self.take_off(gun, tag, not_before, turn);
+        self.take_off(gun, tag, not_before, asker, turn);
     }
 
     fn answer_from_kept(
@@ -55,17 +66,28 @@ impl NotaryFetcher {
 
     /// Starts a flight: without the network if what is kept was checked late enough and only the
     /// tag was never looked up in it.
-    fn take_off(&mut self, gun: &str, tag: &str, not_before: Mono, turn: &mut Turn<'_>) {
+    fn take_off(
+        &mut self,
+        gun: &str,
+        tag: &str,
+        not_before: Mono,
+        asker: Asker,
+        turn: &mut Turn<'_>,
+    ) {
         let kept = self.collections.get(gun);
-        if kept.is_none() && self.is_full() {
-            let detail = format!("{GUNS_PER_SERVER} repositories of this trust server are kept");
+        if kept.is_none()
+            && let Some(detail) = self.is_full(&asker.namespace)
+        {
             return self.unavailable(gun, tag, DenyCode::Capacity, detail, turn);
         }
+        if kept.is_none() {
+            self.accounts.insert((asker.namespace.clone(), gun.to_owned()));
+        }
         self.last_flight = self.last_flight.saturating_add(1);
-        let mut flight = Flight::new(self.last_flight, turn.mono, kept);
+        let mut flight = Flight::new(self.last_flight, turn.mono, kept, asker);
         flight.waiting.insert(tag.to_owned());
         turn.out.push(NotaryEffect::Arm(
-            turn.mono.plus(FLIGHT_TIMEOUT),
+            flight.ends_at,
             NotaryTimer::FlightDeadline { flight: flight.number, gun: gun.to_owned() },
         ));
         let checked = kept.and_then(|kept| kept.checked_since(not_before, turn.wall));
@@ -88,13 +110,21 @@ impl NotaryFetcher {
         self.fetch(gun, flight, asks, turn);
     }
 
-    /// Whether one more collection would pass the bound; those whose first flight is under way
-    /// count as kept.
-    fn is_full(&self) -> bool {
-        let unkept = |gun: &&String| !self.collections.contains_key(*gun);
-        self.collections.len() + self.flights.len() >= GUNS_PER_SERVER
-            && self.collections.len() + self.flights.keys().filter(unkept).count()
-                >= GUNS_PER_SERVER
+    /// Which bound one more collection of `namespace` would pass; those whose first flight is under
+    /// way count as kept. What is kept is never given up for something new.
+    fn is_full(&self, namespace: &str) -> Option<String> {
+        let total = self.accounts.len();
+        let first = (namespace.to_owned(), String::new());
+        let own = self.accounts.range(first..).take_while(|(one, _)| one == namespace).count();
+        if total >= GUNS_PER_SERVER {
+            return Some(format!("{GUNS_PER_SERVER} repositories of this trust server are kept"));
+        }
+        (own >= GUNS_PER_NAMESPACE).then(|| {
+            format!(
+                "{GUNS_PER_NAMESPACE} repositories of this trust server are kept for namespace \
+                 `{namespace}`"
+            )
+        })
     }
 
     fn unavailable(

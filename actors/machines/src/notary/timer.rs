@@ -11,8 +11,9 @@ use super::{NotaryFetcher, Turn};
 impl NotaryFetcher {
     /// Ends the flight whose time is over; whatever still comes for it is noted and ignored.
     pub(super) fn timer(&mut self, timer: &NotaryTimer, turn: &mut Turn<'_>) {
-        let NotaryTimer::FlightDeadline { flight: number, gun } = timer else {
-            return self.unexpected("a retry".to_owned(), turn);
+        let (number, gun) = match timer {
+            NotaryTimer::FlightDeadline { flight, gun } => (flight, gun),
+            NotaryTimer::Retry { flight, gun } => return self.retry(*flight, gun, turn),
         };
         let current = self.flights.get(gun).is_some_and(|flight| flight.number == *number);
         let flight = if current { self.flights.remove(gun) } else { None };

@@ -63,18 +63,19 @@ impl NotaryFetcher {
         verified: &VerifiedCollection,
         turn: &mut Turn<'_>,
     ) {
-        if self.require_pins && verified.evidence.first_use {
+        if self.settings.require_pins && verified.evidence.first_use {
             let detail = format!("no pin covers the root of {gun}");
             let denial = Denial::new(DenyCode::RootUnpinned, detail);
             return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
         }
         let in_use = verified.evidence.roles.get("root").map(|found| found.sha256);
-        let Some(root) = flight.roots.iter().find(|root| Some(root.digest()) == in_use) else {
+        let mut roots = flight.roots.iter().chain(flight.documents.values());
+        let Some(root) = roots.find(|root| Some(root.digest()) == in_use) else {
             let detail = format!("{gun} was verified with a root that was not given");
             let outcome = ResolutionOutcome::Unavailable(Denial::new(DenyCode::Internal, detail));
             return self.end(gun, flight, &outcome, turn);
         };
-        self.note_verified(gun, flight.local, &verified.evidence, turn);
+        self.note_verified(gun, &flight, &verified.evidence, turn);
         let root = root.clone();
         self.keep(gun, &mut flight, root, verified, turn);
         for tag in asked {
@@ -92,7 +93,8 @@ impl NotaryFetcher {
         }
         // Tags that joined after the verifier was asked: what is kept now serves them.
         for tag in flight.waiting.difference(asked) {
-            flight.queued.entry(tag.clone()).or_insert(flight.asked_at);
+            let asker = flight.others.get(tag).unwrap_or(&flight.by).clone();
+            flight.queued.entry(tag.clone()).or_insert((flight.asked_at, asker));
         }
         self.land(gun, flight, turn);
     }
@@ -109,11 +111,15 @@ impl NotaryFetcher {
         turn: &Turn<'_>,
     ) {
         let VerifiedCollection { evidence, floors, tags } = verified;
-        let before = self.collections.remove(gun).and_then(|kept| kept.checked);
+        let (namespace, before) = match self.collections.remove(gun) {
+            Some(kept) => (kept.namespace, kept.checked.filter(|_| !flight.anew)),
+            None => (flight.by.namespace.clone(), None),
+        };
         let same_snapshot =
             before.as_ref().is_some_and(|before| snapshot(&before.evidence) == snapshot(evidence));
         let in_use: BTreeSet<_> = evidence.roles.values().map(|found| found.sha256).collect();
         let mut documents = std::mem::take(&mut flight.documents);
+        documents.remove(&root.digest());
         documents.retain(|digest, _| {
             same_snapshot || in_use.contains(digest) || flight.fetched.contains(digest)
         });
@@ -123,7 +129,7 @@ impl NotaryFetcher {
             documents,
             first_use: evidence.first_use,
             floors: floors.clone(),
-            namespace: String::new(),
+            namespace,
             root,
             root_version: evidence.roles.get("root").map(|found| found.version),
             timestamp: flight.timestamp.take(),
@@ -133,14 +139,19 @@ impl NotaryFetcher {
 
     /// What is worth knowing of a verified collection. Looking again at kept documents tells
     /// nothing new.
-    fn note_verified(&self, gun: &str, local: bool, evidence: &Evidence, turn: &mut Turn<'_>) {
-        if local {
+    fn note_verified(&self, gun: &str, flight: &Flight, evidence: &Evidence, turn: &mut Turn<'_>) {
+        if flight.local {
             return;
         }
         let version = |role: &str| evidence.roles.get(role).map_or(0, |found| found.version);
         let (gun, server) = (gun.to_owned(), self.server.clone());
         let known = self.collections.get(&gun).map(|kept| kept.root_version.unwrap_or_default());
         let fact = match known {
+            Some(_) if flight.anew => Some(Fact::TrustReset {
+                gun: gun.clone(),
+                reason: "the pinned root replaces the one taken on first use".to_owned(),
+                server: server.clone(),
+            }),
             None if evidence.first_use => Some(Fact::FirstUse {
                 gun: gun.clone(),
                 server: server.clone(),

@@ -8,13 +8,13 @@ use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::evidence::{Evidence, Floor, RoleEvidence, TagView, TrustedCollection};
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
 use portreeve_protocol::messages::notary::{
-    DocumentName, FetchOutcome, FetchRequest, Fetched, NotaryEffect, NotaryInput, NotaryTimer,
-    Resolve, Verification, VerifiedCollection, VerifierRefused, VerifyOutcome, Wanted,
+    DocumentName, FetchOutcome, FetchRequest, Fetched, Forget, NotaryEffect, NotaryInput,
+    NotaryTimer, Resolve, Verification, VerifiedCollection, VerifierRefused, VerifyOutcome, Wanted,
 };
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{
-    ActorId, Blob, Delivery, Denial, DenyCode, EventId, Fact, Machine, Mono, Now, Outbox, Settings,
-    Sha256, Wall,
+    ActorId, Blob, CredentialRef, Delivery, Denial, DenyCode, EventId, Fact, Machine, Mono, Now,
+    Outbox, Settings, Sha256, Wall,
 };
 
 pub const SERVER: &str = "https://notary.example";
@@ -133,13 +133,48 @@ impl Bench {
     }
 
     pub fn ask_of(&mut self, gun: &str, tag: &str, not_before: u64) -> Seen {
+        self.ask_as("shop", &[], gun, tag, not_before)
+    }
+
+    /// Asks on behalf of a namespace, with these pull secrets of it.
+    pub fn ask_as(
+        &mut self,
+        namespace: &str,
+        secrets: &[&str],
+        gun: &str,
+        tag: &str,
+        not_before: u64,
+    ) -> Seen {
         self.handle(&NotaryInput::Resolve(Resolve {
-            credentials: Default::default(),
+            credentials: secrets.iter().map(|name| secret(namespace, name)).collect(),
             gun: gun.to_owned(),
-            namespace: "shop".to_owned(),
+            namespace: namespace.to_owned(),
             not_before: Mono(not_before),
             tag: tag.to_owned(),
         }))
+    }
+
+    /// A failure that may pass, after which the server wants to be left alone for a while.
+    pub fn failed_for_now(&mut self, flight: u64, document: DocumentName, wait: u64) -> Seen {
+        let why = Denial::new(DenyCode::ServerError, "test");
+        self.handle(&NotaryInput::Fetched(Fetched {
+            credential: None,
+            document,
+            flight,
+            gun: GUN.to_owned(),
+            micros: 1,
+            outcome: FetchOutcome::Failed(why),
+            retry_after: Some(wait),
+        }))
+    }
+
+    pub fn retry(&mut self, flight: u64) -> Seen {
+        self.handle(&NotaryInput::Timer(NotaryTimer::Retry { flight, gun: GUN.to_owned() }))
+    }
+
+    pub fn forget(&mut self) -> Seen {
+        let reason = "the key was lost".to_owned();
+        self.handle(&NotaryInput::Forget(Forget { gun: GUN.to_owned(), reason }))
     }
 
     pub fn fetched(&mut self, flight: u64, document: DocumentName, outcome: FetchOutcome) -> Seen {
@@ -203,6 +238,10 @@ impl Bench {
     }
 }
 
+pub fn secret(namespace: &str, name: &str) -> CredentialRef {
+    CredentialRef::PullSecret { name: name.to_owned(), namespace: namespace.to_owned() }
+}
+
 pub fn blob(text: &str) -> Blob {
     Blob::new(text.as_bytes())
 }
@@ -241,6 +280,8 @@ fn role_evidence(role: &str, number: u64) -> RoleEvidence {
 pub trait CollectionExt {
     fn tag(self, tag: &str) -> Self;
     fn role(self, role: &str, number: u64) -> Self;
+    fn root_text(self, text: &str) -> Self;
+    fn pinned(self) -> Self;
     fn verified(self) -> VerifyOutcome;
 }
 
@@ -255,6 +296,17 @@ impl CollectionExt for VerifiedCollection {
         let sha256 = Sha256::of(format!("{role} {number}").as_bytes());
         self.evidence.roles.insert(role.to_owned(), role_evidence(role, number));
         self.floors.insert(role.to_owned(), Floor { keys: Vec::new(), sha256, version: number });
+        self
+    }
+
+    fn root_text(mut self, text: &str) -> Self {
+        let root = self.evidence.roles.get_mut("root").unwrap();
+        root.sha256 = Sha256::of(text.as_bytes());
+        self
+    }
+
+    fn pinned(mut self) -> Self {
+        self.evidence.first_use = false;
         self
     }
 

@@ -241,7 +241,8 @@ fn a_server_has_a_bounded_number_of_collections_and_known_ones_stay() {
     bench.first_contact();
     for index in 1..GUNS_PER_SERVER {
         let gun = format!("registry.example/{index}");
-        assert_eq!(bench.ask_of(&gun, "v1", 50).fetches.len(), 2);
+        let namespace = format!("n{}", index % 100);
+        assert_eq!(bench.ask_as(&namespace, &[], &gun, "v1", 50).fetches.len(), 2);
     }
     let seen = bench.ask_of("registry.example/one-more", "v1", 50);
     assert_eq!(seen.code(), ("unavailable", Some(DenyCode::Capacity)));
