@@ -6,8 +6,11 @@ use portreeve_protocol::messages::admission::{
 };
 use portreeve_protocol::policy::{SignerKey, TrustRequirement};
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::{Denial, DenyCode, Mono, ProtocolError, Settings, Sha256, Wall};
-use portreeve_trust::release::{Released, release};
+use portreeve_protocol::time::SECOND;
+use portreeve_protocol::{
+    Denial, DenyClass, DenyCode, Mono, Now, ProtocolError, Settings, Sha256, Wall,
+};
+use portreeve_trust::release::{Released, origin, release};
 
 use super::known::Question;
 use super::select::Scope;
@@ -24,6 +27,8 @@ pub(super) struct ImageCase {
     mutate: bool,
     named: Option<Sha256>,
     rules: Vec<RuleRef>,
+    /// What was decided by an older state, for the audit: the server and the age of the state.
+    stale: Vec<String>,
     verdict: Option<Verdict>,
     warnings: Vec<String>,
 }
@@ -31,6 +36,8 @@ pub(super) struct ImageCase {
 /// What one rule asks for, and who can say whether it holds.
 #[derive(Debug)]
 struct Demand {
+    /// Whether the question is put without credentials.
+    anonymous: bool,
     question: Question,
     requirement: TrustRequirement,
 }
@@ -42,16 +49,32 @@ pub(super) struct Look<'a> {
     pub(super) answer: Option<&'a Resolution>,
     /// Why there is no newer one.
     pub(super) failed: Option<&'a Denial>,
+    /// The last verified state, of whatever age.
+    pub(super) last: Option<&'a Resolution>,
+    /// The clocks now.
+    pub(super) now: Now,
     /// When the review came.
     pub(super) received: Mono,
-    /// The wall clock now, for expiry dates.
-    pub(super) wall: Wall,
+}
+
+/// A verdict with all that led to it.
+pub(super) struct Concluded {
+    /// Whether the reference may be changed.
+    pub(super) mutate: bool,
+    /// The older states that allowed it, for the audit.
+    pub(super) stale: Vec<String>,
+    /// The verdict.
+    pub(super) verdict: ContainerVerdict,
+    /// Remarks for the person who sent the workload.
+    pub(super) warnings: Vec<String>,
 }
 
 enum Held {
     Denied(Denial),
     Missing,
     Released(Box<(Released, Verified)>),
+    /// Allowed by a state of this age, in microseconds, that would otherwise be too old.
+    Stale(Box<(Released, Verified)>, u64),
 }
 
 impl ImageCase {
@@ -64,6 +87,7 @@ impl ImageCase {
             mutate: false,
             named: None,
             rules: Vec::new(),
+            stale: Vec::new(),
             verdict: None,
             warnings: Vec::new(),
         };
@@ -81,11 +105,16 @@ impl ImageCase {
         let rules = scope.rules(&reference)?;
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
         self.mutate = rules.iter().all(|(_, rule)| rule.mutate_image);
-        for requirement in rules.iter().filter_map(|(_, rule)| rule.trust.as_ref()) {
+        for (id, requirement) in
+            rules.iter().filter_map(|(id, rule)| Some((id, rule.trust.as_ref()?)))
+        {
             signers_have_keys(requirement)?;
-            let server = trust_server(settings, requirement, &reference)?;
+            let (server, approved) = trust_server(settings, requirement, &reference)?;
             let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
             self.demands.push(Demand {
+                // Whoever may write policies in one namespace must not be able to have the
+                // pull secrets of it sent to a server of their own choice.
+                anonymous: id.policy.namespace.is_some() && !approved,
                 question: Question { server, gun: reference.gun(), tag },
                 requirement: requirement.clone(),
             });
@@ -93,9 +122,17 @@ impl ImageCase {
         Ok(())
     }
 
-    /// The questions the verdict depends on, in the order of the rules.
-    pub(super) fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.demands.iter().map(|demand| &demand.question)
+    /// The questions the verdict depends on, in the order of the rules; for each, whether it is put
+    /// without credentials, and for how long an answer to it is fresh, in microseconds.
+    pub(super) fn questions(
+        &self,
+        settings: &Settings,
+    ) -> impl Iterator<Item = (&Question, bool, u64)> {
+        let fresh = settings.freshness;
+        self.demands.iter().map(move |demand| {
+            let fresh = demand.requirement.freshness.unwrap_or(fresh);
+            (&demand.question, demand.anonymous, fresh)
+        })
     }
 
     /// Whether there is no verdict yet.
@@ -120,8 +157,16 @@ impl ImageCase {
         let mut missing = Vec::new();
         let mut denied = None;
         let mut released: Option<(Released, Verified)> = None;
+        self.stale.clear();
         for demand in &self.demands {
-            match demand.hold(look(&demand.question), self.named, settings) {
+            let mut held = demand.hold(look(&demand.question), self.named, settings);
+            if let Held::Stale(allowed, age) = held {
+                let server = &demand.question.server;
+                self.stale.push(format!("{server} {} s", age / SECOND));
+                held = Held::Released(allowed);
+            }
+            match held {
+                Held::Stale(..) => {}
                 Held::Missing => missing.push(demand.question.clone()),
                 Held::Denied(denial) => denied = denied.or(Some(denial)),
                 Held::Released(next) => match released.as_mut().map(|first| merge(first, &next)) {
@@ -146,9 +191,8 @@ impl ImageCase {
         }
     }
 
-    /// The verdict with all that led to it; whether the reference may be changed; remarks. An image
-    /// that was never decided is denied.
-    pub(super) fn conclude(self) -> (ContainerVerdict, bool, Vec<String>) {
+    /// The verdict with all that led to it. An image that was never decided is denied.
+    pub(super) fn conclude(self) -> Concluded {
         let unsettled = || Verdict::Denied(Denial::new(DenyCode::Internal, "it was not decided"));
         let verdict = ContainerVerdict {
             container: self.fact.container,
@@ -157,21 +201,51 @@ impl ImageCase {
             rules: self.rules,
             verdict: self.verdict.unwrap_or_else(unsettled),
         };
-        (verdict, self.mutate && self.named.is_none(), self.warnings)
+        let stale = match &verdict.verdict {
+            Verdict::Allowed(_) => self.stale,
+            Verdict::Denied(_) => Vec::new(),
+        };
+        let mutate = self.mutate && self.named.is_none();
+        Concluded { mutate, stale, verdict, warnings: self.warnings }
     }
 }
 
 impl Demand {
     fn hold(&self, look: Look<'_>, named: Option<Sha256>, settings: &Settings) -> Held {
         if let Some(answer) = look.answer {
-            match self.satisfied(answer, look.wall, named, settings) {
+            match self.satisfied(answer, look.now.wall, named, settings) {
                 Ok(released) => return Held::Released(Box::new(released)),
                 Err(denial) if answer.checked_at >= look.received => return Held::Denied(denial),
                 // Something may have been signed since: it must be asked again.
                 Err(_) => {}
             }
         }
-        look.failed.map_or(Held::Missing, |why| Held::Denied(why.clone()))
+        let Some(why) = look.failed else { return Held::Missing };
+        self.stale(look, why, named, settings).unwrap_or_else(|| Held::Denied(why.clone()))
+    }
+
+    /// The last verified state, where the server is out of reach and the rules let it serve for a
+    /// while. It allows or it says nothing.
+    fn stale(
+        &self,
+        look: Look<'_>,
+        why: &Denial,
+        named: Option<Sha256>,
+        settings: &Settings,
+    ) -> Option<Held> {
+        let most = self.requirement.max_staleness.unwrap_or(settings.max_staleness);
+        let last = look.last.filter(|_| why.code.class() == DenyClass::Unavailable)?;
+        let age = look.now.mono.since(last.checked_at);
+        if age > most || most == 0 {
+            return None;
+        }
+        let (mut released, verified) = self.satisfied(last, look.now.wall, named, settings).ok()?;
+        released.warnings.push(format!(
+            "the trust server {} is out of reach; what it said {} s ago was followed",
+            self.question.server,
+            age / SECOND
+        ));
+        Some(Held::Stale(Box::new((released, verified)), age))
     }
 
     fn satisfied(
@@ -188,7 +262,7 @@ impl Demand {
                 return Err(Denial::new(DenyCode::NotSigned, detail));
             }
             ResolutionOutcome::Refused(why) | ResolutionOutcome::Unavailable(why) => {
-                return Err(naming(server, why));
+                return Err(with_reset(gun, server, naming(server, why)));
             }
             ResolutionOutcome::Verified(tag) => tag,
         };
@@ -205,7 +279,12 @@ impl Demand {
             let detail = format!("the root of {gun} at {server} is covered by no pin");
             return Err(Denial::new(DenyCode::RootUnpinned, detail));
         }
-        let released = release(tag, &self.requirement, named)?;
+        let mut released = release(tag, &self.requirement, named)?;
+        if evidence.first_use && self.requirement.pins.is_empty() {
+            released.warnings.push(format!(
+                "the root of {gun} at {server} was trusted because it was the first one seen; pin it"
+            ));
+        }
         let verified = Verified {
             digest: released.digest,
             evidence: evidence.clone(),
@@ -257,20 +336,30 @@ fn parse(image: &str) -> Result<ImageReference, Denial> {
 /// A signer whose key is not at hand denies before anything is fetched.
 fn signers_have_keys(requirement: &TrustRequirement) -> Result<(), Denial> {
     for signer in &requirement.signers {
-        let secret = &signer.secret;
+        let origin = origin(signer);
         match &signer.key {
             SignerKey::Usable { .. } => {}
             SignerKey::Missing => {
-                let detail = format!("there is no Secret {secret} with `name` and `publicKey`");
+                let detail = format!("there is no {origin} with `name` and `publicKey`");
                 return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
             }
             SignerKey::Invalid(why) => {
-                let detail = format!("the signer Secret {secret} cannot be used: {why}");
+                let detail = format!("the signer in {origin} cannot be used: {why}");
                 return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
             }
         }
     }
     Ok(())
+}
+
+/// The denial of a root that changed, with the command by which the old one is forgotten.
+fn with_reset(gun: &str, server: &str, mut denial: Denial) -> Denial {
+    if denial.code == DenyCode::RootChanged {
+        denial.detail.push_str(&format!(
+            "; `portreeve trust reset {gun} --server {server} --reason TEXT` forgets the old one"
+        ));
+    }
+    denial
 }
 
 /// The denial, with the trust server's name in it.

@@ -62,6 +62,14 @@ fn unsigned_unbelievable_and_unreachable_are_different_answers() {
 }
 
 #[test]
+fn the_denial_of_a_changed_root_names_the_command_that_forgets_the_old_one() {
+    let changed = Denial::new(DenyCode::RootChanged, "another root is served");
+    let decision = decide(ResolutionOutcome::Refused(changed), GUN);
+    let command = format!("portreeve trust reset {GUN} --server {SERVER} --reason TEXT");
+    assert!(decision.message.contains(&command), "{}", decision.message);
+}
+
+#[test]
 fn a_required_signers_key_must_have_signed() {
     assert_eq!(code(&decide(by(&[]), GUN)), Some(DenyCode::SignerMissing));
     let other = by(&[("alice", digest("mallory"))]);
