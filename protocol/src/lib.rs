@@ -8,6 +8,7 @@ pub mod codec;
 pub mod credential;
 pub mod decision;
 pub mod digest;
+pub mod duration;
 pub mod effect;
 pub mod entry;
 pub mod error;

@@ -53,6 +53,8 @@ pub const REASON_BYTES: usize = 1_024;
 pub const FLOORS_PER_GUN: usize = 1_024;
 /// Tags with a kept view per GUN; the least recently verified are forgotten first.
 pub const TAGS_PER_GUN: usize = 1_024;
+/// The longest freshness or staleness a policy may ask for, in microseconds: 30 days.
+pub const LONGEST_SPAN: u64 = 30 * 86_400 * 1_000_000;
 /// Bytes of one policy or Secret object.
 pub const OBJECT_BYTES: usize = 1 << 20;
 /// Policies, and Secrets, read from one source.

@@ -1,6 +1,6 @@
 //! What `portreeve serve` is told: a file, and flags that override it.
 
-pub mod duration;
+pub use portreeve_protocol::duration;
 mod file;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use portreeve_protocol::{Decision, Denial, EventId};
 pub fn local(review: EventId, uid: &str, why: Denial) -> Arc<Decision> {
     Arc::new(Decision {
         allowed: false,
-        audit: BTreeMap::new(),
+        audit: BTreeMap::from([("codes".to_owned(), why.code.code().to_owned())]),
         message: message(&why),
         denial: Some(why),
         patch: None,
@@ -27,7 +27,7 @@ pub fn local(review: EventId, uid: &str, why: Denial) -> Arc<Decision> {
 pub fn replacing(decision: &Decision, why: Denial) -> Arc<Decision> {
     Arc::new(Decision {
         allowed: false,
-        audit: BTreeMap::new(),
+        audit: BTreeMap::from([("codes".to_owned(), why.code.code().to_owned())]),
         message: message(&why),
         denial: Some(why),
         patch: None,

@@ -8,6 +8,7 @@ use portreeve_protocol::{
     Admitted, ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
 };
 
+use super::image::Concluded;
 use super::pending::Pending;
 use super::{Admission, message, patch};
 
@@ -77,8 +78,10 @@ pub(super) fn decided(
     let mut decision = empty(event, &pending.facts, pending.policies.revision);
     let may_patch = patch::may_patch(&pending.facts);
     let mut remarks = Vec::new();
+    let mut stale = Vec::new();
     for image in pending.images {
-        let (mut verdict, mutate, warnings) = image.conclude();
+        let Concluded { mutate, stale: old, mut verdict, warnings } = image.conclude();
+        stale.extend(old.into_iter().map(|one| message::remark(&verdict, &one)));
         if may_patch && mutate {
             patch::pin(&mut verdict);
         }
@@ -99,6 +102,9 @@ pub(super) fn decided(
     decision.warnings = message::bounded(remarks);
     decision.message = message::of_images(&decision.verdicts);
     decision.audit = message::audit(&decision.verdicts);
+    if !stale.is_empty() {
+        decision.audit.insert("stale".to_owned(), message::listed(&stale));
+    }
     send(delivery, received, decision, warm, out);
 }
 

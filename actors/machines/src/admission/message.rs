@@ -100,8 +100,13 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
     [("policy", policies), ("digests", digests), ("codes", codes)]
         .into_iter()
         .filter(|(_, list)| !list.is_empty())
-        .map(|(name, list)| (name.to_owned(), cut(&list.join(", "), limits::MESSAGE_BYTES)))
+        .map(|(name, list)| (name.to_owned(), listed(&list)))
         .collect()
+}
+
+/// What an annotation that lists something holds.
+pub(super) fn listed(list: &[String]) -> String {
+    cut(&list.join(", "), limits::MESSAGE_BYTES)
 }
 
 /// Text of the sender's as it may stand in a message: short, and without control characters.

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{Resolution, ReviewFacts};
+use portreeve_protocol::messages::admission::{
+    AdmissionEffect, Resolution, ResolutionOutcome, ReviewFacts,
+};
+use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::PolicySnapshot;
-use portreeve_protocol::{Denial, Mono, Now, Settings, Wall};
+use portreeve_protocol::{CredentialRef, Denial, Mono, Now, Settings, limits};
 
 use super::image::{ImageCase, Look};
 use super::known::Question;
@@ -23,19 +26,23 @@ pub(super) struct Pending {
     pub(super) received: Now,
     /// Every question its images depend on, equal ones once.
     asked: BTreeMap<Question, Asked>,
-    /// An answer must rest on a timestamp asked for at or after this instant.
-    floor: Mono,
 }
 
 /// How one question stands.
 #[derive(Debug, Default)]
 struct Asked {
+    /// Whether it is put without credentials.
+    anonymous: bool,
     /// The newest answer that is fresh enough.
     answer: Option<Arc<Resolution>>,
     /// Why there is no newer one.
     failed: Option<Denial>,
+    /// An answer must rest on a timestamp asked for at or after this instant.
+    floor: Mono,
     /// The images that depend on it.
     images: Vec<usize>,
+    /// The last verified state, of whatever age.
+    last: Option<Arc<Resolution>>,
     /// The `not_before` it was asked with; `None` while it was not asked.
     since: Option<Mono>,
 }
@@ -51,15 +58,17 @@ impl Pending {
     ) -> Self {
         let mut asked: BTreeMap<Question, Asked> = BTreeMap::new();
         for (index, image) in images.iter().enumerate() {
-            for question in image.questions() {
-                let images = &mut asked.entry(question.clone()).or_default().images;
-                if images.last() != Some(&index) {
-                    images.push(index);
+            for (question, anonymous, fresh) in image.questions(settings) {
+                let one = asked.entry(question.clone()).or_default();
+                one.anonymous |= anonymous;
+                // The strictest of the rules.
+                one.floor = one.floor.max(received.mono.minus(fresh));
+                if one.images.last() != Some(&index) {
+                    one.images.push(index);
                 }
             }
         }
-        let floor = received.mono.minus(settings.freshness);
-        Self { facts, images, policies, received, asked, floor }
+        Self { facts, images, policies, received, asked }
     }
 
     /// Every question the review depends on.
@@ -75,10 +84,20 @@ impl Pending {
     /// Takes an answer, unless it is too old or a newer one is here.
     pub(super) fn answer(&mut self, question: &Question, resolution: &Arc<Resolution>) {
         let Some(asked) = self.asked.get_mut(question) else { return };
-        let newest = asked.answer.as_ref().map_or(self.floor, |answer| answer.checked_at);
+        if matches!(resolution.outcome, ResolutionOutcome::Verified(_)) {
+            asked.remember(resolution);
+        }
+        let newest = asked.answer.as_ref().map_or(asked.floor, |answer| answer.checked_at);
         if resolution.checked_at >= newest {
             asked.answer = Some(Arc::clone(resolution));
             asked.failed = None;
+        }
+    }
+
+    /// Takes note of the last verified state, which may be too old to be an answer.
+    pub(super) fn remember(&mut self, question: &Question, last: &Arc<Resolution>) {
+        if let Some(asked) = self.asked.get_mut(question) {
+            asked.remember(last);
         }
     }
 
@@ -105,7 +124,7 @@ impl Pending {
     pub(super) fn judge(
         &mut self,
         question: &Question,
-        wall: Wall,
+        now: Now,
         settings: &Settings,
     ) -> Vec<(Question, Mono)> {
         let indices = self.asked.get(question).map(|asked| asked.images.clone());
@@ -117,8 +136,9 @@ impl Pending {
                 Look {
                     answer: asked.and_then(|asked| asked.answer.as_deref()),
                     failed: asked.and_then(|asked| asked.failed.as_ref()),
+                    last: asked.and_then(|asked| asked.last.as_deref()),
+                    now,
                     received: self.received.mono,
-                    wall,
                 }
             });
             for missing in image.missing() {
@@ -126,7 +146,8 @@ impl Pending {
                 // answered from freshness. Without any answer, a fresh one will do.
                 let asked = self.asked.get(missing);
                 let stale = asked.is_some_and(|asked| asked.answer.is_some());
-                let since = if stale { self.received.mono } else { self.floor };
+                let floor = asked.map_or(self.received.mono, |asked| asked.floor);
+                let since = if stale { self.received.mono } else { floor };
                 if asked.and_then(|asked| asked.since) < Some(since) {
                     wanted.insert(missing.clone(), since);
                 }
@@ -146,6 +167,21 @@ impl Pending {
         !self.images.iter().any(ImageCase::is_waiting)
     }
 
+    /// The questions that are still open.
+    pub(super) fn open(&self) -> BTreeSet<Question> {
+        self.images.iter().flat_map(ImageCase::missing).cloned().collect()
+    }
+
+    /// How `question` is put to its trust server.
+    pub(super) fn resolve(&self, question: &Question, not_before: Mono) -> AdmissionEffect {
+        let anonymous = self.asked.get(question).is_none_or(|asked| asked.anonymous);
+        let Question { server, gun, tag } = question.clone();
+        let credentials = if anonymous { BTreeSet::new() } else { credentials(&self.facts) };
+        let namespace = self.facts.namespace.clone();
+        let resolve = Resolve { credentials, gun, namespace, not_before, tag };
+        AdmissionEffect::Resolve { server, resolve }
+    }
+
     /// Denies what still waits, for the reason that `why` gives for its first open question.
     pub(super) fn give_up(&mut self, why: impl Fn(&Question) -> Denial) {
         for image in &mut self.images {
@@ -159,4 +195,32 @@ impl Pending {
     pub(super) fn has_asked(&self) -> bool {
         self.asked.values().any(|asked| asked.since.is_some())
     }
+}
+
+impl Asked {
+    fn remember(&mut self, resolution: &Arc<Resolution>) {
+        let known = self.last.as_ref().map(|last| last.checked_at);
+        if known <= Some(resolution.checked_at) {
+            self.last = Some(Arc::clone(resolution));
+        }
+    }
+}
+
+/// The credentials that pulling the workload's images goes by: its own pull secrets, else those of
+/// its service account, as the API server's `ServiceAccount` admission has it.
+fn credentials(facts: &ReviewFacts) -> BTreeSet<CredentialRef> {
+    let namespace = &facts.namespace;
+    if namespace.is_empty() {
+        return BTreeSet::new();
+    }
+    let secret = |name: &String| CredentialRef::PullSecret {
+        name: name.clone(),
+        namespace: namespace.clone(),
+    };
+    if !facts.pull_secrets.is_empty() {
+        return facts.pull_secrets.iter().take(limits::CREDENTIALS).map(secret).collect();
+    }
+    let account = facts.service_account.as_str();
+    let name = if account.is_empty() { "default" } else { account }.to_owned();
+    BTreeSet::from([CredentialRef::ServiceAccount { name, namespace: namespace.clone() }])
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{AdmissionEffect, Resolution, ResolutionOutcome};
-use portreeve_protocol::messages::notary::Resolve;
+use portreeve_protocol::messages::admission::{
+    AdmissionEffect, LastVerified, Resolution, ResolutionOutcome,
+};
 use portreeve_protocol::{Delivery, EventId, Outbox};
 
 use super::known::Question;
@@ -28,6 +29,9 @@ impl Admission {
                     if pending.asked_since(&question) > Some(resolution.checked_at) {
                         continue;
                     }
+                    if let Some(last) = last_verified(resolution) {
+                        pending.remember(&question, &last);
+                    }
                     pending.fail(&question, image::naming(&question.server, why));
                 }
                 ResolutionOutcome::Absent
@@ -48,20 +52,22 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let Some(pending) = self.pending.get_mut(event) else { return };
-        for (question, not_before) in pending.judge(question, delivery.now.wall, &self.settings) {
-            out.push(AdmissionEffect::Resolve {
-                server: question.server,
-                resolve: Resolve {
-                    credentials: Default::default(),
-                    gun: question.gun,
-                    namespace: String::new(),
-                    not_before,
-                    tag: question.tag,
-                },
-            });
+        for (question, not_before) in pending.judge(question, delivery.now, &self.settings) {
+            out.push(pending.resolve(&question, not_before));
         }
         if pending.is_settled() {
             self.finish(delivery, event, true, out);
         }
     }
+}
+
+/// The last verified state that came with a failure, as an answer of its own age.
+fn last_verified(resolution: &Resolution) -> Option<Arc<Resolution>> {
+    let LastVerified { at, tag } = resolution.last_verified.as_deref()?;
+    Some(Arc::new(Resolution {
+        checked_at: *at,
+        last_verified: None,
+        outcome: ResolutionOutcome::Verified(Box::new(tag.clone())),
+        ..resolution.clone()
+    }))
 }

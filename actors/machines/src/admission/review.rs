@@ -5,7 +5,6 @@ use std::sync::Arc;
 use portreeve_protocol::messages::admission::{
     AdmissionEffect, AdmissionTimer, GroupKind, Operation, ReviewFacts,
 };
-use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::workload::{Carrier, carrier};
 use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox, limits};
@@ -51,7 +50,7 @@ impl Admission {
         }
         let mut asks = Vec::new();
         for question in &questions {
-            asks.extend(pending.judge(question, now.wall, &self.settings));
+            asks.extend(pending.judge(question, now, &self.settings));
         }
         if pending.is_settled() {
             answer::decided(delivery, &delivery.event, pending, out);
@@ -70,16 +69,7 @@ impl Admission {
             self.waiting.entry(question).or_default().insert(delivery.event.clone());
         }
         for (question, not_before) in asks {
-            out.push(AdmissionEffect::Resolve {
-                server: question.server,
-                resolve: Resolve {
-                    credentials: Default::default(),
-                    gun: question.gun,
-                    namespace: String::new(),
-                    not_before,
-                    tag: question.tag,
-                },
-            });
+            out.push(pending.resolve(&question, not_before));
         }
         self.pending.insert(delivery.event.clone(), pending);
     }

@@ -5,7 +5,8 @@ use portreeve_protocol::reference::{ImageReference, split_port};
 use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::{Denial, DenyCode, Settings};
 
-/// The trust server of an image: the rule's, else the one that the operator's map gives.
+/// The trust server of an image: the rule's, else the one that the operator's map gives; and whether
+/// the operator approved it or has it in that map.
 ///
 /// # Errors
 /// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
@@ -14,7 +15,7 @@ pub(super) fn trust_server(
     settings: &Settings,
     requirement: &TrustRequirement,
     reference: &ImageReference,
-) -> Result<String, Denial> {
+) -> Result<(String, bool), Denial> {
     let mapped = mapped(&settings.trust_servers, &reference.host);
     let Some(server) = requirement.server.clone().or_else(|| mapped.clone()) else {
         let detail = format!(
@@ -29,7 +30,7 @@ pub(super) fn trust_server(
         let detail = format!("the rule names the trust server {server}, which is not approved");
         return Err(Denial::new(DenyCode::TrustServerRefused, detail));
     }
-    Ok(server)
+    Ok((server, approved))
 }
 
 /// The trust server that the first line of the map which covers `host` gives. Only whole hosts and `.suffix` match, so that

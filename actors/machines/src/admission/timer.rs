@@ -6,7 +6,7 @@ use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox};
 use super::Admission;
 
 impl Admission {
-    /// Denies the images still waiting, and says for what. The question stays with the fetcher:
+    /// Denies the images still waiting, and says for what, unless an older state may serve. The question stays with the fetcher:
     /// its answer serves the next review. The timer of a decided review means nothing.
     pub(super) fn timer(
         &mut self,
@@ -17,13 +17,17 @@ impl Admission {
         let AdmissionTimer::Deadline(event) = timer;
         let Some(pending) = self.pending.get_mut(event) else { return };
         let waited = delivery.now.mono.since(pending.received.mono) / 1_000;
-        pending.give_up(|question| {
+        let open = pending.open();
+        for question in &open {
             let detail = format!(
                 "the trust server {} has not said within {waited} ms what it knows of {}:{}",
                 question.server, question.gun, question.tag
             );
-            Denial::new(DenyCode::Deadline, detail)
-        });
+            pending.fail(question, Denial::new(DenyCode::Deadline, detail));
+        }
+        for question in &open {
+            pending.judge(question, delivery.now, &self.settings);
+        }
         self.finish(delivery, event, false, out);
     }
 }

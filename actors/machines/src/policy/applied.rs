@@ -17,7 +17,7 @@ impl PolicyCache {
             }
             SourceObject::SignerSecret(secret) => {
                 let id = (secret.namespace.clone(), secret.secret.clone());
-                self.secrets.insert(id, signer_key(secret));
+                self.secrets.insert(id, signer_key(&secret.name, &secret.public_key));
             }
         }
     }

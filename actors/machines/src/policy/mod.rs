@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput, SignerSecret};
+use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput};
 use portreeve_protocol::policy::{PolicyRef, PolicySnapshot, SignerKey};
 use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
 use portreeve_trust::signer;
@@ -74,13 +74,13 @@ impl Machine for PolicyCache {
     }
 }
 
-/// The key a Secret holds, judged once when the Secret is seen.
-fn signer_key(secret: &SignerSecret) -> SignerKey {
-    if !signer::valid_signer_name(&secret.name) {
+/// The key of a signer, judged once when its Secret or policy is seen.
+fn signer_key(name: &str, public_key: &str) -> SignerKey {
+    if !signer::valid_signer_name(name) {
         return SignerKey::Invalid("its `name` is not a valid delegation name".to_owned());
     }
-    match signer::public_key_fingerprint(&secret.public_key) {
-        Ok(spki) => SignerKey::Usable { name: secret.name.clone(), spki },
+    match signer::public_key_fingerprint(public_key) {
+        Ok(spki) => SignerKey::Usable { name: name.to_owned(), spki },
         Err(why) => SignerKey::Invalid(format!("its `publicKey` is not usable: {why}")),
     }
 }

@@ -96,12 +96,18 @@ impl PolicyCache {
                 secret: format!("{namespace}/{secret}"),
             })
             .collect();
+        signers.extend(
+            trust
+                .signers
+                .iter()
+                .map(|key| SignerRequirement { key: key.clone(), secret: String::new() }),
+        );
         signers.sort();
         signers.dedup();
         TrustRequirement {
-            freshness: None,
-            max_staleness: None,
-            pins: Default::default(),
+            freshness: trust.freshness,
+            max_staleness: trust.max_staleness,
+            pins: trust.pins.clone(),
             server: trust.server.clone(),
             signers,
             strict_roles: trust.strict_roles,

@@ -4,14 +4,17 @@
 //! the policy invalid: a rule with a misspelt or newer member asks for something, and passing it
 //! over would allow what the author meant to deny.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use portreeve_protocol::limits;
+use portreeve_protocol::policy::SignerKey;
+use portreeve_protocol::time::SECOND;
+use portreeve_protocol::{ProtocolError, Sha256, duration, limits};
 
 use super::server_url::trust_server;
+use super::signer_key;
 
 /// A rule as written, with its signers still to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,13 @@ pub(super) struct ParsedRule {
 /// A demand for trust as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ParsedTrust {
+    pub(super) freshness: Option<u64>,
+    pub(super) max_staleness: Option<u64>,
+    pub(super) pins: BTreeSet<Sha256>,
     pub(super) server: Option<String>,
     pub(super) signer_secrets: Vec<String>,
+    /// The signers whose keys the policy itself holds.
+    pub(super) signers: Vec<SignerKey>,
     pub(super) strict_roles: bool,
 }
 
@@ -58,9 +66,29 @@ struct RulePolicy {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Trust {
     enabled: Option<bool>,
+    freshness: Option<Span>,
+    max_staleness: Option<Span>,
+    pins: Option<Vec<String>>,
     signer_secrets: Option<Vec<SecretName>>,
+    signers: Option<Vec<InlineSigner>>,
     strict_roles: Option<bool>,
     trust_server: Option<String>,
+}
+
+/// A time as Go writes it, or a number of seconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Span {
+    Seconds(u64),
+    Text(String),
+}
+
+/// A signer whose key stands in the policy.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct InlineSigner {
+    name: String,
+    public_key: String,
 }
 
 #[derive(Deserialize)]
@@ -152,14 +180,57 @@ fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {
     if secrets.iter().any(|secret| secret.name.is_empty()) {
         return Err("`policy.trust.signerSecrets` has an entry with an empty `name`".to_owned());
     }
+    let freshness = span("freshness", trust.freshness)?;
+    let max_staleness = span("maxStaleness", trust.max_staleness)?;
+    let pins = pins(trust.pins.unwrap_or_default())?;
+    let signers = inline(trust.signers.unwrap_or_default())?;
     if !trust.enabled.unwrap_or(false) {
         return Ok(None);
     }
     Ok(Some(ParsedTrust {
+        freshness,
+        max_staleness,
+        pins,
         server,
         signer_secrets: secrets.into_iter().map(|secret| secret.name).collect(),
+        signers,
         strict_roles: trust.strict_roles.unwrap_or(false),
     }))
+}
+
+/// A length of time in microseconds.
+fn span(member: &str, written: Option<Span>) -> Result<Option<u64>, String> {
+    let micros = match &written {
+        None => return Ok(None),
+        Some(Span::Seconds(seconds)) => seconds.checked_mul(SECOND),
+        Some(Span::Text(text)) => duration::parse(text),
+    };
+    let micros = micros.filter(|micros| *micros <= limits::LONGEST_SPAN);
+    let why = || format!("`policy.trust.{member}` is no duration such as `30s` of at most 30 days");
+    micros.map(Some).ok_or_else(why)
+}
+
+fn pins(written: Vec<String>) -> Result<BTreeSet<Sha256>, String> {
+    let parsed = written.iter().map(|id| {
+        id.parse().map_err(|error: ProtocolError| {
+            format!("`policy.trust.pins` holds what is no key id: {error}")
+        })
+    });
+    parsed.collect()
+}
+
+fn inline(written: Vec<InlineSigner>) -> Result<Vec<SignerKey>, String> {
+    let mut signers = Vec::new();
+    for (index, InlineSigner { name, public_key }) in written.iter().enumerate() {
+        match signer_key(name, public_key) {
+            key @ SignerKey::Usable { .. } => signers.push(key),
+            SignerKey::Invalid(why) => {
+                return Err(format!("`policy.trust.signers[{index}]`: {why}"));
+            }
+            SignerKey::Missing => {}
+        }
+    }
+    Ok(signers)
 }
 
 fn cut(name: &str) -> String {

@@ -126,7 +126,7 @@ fn a_member_nobody_knows_inside_a_rule_makes_the_policy_invalid() {
     for policy in [
         json!({"Trust": {"enabled": true}}),
         json!({"trust": {"enable": true}}),
-        json!({"trust": {"enabled": true, "pins": []}}),
+        json!({"trust": {"enabled": true, "pin": []}}),
         json!({"trust": {"enabled": true, "signerSecrets": [{"name": "a", "namespace": "b"}]}}),
         json!({"simple": {"Requirements": [{}]}}),
         json!({"vulnerability": {"other": {"enabled": true}}}),

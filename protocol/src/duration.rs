@@ -1,6 +1,6 @@
 //! Durations as Go writes them, which is how the API server and Kubernetes manifests write them.
 
-use portreeve_protocol::time::SECOND;
+use crate::time::SECOND;
 
 /// Reads a Go duration such as `10s`, `1m30s`, `1.5h` or `500ms` into microseconds (Go's
 /// `time.ParseDuration`, without signs). `None` if it is not one or does not fit.
