@@ -93,6 +93,12 @@ impl TestNode {
         Ok(Self { client, directory, journal, running })
     }
 
+    /// The node's own files, its operator's socket among them.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     /// A client for the node.
     #[must_use]
     pub const fn client(&self) -> &Client {

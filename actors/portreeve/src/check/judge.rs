@@ -34,8 +34,6 @@ const LOOK: Duration = Duration::from_micros(200);
 pub(super) struct Judged {
     /// The decision.
     pub(super) decision: Arc<Decision>,
-    /// The trust it started from.
-    pub(super) known: Vec<TrustedCollection>,
     /// The collections verified on the way, each with the trust server it came from.
     pub(super) seen: Vec<(String, Evidence)>,
     /// The trust it was left with.
@@ -78,7 +76,7 @@ pub(super) fn judge(
         log: slog::Logger::root(slog::Discard, slog::o!()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         node: node_id()?,
-        restored: Restored { trust: known.clone() },
+        restored: Restored { trust: known },
         runtime: Handle::clone(runtime.handle()),
         settings: options.settings.clone(),
         verifiers: 2,
@@ -86,7 +84,7 @@ pub(super) fn judge(
     let decision = decide(&runtime, node, options)?;
     let journal = Journal::open(place.path())?;
     let recovered = portreeve_replay::recover(journal.lines(), &journal.blobs())?;
-    Ok(Judged { decision, known, seen: seen(&journal)?, trust: recovered.restored.trust })
+    Ok(Judged { decision, seen: seen(&journal)?, trust: recovered.restored.trust })
 }
 
 fn node_id() -> Result<NodeId, CommandError> {

@@ -37,6 +37,8 @@ pub(super) struct Options {
     pub(super) servers: BTreeSet<String>,
     /// What the machines obey.
     pub(super) settings: Settings,
+    /// The flag that names the directory of trust, if there is one.
+    pub(super) state: Option<String>,
     /// The time to judge at; `None` for now.
     pub(super) at: Option<Wall>,
     /// What is to be told besides the decision.
@@ -89,6 +91,7 @@ impl Options {
             reference,
             servers,
             settings,
+            state: args.state.as_ref().map(|place| format!("--state {}", place.display())),
             warnings,
         })
     }

@@ -22,6 +22,8 @@ pub(super) struct Report {
     pub(super) image: String,
     /// The rules that decided.
     pub(super) rules: Vec<RuleRef>,
+    /// The flag that names the directory of trust, if there is one.
+    pub(super) state: Option<String>,
     /// Remarks.
     pub(super) warnings: Vec<String>,
 }
@@ -75,13 +77,14 @@ impl Report {
             evidence: None,
             image: options.image.clone(),
             rules: Vec::new(),
+            state: options.state.clone(),
             warnings: options.warnings.clone(),
         }
     }
 
     /// What the node decided.
     pub(super) fn new(options: &Options, judged: Judged) -> Self {
-        let Judged { decision, known, mut seen, .. } = judged;
+        let Judged { decision, mut seen, .. } = judged;
         let mut warnings = options.warnings.clone();
         let prefix = format!("container `{CONTAINER}`: ");
         let plain = |text: &String| text.strip_prefix(&prefix).unwrap_or(text).to_owned();
@@ -95,12 +98,6 @@ impl Report {
                 evidence = Some((verified.server.clone(), verified.evidence.clone()));
             }
         }
-        if let Some((server, found)) = &evidence {
-            let seen = known.iter().any(|it| it.gun == found.gun && &it.server == server);
-            if found.first_use && !seen {
-                warnings.push(first_use(found));
-            }
-        }
         let unclear = || Denial::new(DenyCode::Internal, decision.message.clone());
         let denial = decision.denial.clone();
         let denial = denial.or_else(|| admitted.is_none().then(unclear));
@@ -110,6 +107,7 @@ impl Report {
             evidence,
             image: options.image.clone(),
             rules: verdict.map(|it| it.rules.clone()).unwrap_or_default(),
+            state: options.state.clone(),
             warnings,
         }
     }
@@ -131,6 +129,10 @@ impl Report {
         if let Some(Denial { code, detail }) = &self.denial {
             let rule = self.rules.first();
             let rule = rule.map(|it| format!(", by {}, rule `{}`", it.policy, it.pattern));
+            let detail = match &self.state {
+                Some(place) => detail.replace("--reason TEXT", &format!("--reason TEXT {place}")),
+                None => detail.clone(),
+            };
             return format!("{detail}{}. {}", rule.unwrap_or_default(), code.advice());
         }
         match &self.admitted {
@@ -197,16 +199,4 @@ fn admission(why: &Admitted) -> Admission {
             signers: verified.signers.clone(),
         },
     }
-}
-
-fn first_use(found: &Evidence) -> String {
-    let keys = found.roles.get("root").map(|root| root.signed_by.as_slice()).unwrap_or_default();
-    let pins: Vec<String> =
-        keys.iter().map(|key| format!("--pin {}={}", found.gun, key.keyid)).collect();
-    format!(
-        "the root of {} is trusted because it is the first one seen; once it is known to be right, \
-         hold it fast with {}",
-        found.gun,
-        pins.join(" ")
-    )
 }

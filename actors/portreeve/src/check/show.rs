@@ -58,6 +58,15 @@ fn documents(report: &Report, terminal: &Terminal) {
         terminal
             .line(&format!("  {name:<width$}  {version:>7}  {expires:<24}  {}", keys.join(" ")));
     }
+    if evidence.first_use {
+        let keys = evidence.roles.get("root").map(|root| root.signed_by.as_slice());
+        for key in keys.unwrap_or_default() {
+            terminal.line("");
+            terminal
+                .styled(Style::Quiet, "  to hold this root fast, once it is known to be right:");
+            terminal.line(&format!("  --pin {}={}", evidence.gun, key.keyid));
+        }
+    }
     for dropped in report.dropped() {
         let text = format!(
             "{} is left out: {} ({})",
