@@ -5,6 +5,7 @@ mod exemptions;
 mod order;
 mod patches;
 mod patterns;
+mod reach;
 mod selection;
 mod servers;
 mod timing;

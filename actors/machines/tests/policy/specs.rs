@@ -193,3 +193,54 @@ proptest! {
         prop_assert_eq!(snapshots(&effects).len(), 1);
     }
 }
+
+fn requirement(trust: &serde_json::Value) -> portreeve_protocol::policy::TrustRequirement {
+    let spec = json!({"repositories": [{"name": "*", "policy": {"trust": trust}}]}).to_string();
+    match parsed(&spec).rules {
+        PolicyState::Valid(mut rules) => rules.remove(0).trust.unwrap(),
+        PolicyState::Invalid(why) => panic!("{spec}: {why}"),
+    }
+}
+
+#[test]
+fn freshness_and_staleness_are_written_as_go_writes_durations_or_in_seconds() {
+    let found = requirement(&json!({"enabled": true, "freshness": "1m30s", "maxStaleness": 600}));
+    assert_eq!((found.freshness, found.max_staleness), (Some(90_000_000), Some(600_000_000)));
+    let none = requirement(&json!({"enabled": true}));
+    assert_eq!((none.freshness, none.max_staleness), (None, None));
+}
+
+#[test]
+fn pins_are_the_ids_of_root_keys() {
+    let id = "ab".repeat(32);
+    let found = requirement(&json!({"enabled": true, "pins": [id]}));
+    assert_eq!(found.pins, [id.parse().unwrap()].into());
+}
+
+#[test]
+fn a_signers_key_may_stand_in_the_policy_itself() {
+    let signers = json!([{"name": "alice", "publicKey": crate::world::ALICE}]);
+    let found = requirement(&json!({"enabled": true, "signers": signers}));
+    let [signer] = &found.signers[..] else { panic!("one signer") };
+    assert_eq!(signer.secret, "");
+    let key = portreeve_trust::signer::public_key_fingerprint(crate::world::ALICE).unwrap();
+    let usable =
+        portreeve_protocol::policy::SignerKey::Usable { name: "alice".to_owned(), spki: key };
+    assert_eq!(signer.key, usable);
+}
+
+#[test]
+fn a_duration_pin_or_inline_signer_that_is_none_makes_the_policy_invalid() {
+    for trust in [
+        json!({"enabled": true, "freshness": "soon"}),
+        json!({"enabled": true, "maxStaleness": -1}),
+        json!({"enabled": true, "maxStaleness": "721h"}),
+        json!({"enabled": true, "pins": ["ab"]}),
+        json!({"enabled": true, "signers": [{"name": "..", "publicKey": crate::world::ALICE}]}),
+        json!({"enabled": true, "signers": [{"name": "alice", "publicKey": "garbage"}]}),
+        json!({"enabled": false, "freshness": "soon"}),
+    ] {
+        let spec = json!({"repositories": [{"name": "*", "policy": {"trust": trust}}]}).to_string();
+        assert!(!why_invalid(&spec).is_empty());
+    }
+}
