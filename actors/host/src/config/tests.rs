@@ -66,6 +66,7 @@ requirePins: true
 tlsCert: a.crt
 tlsKey: a.key
 trustCa: [ca.crt]
+trustServerCAs: {'https://Notary.example:4443': [n.crt], notary.example: [m.crt]}
 trustServers: {registry.example: 'https://n.example/'}
 ",
         Overrides::default(),
@@ -87,6 +88,9 @@ trustServers: {registry.example: 'https://n.example/'}
     assert_eq!(config.objects, Path::new("/objects"));
     assert_eq!((config.tls_cert, config.tls_key), ("a.crt".into(), "a.key".into()));
     assert_eq!(config.trust_ca, [Path::new("ca.crt")]);
+    let of_host = |host: &str| config.trust_server_cas[host].clone();
+    assert_eq!(of_host("notary.example:4443"), [Path::new("n.crt")]);
+    assert_eq!(of_host("notary.example"), [Path::new("m.crt")]);
 }
 
 #[test]
@@ -150,6 +154,7 @@ fn a_value_that_cannot_be_obeyed_is_named_with_what_is_expected() {
         ("allowRealm: [a]", "the setting `allowRealm`: `a` is not SERVER=HOST"),
         ("allowRealm: ['a=']", "the setting `allowRealm`: `a=` is not SERVER=HOST"),
         ("allowTrustServer: [n.example]", "the setting `allowTrustServer`: `n.example`: "),
+        ("trustServerCAs: {'a b': []}", "the setting `trustServerCAs`: `a b` is not a host"),
         ("trustServers: {a: b}", "the setting `trustServers`: `b`: "),
     ] {
         let text = message(load(line, needed()));

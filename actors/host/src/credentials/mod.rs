@@ -20,7 +20,7 @@ use portreeve_protocol::{CredentialRef, limits};
 use crate::HostError;
 pub(crate) use docker_config::Format;
 use pattern::Pattern;
-pub(crate) use secret::{Credential, Identity};
+pub(crate) use secret::{Credential, Identity, repeats};
 
 /// Namespace and name.
 type Place = (String, String);

@@ -29,6 +29,15 @@ impl Drop for Secret {
     }
 }
 
+/// The shortest secret that is looked for in texts.
+const SECRET_BYTES: usize = 16;
+
+/// Whether `text` repeats `secret`. What is short is not looked for: it may well stand there by
+/// chance.
+pub(crate) fn repeats(text: &[u8], secret: &[u8]) -> bool {
+    secret.len() >= SECRET_BYTES && text.windows(secret.len()).any(|part| part == secret)
+}
+
 /// How one registry wants to be convinced. Which of several kinds an entry is follows docker
 /// (`cli/trust/trust.go:GetNotaryRepository`): a registry token before an identity token before a
 /// password.
@@ -47,6 +56,14 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
+    /// Whether `text` repeats what is secret of it.
+    pub(crate) fn is_repeated_in(&self, text: &[u8]) -> bool {
+        let (Self::IdentityToken(secret)
+        | Self::Password { password: secret, .. }
+        | Self::RegistryToken(secret)) = self;
+        repeats(text, secret.expose().as_bytes())
+    }
+
     /// A name for this very credential that says nothing about it, for tables in memory only.
     pub(crate) fn identity(&self) -> Identity {
         let (kind, user, secret) = match self {

@@ -174,6 +174,10 @@ impl Client {
         };
         match self.exchange.ask(&question).await {
             Ok(Reply::Absent) => Ok(Got::Answer(FetchOutcome::Absent)),
+            // Documents are kept in the journal, and what was shown must not be.
+            Ok(Reply::Body(bytes)) if call.repeats(token, &bytes) => {
+                Err((Party::TrustServer, Trouble::Repeated))
+            }
             Ok(Reply::Body(bytes)) => Ok(Got::Answer(FetchOutcome::Document(Blob::new(bytes)))),
             Ok(Reply::Challenge(challenge)) => Ok(Got::Denied(challenge)),
             Err(Trouble::Status(403, _)) if token.is_some() => Ok(Got::Denied(None)),
@@ -183,6 +187,14 @@ impl Client {
 }
 
 impl Call<'_> {
+    /// Whether a document repeats what it was asked for with, or what that was had for.
+    fn repeats(&self, token: Option<&Token>, text: &[u8]) -> bool {
+        token.is_some_and(|token| {
+            let mut credentials = self.candidates.iter().map(|candidate| &candidate.credential);
+            token.is_repeated_in(text) || credentials.any(|it| it.is_repeated_in(text))
+        })
+    }
+
     /// Under what a token for this candidate, or for anybody, is kept.
     fn key(&self, candidate: Option<&Candidate>) -> Key {
         let identity = candidate.map(|candidate| candidate.credential.identity());

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::credentials::Identity;
+use crate::credentials::{Identity, repeats};
 
 /// The value of an `Authorization` header. It has neither `Debug` nor `Serialize`, so that it cannot
 /// reach a log, a journal or an error by accident.
@@ -25,6 +25,17 @@ impl Token {
     /// The header's value; it is marked sensitive.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+
+    /// Whether `text` repeats it.
+    pub(super) fn is_repeated_in(&self, text: &[u8]) -> bool {
+        let value = self.0.as_bytes();
+        let start = value.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);
+        let shown = &value[start..];
+        let decoded = STANDARD.decode(shown).ok().filter(|_| value.starts_with(b"Basic "));
+        let decoded = decoded.unwrap_or_default();
+        let colon = decoded.iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
+        [shown, &decoded[colon..]].into_iter().any(|secret| repeats(text, secret))
     }
 
     /// Takes a token of the form b64token (RFC 6750, section 2.1).
@@ -194,6 +205,20 @@ mod tests {
             }));
         }
         assert!(Token::basic("u", "p").is_some_and(|basic| basic.header().is_sensitive()));
+    }
+
+    #[test]
+    fn a_text_that_repeats_a_secret_is_known_unless_the_secret_is_short() {
+        let repeated = |token: Option<Token>, text: &str| {
+            token.is_some_and(|token| token.is_repeated_in(text.as_bytes()))
+        };
+        let long = "0123456789abcdef";
+        assert!(repeated(Token::bearer(long), &format!("{{\"a\":\"{long}\"}}")));
+        assert!(repeated(Token::basic("u", long), long));
+        assert!(repeated(Token::basic("u", long), &STANDARD.encode(format!("u:{long}"))));
+        assert!(!repeated(Token::bearer(long), &long[1..]));
+        assert!(!repeated(Token::bearer("snapshot"), "snapshot"));
+        assert!(!repeated(Token::basic("u", "snapshot"), "snapshot"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Trouble {
     Oversize(u64),
     /// The server may not be asked; why.
     Refused(&'static str),
+    /// The document repeats the token or the password it was asked for with.
+    Repeated,
     /// The server answered with this status, and would be left alone for so many seconds.
     Status(u16, Option<u64>),
     /// The token server did not give a token: why.
@@ -99,7 +101,7 @@ impl Trouble {
             Self::Oversize(_) => DenyCode::Oversize,
             Self::Refused(_) => DenyCode::TrustServerRefused,
             Self::Status(403, _) | Self::Token(_) => DenyCode::Unauthorized,
-            Self::Status(..) => DenyCode::ServerError,
+            Self::Repeated | Self::Status(..) => DenyCode::ServerError,
             Self::Unreachable(_) => DenyCode::Unreachable,
         }
     }
@@ -113,6 +115,7 @@ impl Trouble {
             Self::Unreachable(Broken::Certificate(_) | Broken::Tls)
             | Self::Oversize(_)
             | Self::Refused(_)
+            | Self::Repeated
             | Self::Status(..)
             | Self::Token(_) => None,
             Self::Unreachable(_) => Some(0),
@@ -130,6 +133,9 @@ impl Trouble {
                 format!("{who}: {document} is longer than the {limit} bytes it may have")
             }
             Self::Refused(why) => format!("{who}: {why}"),
+            Self::Repeated => {
+                format!("{who}: {document} repeats what it was asked for with, and is not kept")
+            }
             Self::Status(status @ 300..400, _) => {
                 format!("{who}: status {status} for {document}; redirects are not followed")
             }

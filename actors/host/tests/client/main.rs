@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod credentials;
+mod decisions;
 mod documents;
 mod hostile;
 mod proxies;

@@ -104,6 +104,10 @@ impl Server {
         format!("localhost:{}", self.port)
     }
 
+    pub fn ca_pem(&self) -> &str {
+        &self.ca
+    }
+
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
