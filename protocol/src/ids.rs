@@ -193,6 +193,8 @@ pub enum Outside {
     Host,
     /// Policies and the objects they refer to.
     Objects,
+    /// A command of the operator's.
+    Operator,
     /// A review received over HTTPS.
     Webhook,
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use portreeve_host::clock::Clock;
 use portreeve_host::control::{Reply, Request, ask, path};
 use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
-use portreeve_protocol::{Sha256, Wall};
+use portreeve_protocol::{Settings, Sha256, Wall};
 use portreeve_replay::{Outcome as Replayed, verify};
 use portreeve_tests::node::{TestNode, approving};
 use portreeve_tests::review::{Outcome, pod};
@@ -59,9 +59,10 @@ fn an_operator_sees_what_is_trusted_and_forgets_a_root_that_changed() {
         let server = NotaryServer::start(&tls).await.unwrap();
         let url = server.url();
         publish(&server, 1);
-        let settings = approving([url.as_str()]);
-        let node = TestNode::start(&tls, &objects(&url), settings, Clock::showing(NOW));
-        let node = node.await.unwrap();
+        // So that every review asks the trust server.
+        let settings = Settings { freshness: 0, ..approving([url.as_str()]) };
+        let objects = objects(&url);
+        let node = TestNode::start(&tls, &objects, settings, Clock::showing(NOW)).await.unwrap();
         let place = node.data_dir();
         let mode = std::fs::metadata(path(&place)).unwrap();
         assert!(mode.file_type().is_socket());
@@ -74,6 +75,7 @@ fn an_operator_sees_what_is_trusted_and_forgets_a_root_that_changed() {
         assert_eq!(guns(&place).await, [GUN]);
 
         publish(&server, 2);
+        assert!(matches!(review("refused").await, Outcome::Denied { .. }));
         let reset = |server: &str| Request::TrustReset {
             gun: GUN.to_owned(),
             reason: "the key was lost".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Started};
 use portreeve_protocol::messages::admission::AdmissionInput;
+use portreeve_protocol::messages::notary::NotaryInput;
 use portreeve_protocol::{
     ActorId, ActorKind, BlobSource, Cause, Delivery, DenyClass, DenyCode, Effect, EventId, Input,
     Mono, Outside, ProtocolError, RULES_VERSION, Sha256, codec,
@@ -269,6 +270,7 @@ fn may_begin(source: Outside, input: &Input) -> bool {
     match input {
         Input::Admission(AdmissionInput::Review(_)) => source == Outside::Webhook,
         Input::Admission(AdmissionInput::Drain) => source == Outside::Host,
+        Input::Notary(NotaryInput::Forget(_)) => source == Outside::Operator,
         Input::Policy(_) => source == Outside::Objects,
         Input::Admission(
             AdmissionInput::HopRefused(_)
@@ -277,7 +279,13 @@ fn may_begin(source: Outside, input: &Input) -> bool {
             | AdmissionInput::Timer(_),
         )
         | Input::Journal(_)
-        | Input::Notary(_)
+        | Input::Notary(
+            NotaryInput::Fetched(_)
+            | NotaryInput::Resolve(_)
+            | NotaryInput::Timer(_)
+            | NotaryInput::Verification(_)
+            | NotaryInput::VerifierRefused(_),
+        )
         | Input::Verify(_) => false,
     }
 }

@@ -45,7 +45,7 @@ impl Node {
             return Ok(false);
         }
         let forget = Forget { gun: gun.to_owned(), reason: reason.to_owned() };
-        let deliver = Deliver::outside(Outside::Host, NotaryInput::Forget(forget));
+        let deliver = Deliver::outside(Outside::Operator, NotaryInput::Forget(forget));
         let (made, making) = oneshot::channel();
         let (links, of) = (Arc::clone(&self.inner.links), server.to_owned());
         let silent = || HostError::Silent { server: server.to_owned() };
