@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use super::Source;
 use crate::TestError;
 
-/// Directories that are not part of the repository: what cargo, git and the end-to-end run write.
-const SKIPPED: &[&str] = &[".git", "target", "tests/e2e/work"];
+/// Directories that are not part of the repository: what cargo, git, the end-to-end run and the
+/// fuzzer write.
+const SKIPPED: &[&str] = &[
+    ".git",
+    "target",
+    "tests/e2e/work",
+    "tests/fuzz/artifacts",
+    "tests/fuzz/coverage",
+    "tests/fuzz/target",
+];
 
 /// The workspace root.
 #[must_use]
