@@ -42,7 +42,7 @@ pub struct NodeOptions {
     pub metrics: Arc<Metrics>,
     /// The node's name.
     pub node: NodeId,
-    /// Trust to begin with, where the journal is empty; else the journal alone says what is trusted.
+    /// Trust to begin with where the journal is empty; else the journal alone says what is trusted.
     pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.
     pub runtime: tokio::runtime::Handle,
