@@ -119,6 +119,86 @@ deny_codes! {
     Internal Internal "internal" "Portreeve failed while deciding." "Report the event id in the message.";
 }
 
+/// The reasons that the corpus of Notary metadata (`tests/corpus/README.md`) sorts the real client's
+/// words into.
+pub const CORPUS_REASONS: [&str; 19] = [
+    "bad_entry",
+    "certificate",
+    "checksum",
+    "expired",
+    "invalid_metadata",
+    "key_id",
+    "malformed",
+    "missing_file",
+    "no_trust_data",
+    "not_found",
+    "not_released",
+    "rollback",
+    "root_rotation",
+    "root_untrusted",
+    "signature",
+    "signer_missing",
+    "signers_disagree",
+    "size",
+    "unavailable",
+];
+
+impl DenyCode {
+    /// Which of [`CORPUS_REASONS`] this code covers; none for what the real client does not know.
+    #[must_use]
+    pub const fn corpus_reasons(self) -> &'static [&'static str] {
+        match self {
+            Self::BadEntry => &["bad_entry"],
+            Self::Certificate => &["certificate"],
+            Self::Checksum => &["checksum"],
+            Self::Expired => &["expired"],
+            Self::InvalidMetadata => &["invalid_metadata", "malformed"],
+            Self::KeyId => &["key_id"],
+            Self::Malformed | Self::UnsupportedForm => &["malformed"],
+            Self::MissingDocument => &["missing_file"],
+            // Whether the tag is released is looked at before the signers.
+            Self::TagNotSigned => &["no_trust_data", "signer_missing"],
+            Self::NotReleased => &["no_trust_data", "not_released", "signer_missing"],
+            Self::RoleWithdrawn => &["no_trust_data"],
+            Self::NotSigned => &["not_found"],
+            Self::Rollback => &["rollback"],
+            Self::RootRotation => &["root_rotation"],
+            Self::RootPinMismatch
+            | Self::RootUnpinned
+            | Self::RootUntrusted
+            | Self::StateSpoilt => &["root_untrusted"],
+            Self::Signature => &["signature"],
+            Self::SignerMissing => &["signer_missing"],
+            Self::SignersDisagree => &["signers_disagree"],
+            Self::Oversize => &["size"],
+            Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
+            Self::Capacity
+            | Self::Deadline
+            | Self::DigestMismatch
+            | Self::DigestUnsupported
+            | Self::Draining
+            | Self::Equivocation
+            | Self::ImageMissing
+            | Self::Internal
+            | Self::JournalUnavailable
+            | Self::NoPolicy
+            | Self::NoTrustServer
+            | Self::Overloaded
+            | Self::PoliciesNotLoaded
+            | Self::PolicyInvalid
+            | Self::ReferenceInvalid
+            | Self::ReviewMalformed
+            | Self::RootChanged
+            | Self::SignerKeyInvalid
+            | Self::SignerKeyMismatch
+            | Self::SignerKeyMissing
+            | Self::TooManyImages
+            | Self::TrustServerRefused
+            | Self::UnknownKind => &[],
+        }
+    }
+}
+
 /// A refusal: its code, and what exactly was found. The detail is written by Portreeve and never
 /// quotes what a remote server sent beyond names already checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +230,13 @@ mod tests {
         for code in codes {
             assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{code}");
         }
+    }
+
+    #[test]
+    fn every_reason_of_the_corpus_is_covered_and_no_other_is_named() {
+        let covered: BTreeSet<_> =
+            DenyCode::ALL.iter().flat_map(|code| code.corpus_reasons()).copied().collect();
+        assert_eq!(covered, CORPUS_REASONS.into());
     }
 
     #[test]

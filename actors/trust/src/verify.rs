@@ -26,8 +26,9 @@ use crate::walk::{self, Documents, Given};
 /// * `Missing`: what is at hand is in order, but the snapshot, or targets and delegations, are not
 ///   at hand. All of them are named at once; ask again with them added.
 /// * `Refused`: a requirement is not met. `RootChanged` says that the snapshot was made for another
-///   root than the last of `request.roots`, and not for the same content signed again; any refusal may come from keys that a newer root
-///   replaced, so whoever holds an older root looks for its successors before believing a refusal.
+///   root than the last of `request.roots`, and not for the same content signed again; any refusal
+///   may come from keys that a newer root replaced, so whoever holds an older root looks for its
+///   successors before believing a refusal.
 /// * `Verified`: evidence, floors and the tags asked about.
 ///
 /// Checks per document and their order: Notary `tuf/builder.go:load*`; order of documents:

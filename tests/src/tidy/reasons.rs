@@ -10,7 +10,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Reasons for a refusal\n\n\
          Written from the table in `protocol/src/reason.rs`; `PORTREEVE_BLESS=1 cargo test -p \
-         portreeve-tests --test tidy`\nwrites it anew. A code never changes its meaning.\n",
+         portreeve-tests --test tidy`\nwrites it anew. A code never changes its meaning. The last column names the reasons of \
+         the corpus\n(`tests/corpus/README.md`) that a code covers.\n",
     );
     for class in [DenyClass::Policy, DenyClass::Trust, DenyClass::Unavailable, DenyClass::Internal]
     {
@@ -28,9 +29,12 @@ fn section(page: &mut String, class: DenyClass) {
     };
     // Writing to a string cannot fail.
     let _ = write!(page, "\n## `{}`: {heading}\n\n", class.name());
-    page.push_str("| code | what it means | what to do |\n|---|---|---|\n");
+    page.push_str("| code | what it means | what to do | corpus |\n|---|---|---|---|\n");
     for code in DenyCode::ALL.iter().filter(|code| code.class() == class) {
-        let _ = writeln!(page, "| `{}` | {} | {} |", code.code(), code.meaning(), code.advice());
+        let covered: Vec<_> =
+            code.corpus_reasons().iter().map(|reason| format!("`{reason}`")).collect();
+        let (name, covered) = (code.code(), covered.join(", "));
+        let _ = writeln!(page, "| `{name}` | {} | {} | {covered} |", code.meaning(), code.advice());
     }
 }
 

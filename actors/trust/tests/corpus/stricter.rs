@@ -62,30 +62,5 @@ pub fn other_word(case: &str, denial: Option<&Denial>) -> bool {
 /// Whether a code is what the corpus calls `reason`. The reasons are classes of the real client's
 /// words.
 pub fn same_kind(reason: &str, code: DenyCode) -> bool {
-    use DenyCode as Code;
-    let codes: &[DenyCode] = match reason {
-        "bad_entry" => &[Code::BadEntry],
-        "certificate" => &[Code::Certificate],
-        "checksum" => &[Code::Checksum],
-        "expired" => &[Code::Expired],
-        "invalid_metadata" => &[Code::InvalidMetadata],
-        "key_id" => &[Code::KeyId],
-        "malformed" => &[Code::Malformed, Code::InvalidMetadata, Code::UnsupportedForm],
-        "missing_file" => &[Code::MissingDocument],
-        "no_trust_data" => &[Code::TagNotSigned, Code::NotReleased, Code::RoleWithdrawn],
-        "not_found" => &[Code::NotSigned],
-        "not_released" => &[Code::NotReleased],
-        "rollback" => &[Code::Rollback],
-        "root_untrusted" => {
-            &[Code::RootUntrusted, Code::StateSpoilt, Code::RootPinMismatch, Code::RootUnpinned]
-        }
-        "signature" => &[Code::Signature],
-        // Whether the tag is released is looked at before the signers.
-        "signer_missing" => &[Code::SignerMissing, Code::NotReleased, Code::TagNotSigned],
-        "signers_disagree" => &[Code::SignersDisagree],
-        "size" => &[Code::Oversize],
-        "unavailable" => &[Code::ServerError],
-        _ => &[],
-    };
-    codes.contains(&code)
+    code.corpus_reasons().contains(&reason)
 }
