@@ -1,5 +1,7 @@
 """Sends an AdmissionReview as the API server does: review.py URL CA NAMESPACE KIND IMAGE...
 
+The pod lists the Secret REVIEW_PULL_SECRET and runs as REVIEW_ACCOUNT, where these are set.
+
 Prints "allowed IMAGE..." with the images as patched, or "denied CODE MESSAGE". The patch is applied
 here by its own few lines, so that what is printed is what would run.
 """
@@ -13,6 +15,8 @@ import urllib.request
 import uuid
 
 PLANTED = os.environ.get("PLANTED", "nothing planted")
+PULL_SECRET = os.environ.get("REVIEW_PULL_SECRET")
+ACCOUNT = os.environ.get("REVIEW_ACCOUNT")
 GROUPS = {"Pod": ("", "v1", "pods"), "Deployment": ("apps", "v1", "deployments")}
 
 
@@ -23,6 +27,10 @@ def workload(kind, namespace, images):
         {"name": f"c{index}", "image": image, **planted} for index, image in enumerate(images)
     ]
     spec = {"containers": containers}
+    if PULL_SECRET:
+        spec["imagePullSecrets"] = [{"name": PULL_SECRET}]
+    if ACCOUNT:
+        spec["serviceAccountName"] = ACCOUNT
     meta = {"name": "e2e", "namespace": namespace, "annotations": {"note": PLANTED}}
     if kind == "Pod":
         return {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec}, spec
