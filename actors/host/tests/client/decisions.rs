@@ -1,6 +1,6 @@
 //! What servers that mean harm do to decisions: nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +15,7 @@ use portreeve_host::credentials::Credentials;
 use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Answer, Durability, Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher, FetcherOptions, HttpFetcher};
+use portreeve_host::objects::Directory;
 use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
@@ -74,16 +75,25 @@ impl Scene {
     /// `servers` by registry; `files` are those of their CAs.
     async fn start(servers: &[(String, String)], authorities: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let fetcher = fetcher(directory.path(), servers, authorities);
+        let fetcher = Arc::new(Showing(fetcher(directory.path(), servers, authorities)));
+        let approved = servers.iter().map(|(_, url)| url.clone()).collect();
+        Self::run(directory, fetcher, approved, policies(servers)).await
+    }
+
+    async fn run(
+        directory: TempDir,
+        fetcher: Arc<dyn Fetcher>,
+        approved_servers: BTreeSet<String>,
+        objects: PolicyInput,
+    ) -> Self {
         let lines = Lines::default();
         let drain = Mutex::new(slog_json::Json::default(lines.clone())).fuse();
         let metrics = Arc::new(Metrics::new("test"));
-        let approved_servers = servers.iter().map(|(_, url)| url.clone()).collect();
         let options = NodeOptions {
             clock: Clock::showing(NOW),
             data_dir: directory.path().to_owned(),
             durability: Durability::Group,
-            fetcher: Arc::new(Showing(fetcher)),
+            fetcher,
             jitter_seed: 7,
             journal_dir: directory.path().join("journal"),
             log: Logger::root(drain, o!()),
@@ -96,7 +106,7 @@ impl Scene {
         };
         let started = tokio::task::spawn_blocking(move || Node::start(options));
         let node = started.await.unwrap().unwrap();
-        node.objects(policies(servers));
+        node.objects(objects);
         let ready = async {
             while !node.health().ready() {
                 tokio::task::yield_now().await;
@@ -354,5 +364,79 @@ async fn a_huge_chain_of_roots_is_walked_so_far_and_no_further() {
     assert!(!answer.decision.allowed);
     // The chain, and the few documents that are asked for beside it.
     assert!(server.answered() - before <= limits::ROOT_CHAIN + 8, "{}", server.answered());
+    scene.end().await;
+}
+
+/// A trust server for those who are alice at its token server.
+async fn private() -> Server {
+    let (_, _, mut collection) = good().await;
+    let documents = collection.publish(Wall(NOW.0 - HOUR)).unwrap().clone();
+    let basic = format!("Basic {}", STANDARD.encode(format!("alice:{PASSWORD}")));
+    Server::start(move |request| {
+        let shown = header(request, "authorization");
+        if request.starts_with("GET /token") {
+            return match shown == basic {
+                true => ok(&json!({"token": TOKEN, "expires_in": 300}).to_string()),
+                false => status(401, "", ""),
+            };
+        }
+        if shown != format!("Bearer {TOKEN}") {
+            return challenge_to_itself(request);
+        }
+        let name = request.split(' ').nth(1).unwrap().split("/_trust/tuf/").nth(1).unwrap();
+        match documents.get(name) {
+            Some(bytes) => ok(std::str::from_utf8(bytes).unwrap()),
+            None => status(404, "", "{}"),
+        }
+    })
+    .await
+}
+
+/// A policy and the pull secret `pull` of the namespace `web`, in a directory of objects.
+fn objects(directory: &Path, server: &str) {
+    let rule = json!({"name": "good.example/*",
+        "policy": {"trust": {"enabled": true, "trustServer": server}}});
+    let auths = json!({"good.example": {"username": "alice", "password": PASSWORD}});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "pull", "namespace": "web"},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": json!({"auths": auths}).to_string()}});
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "builder", "namespace": "web"},
+        "imagePullSecrets": [{"name": "pull"}]});
+    let policy = json!({"apiVersion": "portieris.cloud.ibm.com/v1", "kind": "ClusterImagePolicy",
+        "metadata": {"name": "all"}, "spec": {"repositories": [rule]}});
+    for (name, object) in [("s.json", secret), ("a.json", account), ("p.json", policy)] {
+        std::fs::write(directory.join(name), object.to_string()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_trust_data_is_had_with_the_pull_secrets_of_the_pod_or_of_its_service_account() {
+    let server = private().await;
+    let directory = tempfile::tempdir().unwrap();
+    let watched = tempfile::tempdir().unwrap();
+    objects(watched.path(), &server.url());
+    let credentials = Credentials::default();
+    let input = Directory::new(watched.path()).filling(&credentials).look().unwrap();
+    let approved = BTreeSet::from([server.url()]);
+    let options = FetcherOptions { approved: approved.clone(), credentials, ..Default::default() };
+    let fetcher = Arc::new(client(&[&server], options));
+    let scene = Scene::run(directory, fetcher, approved, input).await;
+    let image = format!("{GOOD}:1");
+    let none = ReviewFacts { pull_secrets: Vec::new(), ..pod(&image, 20_000_000) };
+    // Neither without credentials, nor with those of another namespace.
+    let other = ReviewFacts { namespace: "other".to_owned(), ..pod(&image, 20_000_000) };
+    for facts in [none.clone(), other] {
+        let answer = scene.node.review(facts).await;
+        assert_eq!(code(&answer), Some(DenyCode::Unauthorized), "{:?}", answer.decision);
+    }
+    let answer = scene.review(&image).await;
+    assert_eq!(code(&answer), None, "{:?}", answer.decision);
+    let account = ReviewFacts { service_account: "builder".to_owned(), ..none };
+    let answer = scene.node.review(account).await;
+    assert_eq!(code(&answer), None, "{:?}", answer.decision);
+    let tokens = server.asked().iter().filter(|line| line.contains("account=alice")).count();
+    assert_eq!(tokens, 1, "{:?}", server.asked());
     scene.end().await;
 }
