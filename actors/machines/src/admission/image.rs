@@ -282,7 +282,7 @@ impl Demand {
         let mut released = release(tag, &self.requirement, named)?;
         if evidence.first_use && self.requirement.pins.is_empty() {
             released.warnings.push(format!(
-                "the root of {gun} at {server} was trusted because it was the first one seen; pin it"
+                "the root of {gun} at {server} was trusted as the first one seen; pin it"
             ));
         }
         let verified = Verified {

@@ -5,8 +5,8 @@ use portreeve_protocol::reference::{ImageReference, split_port};
 use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::{Denial, DenyCode, Settings};
 
-/// The trust server of an image: the rule's, else the one that the operator's map gives; and whether
-/// the operator approved it or has it in that map.
+/// The trust server of an image: the rule's, else the one that the operator's map gives; and
+/// whether the operator approved it or has it in that map.
 ///
 /// # Errors
 /// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
@@ -33,8 +33,8 @@ pub(super) fn trust_server(
     Ok((server, approved))
 }
 
-/// The trust server that the first line of the map which covers `host` gives. Only whole hosts and `.suffix` match, so that
-/// `evildocker.io` is not `docker.io`.
+/// The trust server that the first line of the map which covers `host` gives. Only whole hosts and
+/// `.suffix` match, so that `evildocker.io` is not `docker.io`.
 #[must_use]
 pub fn mapped(map: &[TrustServerRule], host: &str) -> Option<String> {
     let (name, port) = split_port(host);

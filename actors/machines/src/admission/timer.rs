@@ -6,8 +6,9 @@ use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox};
 use super::Admission;
 
 impl Admission {
-    /// Denies the images still waiting, and says for what, unless an older state may serve. The question stays with the fetcher:
-    /// its answer serves the next review. The timer of a decided review means nothing.
+    /// Denies the images still waiting, and says for what, unless an older state may serve. The
+    /// question stays with the fetcher: its answer serves the next review. The timer of a decided
+    /// review means nothing.
     pub(super) fn timer(
         &mut self,
         delivery: &Delivery,

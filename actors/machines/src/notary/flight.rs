@@ -19,8 +19,8 @@ use super::{NotaryFetcher, Turn};
 /// One run of fetches and verifications for one collection.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// Whether the kept root, taken on first use, contradicts a pin, so that the flight sets out from
-    /// nothing.
+    /// Whether the kept root, taken on first use, contradicts a pin, so that the flight sets out
+    /// from nothing.
     pub(super) anew: bool,
     /// When the timestamp was asked for.
     pub(super) asked_at: Mono,
