@@ -16,8 +16,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::credentials::{Identity, repeats};
 
-/// The value of an `Authorization` header. It has neither `Debug` nor `Serialize`, so that it cannot
-/// reach a log, a journal or an error by accident.
+/// The value of an `Authorization` header. It has neither `Debug` nor `Serialize`, so that it
+/// cannot reach a log, a journal or an error by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Token(HeaderValue);
 
