@@ -137,11 +137,21 @@ impl Document {
 
     /// The document as it is served.
     pub fn blob(&self) -> Blob {
+        self.spelt(&plainly)
+    }
+
+    /// The document as it is served by someone who writes JSON like this.
+    pub fn spelt(&self, spelling: &dyn Fn(&Value) -> Vec<u8>) -> Blob {
         let message = canonical(&self.signed);
         let signatures: Vec<_> = self.signers.iter().map(|signer| signer.sign(&message)).collect();
         let document = json!({"signed": self.signed, "signatures": signatures});
-        Blob::new(serde_json::to_vec(&document).unwrap())
+        Blob::new(spelling(&document))
     }
+}
+
+/// The usual spelling of JSON.
+fn plainly(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap()
 }
 
 /// The keys of a collection.
@@ -271,15 +281,21 @@ impl Collection {
 
     /// Signs everything into a request with all documents at hand, as at first contact.
     pub fn request(&self) -> VerifyRequest {
-        let roots: Vec<_> = self.roots.iter().map(Document::blob).collect();
-        let targets = self.targets.blob();
+        self.request_spelt(&plainly)
+    }
+
+    /// As [`Self::request`], every document being written like this.
+    pub fn request_spelt(&self, spelling: &dyn Fn(&Value) -> Vec<u8>) -> VerifyRequest {
+        let roots: Vec<_> = self.roots.iter().map(|root| root.spelt(spelling)).collect();
+        let targets = self.targets.spelt(spelling);
         let mut published = BTreeMap::from([("root", roots[roots.len() - 1].clone())]);
         published.insert("targets", targets.clone());
         let delegations: Vec<_> =
-            self.delegations.iter().map(|(role, document)| (role, document.blob())).collect();
+            self.delegations.iter().map(|(role, it)| (role, it.spelt(spelling))).collect();
         published.extend(delegations.iter().map(|(role, blob)| (role.as_str(), blob.clone())));
-        let snapshot = filled(&self.snapshot, published);
-        let timestamp = filled(&self.timestamp, BTreeMap::from([("snapshot", snapshot.clone())]));
+        let snapshot = filled(&self.snapshot, published, spelling);
+        let named = BTreeMap::from([("snapshot", snapshot.clone())]);
+        let timestamp = filled(&self.timestamp, named, spelling);
         let mut documents = vec![snapshot, targets];
         documents.extend(delegations.into_iter().map(|(_, blob)| blob));
         VerifyRequest {
@@ -312,13 +328,17 @@ impl Collection {
 }
 
 /// Signs a document after entering what it names.
-fn filled(document: &Document, published: BTreeMap<&str, Blob>) -> Blob {
+fn filled(
+    document: &Document,
+    published: BTreeMap<&str, Blob>,
+    spelling: &dyn Fn(&Value) -> Vec<u8>,
+) -> Blob {
     let mut document = document.clone();
     let meta = document.signed["meta"].as_object_mut().unwrap();
     for (role, blob) in published {
         meta.entry(role).or_insert_with(|| meta_of(&blob));
     }
-    document.blob()
+    document.spelt(spelling)
 }
 
 /// How a parent names a document.
