@@ -32,8 +32,8 @@ fn publish(server: &NotaryServer, seed: u64) {
 
 fn objects(server: &str) -> String {
     format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\nmetadata: {{name: all}}\n\
-         spec:\n  repositories:\n  - name: \"*\"\n    policy:\n      trust: {{enabled: true, \
+        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\n\
+         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      trust: {{enabled: true, \
          trustServer: \"{server}\"}}\n"
     )
 }

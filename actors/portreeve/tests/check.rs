@@ -230,10 +230,10 @@ fn a_root_is_believed_by_its_pin_of_certificate_or_prefix_and_by_no_other() {
 
 fn policy(kind: &str, place: &str, server: &str, secret: &str) -> String {
     format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: {kind}\nmetadata: {{name: policy{place}}}\n\
-         spec:\n  repositories:\n  - name: \"registry.example/*\"\n    policy:\n      trust:\n        \
-         enabled: true\n        trustServer: \"{server}\"\n        signerSecrets: [{{name: \
-         {secret}}}]\n"
+        "apiVersion: portieris.cloud.ibm.com/v1\nkind: {kind}\n\
+         metadata: {{name: policy{place}}}\nspec:\n  repositories:\n  \
+         - name: \"registry.example/*\"\n    policy:\n      trust:\n        enabled: true\n        \
+         trustServer: \"{server}\"\n        signerSecrets: [{{name: {secret}}}]\n"
     )
 }
 
@@ -420,6 +420,12 @@ fn a_server_without_tls_is_asked_on_a_loopback_address() {
     let mut lab = Lab::new();
     let url = plain_server(lab.collection.publish_timestamp(NOW).unwrap());
     let output = lab.run(&["check", IMAGE, "--trust-server", &url, "--at", AT, "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["digest"], image().to_oci(), "{object}");
+    lab.write("own.yaml", &policy("ImagePolicy", "", &url, "alice"));
+    lab.write("secret.yaml", &secret(&lab, ""));
+    let policies = ["--policy", "own.yaml", "--policy", "secret.yaml", "--at", AT, "--json"];
+    let output = lab.run(&[&["check", IMAGE], &policies[..]].concat());
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(object["digest"], image().to_oci(), "{object}");
 }

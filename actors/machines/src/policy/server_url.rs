@@ -17,9 +17,6 @@ pub(super) fn trust_server(text: &str) -> Result<Option<String>, String> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return refuse("is not an https URL");
     };
-    if !scheme.eq_ignore_ascii_case("https") {
-        return refuse("must be an https URL; others could be answered by anyone on the way");
-    }
     if rest.contains(['?', '#', '@', '\\'])
         || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>`{}|^".contains(&byte))
     {
@@ -27,13 +24,26 @@ pub(super) fn trust_server(text: &str) -> Result<Option<String>, String> {
     }
     let rest = rest.trim_end_matches('/');
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    let secure = scheme.eq_ignore_ascii_case("https");
+    if !secure && !(scheme.eq_ignore_ascii_case("http") && is_loopback(authority)) {
+        return refuse("must be an https URL; others could be answered by anyone on the way");
+    }
     if !is_authority(authority) {
         return refuse("has no host, or a port that is not a number");
     }
     if path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
         return refuse("has a path that is not clean");
     }
-    Ok(Some(format!("https://{}{path}", authority.to_ascii_lowercase())))
+    let scheme = if secure { "https" } else { "http" };
+    Ok(Some(format!("{scheme}://{}{path}", authority.to_ascii_lowercase())))
+}
+
+/// Whether the host is this machine. The host asks it without TLS only if the operator approved it.
+fn is_loopback(authority: &str) -> bool {
+    let (host, _) = portreeve_protocol::reference::split_port(authority);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let address = bare.parse::<core::net::IpAddr>();
+    address.map_or_else(|_| bare.eq_ignore_ascii_case("localhost"), |it| it.is_loopback())
 }
 
 fn is_authority(authority: &str) -> bool {

@@ -73,9 +73,11 @@ fn an_empty_trust_server_is_none() {
 }
 
 #[test]
-fn a_trust_server_is_an_https_url_or_the_policy_is_invalid() {
+fn a_trust_server_is_an_https_url_or_this_machine_or_the_policy_is_invalid() {
     for server in [
         "http://notary.example",
+        "http://127.0.0.1.example",
+        "http://10.0.0.1",
         "notary.example",
         "https://",
         "https:///x",
@@ -102,6 +104,8 @@ fn a_trust_server_is_an_https_url_or_the_policy_is_invalid() {
         ("https://notary.example/", "https://notary.example"),
         ("HTTPS://Notary.Example/base/Path//", "https://notary.example/base/Path"),
         ("https://[::1]:4443", "https://[::1]:4443"),
+        ("http://LocalHost:4443/", "http://localhost:4443"),
+        ("http://[::1]:80", "http://[::1]:80"),
     ] {
         let spec = with(&json!({"trust": {"enabled": true, "trustServer": server}}));
         assert_eq!(rules(&spec)[0].trust.as_ref().unwrap().server.as_deref(), Some(expected));
