@@ -138,6 +138,8 @@ check_delegations() {
   sign add "$hub" v1 "$work/v2.manifest" -r targets -p
   verdict "docker trust: targets/releases goes before targets" \
     "allowed $first" "${open[@]}" web:v1
+  holds "docker trust: that targets says otherwise is told" \
+    "warning targets names $second, but targets/releases names $first" "$told"
   sign add "$hub" base "$work/v2.manifest" -r targets -p
   verdict "docker trust: what targets/releases lacks may stand in targets" \
     "allowed $second" "${open[@]}" web:base

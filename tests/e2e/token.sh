@@ -143,9 +143,12 @@ kind: ClusterImagePolicy
 metadata: {name: example}
 spec:
   repositories:
-    - name: "registry.example/*"
+    - name: "registry.example/private/*"
       policy:
         trust: {enabled: true, trustServer: "$trust_server"}
+    - name: "registry.example/public/*"
+      policy:
+        trust: {enabled: true, trustServer: "$trust_server", maxStaleness: 1h}
 YAML
   {
     pull_secret team listed right
@@ -197,6 +200,12 @@ check_pull_secrets() {
   end private
   REVIEW_PULL_SECRET=listed expect "pull secrets: with the trust server down nothing is allowed" \
     "denied trust-server-unreachable" team Pod "$private:v1"
+  expect "staleness: where a rule allows it, what was verified before stands in for the server" \
+    "allowed $public:v1@$second" nobody Pod "$public:v1"
+  expect "staleness: another digest than the one verified before is refused" \
+    "denied trust-server-unreachable" nobody Pod "$public:v1@$first"
+  expect "staleness: a tag that was not verified before is refused" \
+    "denied trust-server-unreachable" nobody Pod "$public:v9"
   end guarded
   equal "pull secrets: SIGTERM ends the server in order" 0 "$ended"
   output=$(timeout 60 "$bin" replay verify "$journal" 2>&1 </dev/null) || replayed=$?
