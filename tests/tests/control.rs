@@ -47,7 +47,7 @@ async fn asked(place: &Path, request: Request) -> Reply {
 async fn guns(place: &Path) -> Vec<String> {
     match asked(place, Request::TrustList).await {
         Reply::Trust { collections } => collections.into_iter().map(|it| it.gun).collect(),
-        other => panic!("{other:?}"),
+        other @ (Reply::Failed { .. } | Reply::Reset { .. }) => panic!("{other:?}"),
     }
 }
 

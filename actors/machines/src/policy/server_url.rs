@@ -25,7 +25,8 @@ pub(super) fn trust_server(text: &str) -> Result<Option<String>, String> {
     let rest = rest.trim_end_matches('/');
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let secure = scheme.eq_ignore_ascii_case("https");
-    if !secure && !(scheme.eq_ignore_ascii_case("http") && is_loopback(authority)) {
+    let local = scheme.eq_ignore_ascii_case("http") && is_loopback(authority);
+    if !secure && !local {
         return refuse("must be an https URL; others could be answered by anyone on the way");
     }
     if !is_authority(authority) {
