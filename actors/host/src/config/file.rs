@@ -24,12 +24,19 @@ pub(super) struct File {
     pub(super) listen: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_level: Option<String>,
+    /// For how long the last verified state serves allows while a trust server cannot be asked.
+    pub(super) max_staleness: Option<String>,
     pub(super) metrics_listen: Option<String>,
     /// Name of this replica; the host's name if it is not set.
     pub(super) node: Option<String>,
     pub(super) objects: Option<PathBuf>,
     /// Where ClusterImagePolicies find their signers' Secrets.
     pub(super) operator_namespace: Option<String>,
+    /// Prefix of GUNs to the PEM file of the authorities that issue their roots.
+    #[serde(rename = "pinCAs")]
+    pub(super) pin_cas: Option<BTreeMap<String, PathBuf>>,
+    /// GUN, or whole path segments with `/*`, to the ids of admissible root keys.
+    pub(super) pins: Option<BTreeMap<String, Vec<String>>>,
     pub(super) require_pins: Option<bool>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,

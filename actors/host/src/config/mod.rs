@@ -2,6 +2,7 @@
 
 pub use portreeve_protocol::duration;
 mod file;
+mod pins;
 #[cfg(test)]
 mod tests;
 
@@ -110,10 +111,10 @@ impl Config {
             approved_only: file.approved_only.unwrap_or_default(),
             approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
             freshness: freshness(file.freshness.as_deref())?,
-            max_staleness: 0,
+            max_staleness: max_staleness(file.max_staleness.as_deref())?,
             operator_namespace: namespace(file.operator_namespace)?,
-            pin_cas: Default::default(),
-            pins: Default::default(),
+            pin_cas: pins::authorities(file.pin_cas.unwrap_or_default())?,
+            pins: pins::key_ids(file.pins.unwrap_or_default())?,
             require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
             trust_servers: trust_servers(file.trust_servers.unwrap_or_default())?,
         };
@@ -192,6 +193,12 @@ fn freshness(text: Option<&str>) -> Result<u64, HostError> {
     let Some(text) = text else { return Ok(Settings::default().freshness) };
     duration::parse(text)
         .ok_or_else(|| setting("freshness", format!("`{text}` is not a duration such as 30s")))
+}
+
+fn max_staleness(text: Option<&str>) -> Result<u64, HostError> {
+    let Some(text) = text else { return Ok(Settings::default().max_staleness) };
+    duration::parse(text)
+        .ok_or_else(|| setting("maxStaleness", format!("`{text}` is not a duration such as 10m")))
 }
 
 fn namespace(text: Option<String>) -> Result<String, HostError> {

@@ -163,6 +163,25 @@ fn a_value_that_cannot_be_obeyed_is_named_with_what_is_expected() {
 }
 
 #[test]
+fn the_operators_pins_and_patience_come_from_the_file() {
+    let id = "ab".repeat(32);
+    let file = format!("maxStaleness: 10m\npins: {{'r.example/team/*': ['{id}']}}\n");
+    let settings = load(&file, needed()).unwrap().settings;
+    assert_eq!(settings.max_staleness, 600_000_000);
+    assert_eq!(settings.pins["r.example/team/*"].first().unwrap().to_hex(), id);
+    for (line, expected) in [
+        ("maxStaleness: soon", "the setting `maxStaleness`: `soon` is not a duration"),
+        ("pins: {'r.example/te*m': []}", "the setting `pins`: `r.example/te*m` is neither"),
+        ("pins: {r.example/app: []}", "the setting `pins`: a pin names at least one key id"),
+        ("pins: {r.example/app: [AB]}", "the setting `pins`: `AB` is not a key id"),
+        ("pinCAs: {r.example: /nonexistent.pem}", "cannot read /nonexistent.pem: "),
+    ] {
+        let text = message(load(line, needed()));
+        assert!(text.starts_with(expected), "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let missing = message(Config::load(Some(Path::new("/nonexistent.yaml")), needed()));
     assert!(missing.starts_with("cannot read /nonexistent.yaml: "), "{missing}");
