@@ -1,5 +1,5 @@
-//! Coverage-guided: token headers. The parser is taken from its file, since the host, of which it is
-//! a part, takes far longer to build than all else here.
+//! Coverage-guided: token headers. The parser is taken from its file, since the host, of which it
+//! is a part, takes far longer to build than all else here.
 #![no_main]
 
 #[path = "../../src/fuzz/challenge.rs"]

@@ -10,9 +10,9 @@ use portreeve_trust::verify;
 
 use super::forge::{AUTHORITY, Forge, GUN, INTERMEDIATE, LEAF, NOW, root_spki};
 
-/// Takes the first byte of `data` for a place, and the rest for what stands there: a public key, the
-/// certificate of a root, the one between it and a pinned authority, the authority itself, or a
-/// signer's PEM text.
+/// Takes the first byte of `data` for a place, and the rest for what stands there: a public key,
+/// the certificate of a root, the one between it and a pinned authority, the authority itself, or
+/// a signer's PEM text.
 ///
 /// # Panics
 /// If a key has a second encoding or fingerprint; or if a root is carried by a certificate that has

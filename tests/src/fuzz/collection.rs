@@ -20,6 +20,8 @@ macro_rules! recorded {
 
 /// Changes to one collection.
 const CHANGES: usize = 16;
+/// Bytes beyond which a document is not changed any more, lest it be doubled without end.
+const DOCUMENT_BYTES: usize = 1 << 16;
 /// Bytes that describe a change.
 const CHANGE_BYTES: usize = 6;
 
@@ -49,7 +51,8 @@ static RECORDED: LazyLock<Vec<Recorded>> = LazyLock::new(|| {
             Wall(1_795_415_688_000_000),
             &["latest", "v1", "v2"],
             1,
-            recorded!("plain-ecdsa": "root.json", "timestamp.json", "snapshot.json", "targets.json"),
+            recorded!("plain-ecdsa": "root.json", "timestamp.json", "snapshot.json",
+                "targets.json"),
         ),
         Recorded::read(
             "registry.lab:5000/forge/app",
@@ -141,6 +144,9 @@ impl Changed {
         }
         let at = document % all;
         let bytes = &mut self.documents[at];
+        if bytes.len() > DOCUMENT_BYTES {
+            return;
+        }
         match kind % 13 {
             0 => change_byte(bytes, place, |byte| byte ^ value),
             1 => bytes.insert(place % (bytes.len() + 1), value),

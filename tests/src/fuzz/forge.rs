@@ -140,12 +140,18 @@ pub fn root_spki() -> Sha256 {
 
 fn root(own: &Value, base: &Value) -> Value {
     let by = |key: &Value| json!({"keyids": [key_id(key)], "threshold": 1});
+    let (own_role, base_role) = (by(own), by(base));
     json!({
         "_type": "Root",
         "consistent_snapshot": false,
         "expires": "2031-01-01T00:00:00Z",
         "keys": {key_id(own): own, key_id(base): base},
-        "roles": {"root": by(own), "snapshot": by(base), "targets": by(base), "timestamp": by(base)},
+        "roles": {
+            "root": own_role,
+            "snapshot": base_role,
+            "targets": base_role,
+            "timestamp": base_role,
+        },
         "version": 1,
     })
 }

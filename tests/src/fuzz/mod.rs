@@ -1,6 +1,6 @@
-//! Fuzz functions: each takes any bytes, and panics if a rule does not hold of what the product makes
-//! of them. The tests call them with the committed inputs of `tests/fuzz/corpus`, and the targets in
-//! `tests/fuzz` with inputs that are looked for: see `docs/fuzzing.md`.
+//! Fuzz functions: each takes any bytes, and panics if a rule does not hold of what the product
+//! makes of them. The tests call them with the committed inputs of `tests/fuzz/corpus`, and the
+//! targets in `tests/fuzz` with inputs that are looked for: see `docs/fuzzing.md`.
 
 mod certificate;
 mod challenge;
