@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -26,8 +26,7 @@ impl Anchors {
         trust_ca: &[PathBuf],
         host_ca: &BTreeMap<String, Vec<PathBuf>>,
     ) -> Result<Self, HostError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut roots = system_roots();
         for path in trust_ca {
             add_file(&mut roots, path)?;
         }
@@ -41,6 +40,18 @@ impl Anchors {
         }
         Ok(Self { hosts, shared: client_config(roots)? })
     }
+}
+
+/// The system's CAs, read once in a process: there are well over a hundred, and `check` may be asked
+/// about many images in one.
+fn system_roots() -> RootCertStore {
+    static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
+    };
+    SYSTEM.get_or_init(read).clone()
 }
 
 fn client_config(roots: RootCertStore) -> Result<ClientConfig, HostError> {

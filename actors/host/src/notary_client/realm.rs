@@ -40,10 +40,9 @@ impl Client {
             None => (challenge.realm.as_str(), None),
         };
         let url = ServerUrl::parse(base).map_err(|_| Trouble::Token(NoToken::Unusable))?;
-        let allowed = self.allow_realm.get(server.url.authority());
         let known = url.host() == server.url.host()
             || url.host() == registry_host(gun)
-            || allowed.is_some_and(|hosts| hosts.contains(url.authority()));
+            || self.allows(&server.url, &url);
         if !known {
             return Err(Trouble::Token(NoToken::Realm(url.authority().to_owned())));
         }
@@ -64,6 +63,15 @@ impl Client {
         wanted.push_str("scope=");
         encode(&mut wanted, &format!("repository:{gun}:pull"));
         Ok(Realm { base, reach, wanted })
+    }
+
+    /// Whether the operator let this trust server's tokens come from there. A host named without a
+    /// port stands for all its ports, on either side.
+    fn allows(&self, server: &ServerUrl, realm: &ServerUrl) -> bool {
+        [server.authority(), server.host()]
+            .into_iter()
+            .filter_map(|server| self.allow_realm.get(server))
+            .any(|hosts| hosts.contains(realm.authority()) || hosts.contains(realm.host()))
     }
 
     /// Asks for a token without credentials.

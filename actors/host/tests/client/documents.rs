@@ -248,14 +248,17 @@ async fn a_token_is_fetched_elsewhere_only_where_the_operator_allows_it() {
     assert_eq!(code, DenyCode::Unauthorized);
     assert!(detail.contains(&format!("for tokens to {elsewhere}, which no --allow-realm")));
     assert_eq!(realm.connections(), 0);
-    let options = FetcherOptions {
-        allow_realm: allow_realm(&server, elsewhere),
-        approved: BTreeSet::from([server.url()]),
-        ..Default::default()
-    };
-    let client = client(&[&server, &realm], options);
-    assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
-    assert_eq!(realm.requests().len(), 1);
+    let host = elsewhere.split(':').next().unwrap().to_owned();
+    for (asked, allowed) in [(1, elsewhere), (2, host)] {
+        let options = FetcherOptions {
+            allow_realm: allow_realm(&server, allowed),
+            approved: BTreeSet::from([server.url()]),
+            ..Default::default()
+        };
+        let client = client(&[&server, &realm], options);
+        assert_eq!(document(client.fetch(request(&server.url())).await.outcome), b"{}");
+        assert_eq!(realm.requests().len(), asked);
+    }
 }
 
 #[tokio::test]
