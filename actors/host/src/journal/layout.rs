@@ -1,6 +1,7 @@
 //! Where the parts of a journal lie.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use portreeve_protocol::Sha256;
@@ -25,6 +26,25 @@ pub fn blob(journal: &Path, digest: &Sha256) -> PathBuf {
     let name = digest.to_hex();
     let shelf = name.get(..2).unwrap_or_default().to_owned();
     journal.join("blobs").join("sha256").join(shelf).join(name)
+}
+
+/// Makes the directories of blobs, all 256 of them, durably: a blob that comes while a review waits
+/// is then a file and nothing more.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn make_shelves(journal: &Path) -> io::Result<()> {
+    let shelves = journal.join("blobs").join("sha256");
+    if shelves.join("ff").is_dir() {
+        return Ok(());
+    }
+    for shelf in 0..=u8::MAX {
+        fs::create_dir_all(shelves.join(format!("{shelf:02x}")))?;
+    }
+    for directory in [shelves.as_path(), &journal.join("blobs"), journal] {
+        fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The file that the process which writes the journal has locked.

@@ -20,7 +20,7 @@ use super::facts::Facts;
 use super::fetches::Fetches;
 use super::host::{Host, Make, Member};
 use super::links::{Links, MakeNotary};
-use super::options::NodeOptions;
+use super::options::{Durability, NodeOptions};
 use super::timers::Timers;
 use crate::HostError;
 use crate::journal::queue::{Appender, queue};
@@ -121,6 +121,10 @@ fn recovered(options: &NodeOptions, facts: &Facts) -> Result<(Lock, Recovery, u3
     fs::create_dir_all(&segments)
         .map_err(|source| file("cannot create the directory", &segments, source))?;
     let lock = Lock::take(dir)?;
+    if options.durability == Durability::Group {
+        layout::make_shelves(dir)
+            .map_err(|source| file("cannot create the directories of blobs in", dir, source))?;
+    }
     let journal = Journal::open(dir)?;
     let recovery = recover(journal.lines(), &journal.blobs())?;
     if let Some(node) = recovery.node.as_ref().filter(|node| **node != options.node) {
