@@ -33,8 +33,8 @@ fn publish(server: &NotaryServer, seed: u64) {
 fn objects(server: &str) -> String {
     format!(
         "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\n\
-         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      trust: {{enabled: true, \
-         trustServer: \"{server}\"}}\n"
+         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      \
+         trust: {{enabled: true, trustServer: \"{server}\"}}\n"
     )
 }
 

@@ -10,8 +10,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Reasons for a refusal\n\n\
          Written from the table in `protocol/src/reason.rs`; `PORTREEVE_BLESS=1 cargo test -p \
-         portreeve-tests --test tidy`\nwrites it anew. A code never changes its meaning. The last column names the reasons of \
-         the corpus\n(`tests/corpus/README.md`) that a code covers.\n",
+         portreeve-tests --test tidy`\nwrites it anew. A code never changes its meaning. The last \
+         column names the reasons of the corpus\n(`tests/corpus/README.md`) that a code covers.\n",
     );
     for class in [DenyClass::Policy, DenyClass::Trust, DenyClass::Unavailable, DenyClass::Internal]
     {

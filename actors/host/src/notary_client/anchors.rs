@@ -42,8 +42,8 @@ impl Anchors {
     }
 }
 
-/// The system's CAs, read once in a process: there are well over a hundred, and `check` may be asked
-/// about many images in one.
+/// The system's CAs, read once in a process: there are well over a hundred, and one process may
+/// ask about many images.
 fn system_roots() -> RootCertStore {
     static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
     let read = || {
