@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portreeve_protocol::entry::Restored;
-use slog::{Logger, info};
+use slog::{Logger, error, info};
 
 use crate::HostError;
 use crate::clock::Clock;
@@ -21,7 +21,7 @@ use crate::webhook::{Listeners, WebhookOptions};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
-    control: ControlSocket,
+    control: Option<ControlSocket>,
     listeners: Listeners,
     log: Logger,
     node: Node,
@@ -140,8 +140,11 @@ async fn around(
     metrics: Arc<Metrics>,
     credentials: &Credentials,
     log: &Logger,
-) -> Result<(Listeners, DirectoryWatch, ControlSocket), HostError> {
-    let control = ControlSocket::start(&config.data_dir, node.clone(), log.clone())?;
+) -> Result<(Listeners, DirectoryWatch, Option<ControlSocket>), HostError> {
+    // Reviews do not depend on it: a path too long for a socket must not keep a cluster waiting.
+    let control = ControlSocket::start(&config.data_dir, node.clone(), log.clone())
+        .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
+        .ok();
     let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
     let store = credentials.clone();
     let objects = blocking("objects", move || {

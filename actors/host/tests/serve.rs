@@ -476,3 +476,19 @@ async fn a_port_in_use_and_unusable_files_are_errors_that_name_them() {
     let error = fails(&|config| config.client_ca = Some(config.tls_key.clone())).await;
     assert!(matches!(error, HostError::Tls { what: "cannot use the CA certificates in", .. }));
 }
+
+#[tokio::test]
+async fn a_server_serves_where_its_operators_socket_cannot_be_made_or_the_journal_lies_elsewhere() {
+    let files = tempfile::tempdir().unwrap();
+    let tls = LoopbackTls::new().unwrap();
+    let mut config = config(files.path(), &tls);
+    write(&config.objects, "policy.yaml", POLICY);
+    config.journal_dir = files.path().join("elsewhere");
+    // Longer than the address of a Unix socket may be.
+    for data_dir in [files.path().join("data"), files.path().join("d".repeat(120))] {
+        config.data_dir = data_dir;
+        let running = serve(config.clone(), Clock::system(), silent()).await.unwrap();
+        tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
+        running.shutdown().await.unwrap();
+    }
+}

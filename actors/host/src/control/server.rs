@@ -55,6 +55,8 @@ impl Drop for ControlSocket {
 /// Makes the socket where nobody else can reach it, and moves it to its place once it is its
 /// owner's only.
 fn listen(data_dir: &Path, path: &Path) -> io::Result<UnixListener> {
+    // The journal may lie elsewhere, and then nobody made this one.
+    fs::create_dir_all(data_dir)?;
     let place = data_dir.join("control.tmp");
     if place.is_dir() {
         fs::remove_dir_all(&place)?;
