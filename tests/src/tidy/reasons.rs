@@ -46,7 +46,8 @@ mod tests {
     fn every_code_has_one_row() {
         let page = page();
         for code in DenyCode::ALL {
-            assert_eq!(page.matches(&format!("| `{}` |", code.code())).count(), 1, "{code:?}");
+            let row = format!("| `{}` |", code.code());
+            assert_eq!(page.lines().filter(|line| line.starts_with(&row)).count(), 1, "{code:?}");
         }
     }
 }
