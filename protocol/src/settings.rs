@@ -43,6 +43,14 @@ pub struct TrustServerRule {
     pub server: String,
 }
 
+/// Whether `name` can stand for the GUNs that something is known of: one GUN, or whole path
+/// segments with `/*` behind them.
+#[must_use]
+pub fn is_gun_or_prefix(name: &str) -> bool {
+    let gun = name.strip_suffix("/*").unwrap_or(name);
+    !gun.is_empty() && !gun.contains('*') && !gun.split('/').any(str::is_empty)
+}
+
 impl Default for Settings {
     /// The seed's behaviour: its registries, first use allowed, thirty seconds of freshness.
     fn default() -> Self {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use portreeve_protocol::Sha256;
+use portreeve_protocol::settings::is_gun_or_prefix;
 use serde::{Deserialize, Serialize};
 
 use crate::BundleError;
@@ -63,8 +64,7 @@ impl Anchors {
 
 impl Anchor {
     fn check(&self) -> Result<(), BundleError> {
-        let prefix = self.gun.strip_suffix("/*").unwrap_or(&self.gun);
-        if prefix.is_empty() || prefix.contains('*') || prefix.split('/').any(str::is_empty) {
+        if !is_gun_or_prefix(&self.gun) {
             return Err(BundleError::Anchors(format!(
                 "`{}` is neither a GUN nor whole path segments followed by `/*`",
                 self.gun

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use portreeve_protocol::Sha256;
+use portreeve_protocol::settings::is_gun_or_prefix;
 
 use super::{file, setting};
 use crate::HostError;
@@ -16,8 +17,7 @@ pub(super) fn key_ids(
 }
 
 fn checked(name: String) -> Result<String, HostError> {
-    let gun = name.strip_suffix("/*").unwrap_or(&name);
-    if gun.is_empty() || gun.contains('*') || gun.split('/').any(str::is_empty) {
+    if !is_gun_or_prefix(&name) {
         let why = format!("`{name}` is neither a GUN nor whole path segments followed by `/*`");
         return Err(setting("pins", why));
     }
