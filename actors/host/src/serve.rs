@@ -24,6 +24,7 @@ use crate::webhook::{Listeners, WebhookOptions};
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
     control: Option<ControlSocket>,
+    drain_delay: Duration,
     listeners: Listeners,
     log: Logger,
     node: Node,
@@ -48,7 +49,8 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     match around(&node, &config, clock, metrics, &credentials, &logger).await {
         Ok((listeners, objects, control)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
-            Ok(Running { control, listeners, log: logger, node, objects })
+            let drain_delay = Duration::from_micros(config.drain_delay);
+            Ok(Running { control, drain_delay, listeners, log: logger, node, objects })
         }
         Err(failure) => {
             node.stop().await;
@@ -84,13 +86,18 @@ impl Running {
         }
     }
 
-    /// Ends it: denies what waits and whatever still comes, lets answers under way out, writes what
-    /// there is to write.
+    /// Ends it. First readiness goes false, and reviews are decided as before for the delay that
+    /// was configured, so that none is sent to a closed port. Then what waits and whatever still
+    /// comes is denied as `draining`, the listeners close, and answers under way are let out. Each
+    /// of these steps is bounded.
     ///
     /// # Errors
     /// `Thread` if a thread could not be waited for.
     pub async fn shutdown(self) -> Result<(), HostError> {
-        let Self { control, listeners, log, node, objects } = self;
+        let Self { control, drain_delay, listeners, log, node, objects } = self;
+        info!(log, "not ready any more"; "delay" => ?drain_delay);
+        listeners.leave();
+        tokio::time::sleep(drain_delay).await;
         info!(log, "draining");
         drop(control);
         node.drain().await;

@@ -83,6 +83,7 @@ fn config(files: &Path, tls: &LoopbackTls) -> Config {
     fs::create_dir(files.join("objects")).unwrap();
     let overrides = Overrides {
         data_dir: Some(files.join("data")),
+        drain_delay: Some("0s".to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
         metrics_listen: Some("127.0.0.1:0".to_owned()),
         objects: Some(files.join("objects")),

@@ -153,6 +153,10 @@ pub(crate) struct ServeArgs {
     /// Directory of the journal and other state [default: /var/lib/portreeve]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Go on answering for this long after readiness went false, so that no review is sent to a
+    /// closed port [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) drain_delay: Option<String>,
     /// When an answer may leave: `group` when its record is on disk, `process` when it is written
     /// [default: group]
     #[arg(long, value_name = "group|process")]

@@ -42,6 +42,7 @@ fn overrides(args: ServeArgs) -> Overrides {
         allow_trust_server: args.allow_trust_server,
         client_ca: args.client_ca,
         data_dir: args.data_dir,
+        drain_delay: args.drain_delay,
         durability: args.durability,
         listen: args.listen,
         log: args.log,

@@ -241,6 +241,7 @@ pub fn started(restored: Restored) -> Entry {
     let settings = Settings {
         approved_only: false,
         approved_servers: BTreeSet::from([SERVER.to_owned()]),
+        client_required: false,
         freshness: 30_000_000,
         max_staleness: 600_000_000,
         operator_namespace: "portreeve".to_owned(),

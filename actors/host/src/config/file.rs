@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) approved_only: Option<bool>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) data_dir: Option<PathBuf>,
+    /// For how long reviews are still taken after this replica stopped being ready, such as `5s`.
+    pub(super) drain_delay: Option<String>,
     pub(super) durability: Option<String>,
     /// For how long a verified timestamp serves allows, such as `30s`.
     pub(super) freshness: Option<String>,

@@ -194,6 +194,7 @@ fn configure(
     let flags = Overrides {
         allow_trust_server: servers.into(),
         data_dir: Some(place.join("data")),
+        drain_delay: Some("0s".to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
         objects: Some(objects.to_owned()),
         tls_cert: Some(file("webhook.crt", &tls.certificate_pem())?),
