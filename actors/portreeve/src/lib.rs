@@ -6,6 +6,7 @@ mod demo;
 mod error;
 mod explain;
 mod replay;
+mod seal;
 mod serve;
 mod terminal;
 mod trust;

@@ -50,6 +50,7 @@ fn overrides(args: ServeArgs) -> Overrides {
         metrics_listen: args.metrics_listen,
         objects: args.objects,
         require_pins: args.require_pins,
+        seal_key: args.seal_key,
         tls_cert: args.tls_cert,
         tls_key: args.tls_key,
         trust_ca: args.trust_ca,

@@ -40,6 +40,8 @@ pub(super) struct File {
     /// GUN, or whole path segments with `/*`, to the ids of admissible root keys.
     pub(super) pins: Option<BTreeMap<String, Vec<String>>>,
     pub(super) require_pins: Option<bool>,
+    /// File of the keys that workloads are sealed with.
+    pub(super) seal_key: Option<PathBuf>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) trust_ca: Option<Vec<PathBuf>>,

@@ -46,6 +46,8 @@ pub struct Config {
     pub node: NodeId,
     /// Directory of Kubernetes YAML: policies and the Secrets they name.
     pub objects: PathBuf,
+    /// File of the keys that workloads are sealed with; `None` seals nothing.
+    pub seal_key: Option<PathBuf>,
     /// What the machines obey.
     pub settings: Settings,
     /// PEM file of the server's certificate chain, leaf first.
@@ -85,6 +87,8 @@ pub struct Overrides {
     pub objects: Option<PathBuf>,
     /// `--require-pins`.
     pub require_pins: bool,
+    /// `--seal-key FILE`.
+    pub seal_key: Option<PathBuf>,
     /// `--tls-cert FILE`.
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key FILE`.
@@ -143,6 +147,7 @@ impl Config {
             },
             node: node.parse().map_err(|error| setting("node", format!("{error}")))?,
             objects: required("objects", "--objects DIR", flags.objects.or(file.objects))?,
+            seal_key: flags.seal_key.or(file.seal_key),
             settings,
             tls_cert: required("tlsCert", "--tls-cert FILE", flags.tls_cert.or(file.tls_cert))?,
             tls_key: required("tlsKey", "--tls-key FILE", flags.tls_key.or(file.tls_key))?,

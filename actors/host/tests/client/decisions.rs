@@ -16,6 +16,7 @@ use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Answer, Durability, Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher, FetcherOptions, HttpFetcher};
 use portreeve_host::objects::Directory;
+use portreeve_host::owners::OwnerStore;
 use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
@@ -423,7 +424,10 @@ async fn private_trust_data_is_had_with_the_pull_secrets_of_the_pod_or_of_its_se
     let watched = tempfile::tempdir().unwrap();
     objects(watched.path(), &server.url());
     let credentials = Credentials::default();
-    let input = Directory::new(watched.path()).filling(&credentials).look().unwrap();
+    let input = Directory::new(watched.path())
+        .filling(&credentials, &OwnerStore::default())
+        .look()
+        .unwrap();
     let approved = BTreeSet::from([server.url()]);
     let options = FetcherOptions { approved: approved.clone(), credentials, ..Default::default() };
     let fetcher = Arc::new(client(&[&server], options));

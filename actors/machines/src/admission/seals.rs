@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{
     FoundOwner, ImageFact, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact};
+use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact, is_sealed_kind};
 use portreeve_protocol::{ProtocolError, Sha256};
 
 /// The genuine seals that count in a review, each on the object it names.
@@ -201,18 +201,6 @@ fn sealed(by: SealOf, entry: &SealEntry) -> Sealed {
         requirement: entry.requirement,
         root_keys: entry.root_keys.clone(),
     }
-}
-
-/// Whether objects of this API version and kind can carry a seal.
-pub(super) fn is_sealed_kind(api_version: &str, kind: &str) -> bool {
-    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    matches!(
-        (group, kind),
-        ("", "ReplicationController")
-            | ("apps" | "extensions", "DaemonSet" | "Deployment" | "ReplicaSet")
-            | ("apps", "StatefulSet")
-            | ("batch", "CronJob" | "Job")
-    )
 }
 
 /// The controller that the object names, if it is one that can carry a seal.
