@@ -10,7 +10,7 @@ use portreeve_host::node::facts::LINES;
 pub fn metrics() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
-         Written from the table in `actors/host/src/metrics.rs`; `PORTREEVE_BLESS=1 cargo test -p \
+         Written from the table in `actors/host/src/metric_table.rs`; `PORTREEVE_BLESS=1 cargo test -p \
          portreeve-tests --test tidy`\nwrites it anew. `/metrics` serves them as OpenMetrics 1.0. \
          No label names what a client chose: no GUN, namespace or image.\n\
          A trust server is named by host and port, at most 64 of them, and `other` beyond. A label \
@@ -49,29 +49,33 @@ pub fn logging() -> String {
 const PROMISE: &str = "\
 # Log lines
 
-Lines go to standard error, as JSON or text (`--log`), from the level of `--log-level` on. When they come faster than they can
-be written, further ones are dropped, and a later line says how many.
+Lines go to standard error, as JSON or text (`--log`), from the level of `--log-level` on. When
+they come faster than they can be written, further ones are dropped, and a later line says how many.
 
 | level | what it promises |
 |---|---|
 | critical | The node cannot go on, or decides without a machine that it needs. Restart it. |
-| error | Something promised was not kept and a person has to act: the journal cannot be written, a machine panicked, new TLS files are of no use. |
-| warning | Nothing is broken yet, but a person should look: trust data refused, a root trusted at first use, a policy that cannot be understood, a certificate that ends within 14 days. |
+| error | Something promised was not kept and a person has to act: the journal cannot be \
+    written, a machine panicked, new TLS files are of no use. |
+| warning | Nothing is broken yet, but a person should look: trust data refused, a root \
+    trusted at first use, a policy that cannot be understood, a certificate that ends within 14 \
+    days. |
 | info | The life of the node, every denial, and a client certificate that was refused. |
 | debug | Every allow, every refresh of a collection, every connection that came to nothing. |
 | trace | Single deliveries. |
 
 ## What never appears
 
-No line holds a credential, a token, a private key, an environment value, an argument or an annotation of a workload, the data
-of a Secret, the body of a review or what a remote server sent. A server's URL is shown without user and password. A test
-plants secrets in all these places and searches every byte that a whole server writes
+No line holds a credential, a token, a private key, an environment value, an argument or an
+annotation of a workload, the data of a Secret, the body of a review or what a remote server sent.
+A test plants secrets in these places and searches every byte that a whole server writes
 (`actors/host/tests/client/canaries.rs`).
 
 ## Facts
 
-Most lines are facts that a machine noted. Each has `event`, the id under which the journal holds what happened, and `fact`, the
-name under which `portreeve_facts_total` counts it, and these keys besides. The table is written from
-`actors/host/src/node/facts.rs`; `PORTREEVE_BLESS=1 cargo test -p portreeve-tests --test tidy` writes it anew.
+Most lines are facts that a machine noted. Each has `event`, the id under which the journal holds
+what happened, and `fact`, the name under which `portreeve_facts_total` counts it, and these keys
+besides. The table is written from `actors/host/src/node/facts.rs`;
+`PORTREEVE_BLESS=1 cargo test -p portreeve-tests --test tidy` writes it anew.
 
 ";
