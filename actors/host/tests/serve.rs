@@ -275,7 +275,7 @@ async fn requests_without_a_legible_uid_get_a_status_that_says_what_is_wrong() {
         (
             get("/"),
             StatusCode::NOT_FOUND,
-            "reviews go to /admit; see also /livez, /readyz, /metrics\n",
+            "reviews go to /admit and /validate; see also /livez, /readyz, /metrics\n",
         ),
         (post("/livez"), StatusCode::METHOD_NOT_ALLOWED, "use GET, HEAD\n"),
     ] {

@@ -27,6 +27,8 @@ const fn line(fact: &'static str, level: Level, keys: &'static [&'static str]) -
 /// The line of every fact, in the order of names; `docs/logging.md` is written from it. A review
 /// that was allowed is a line of `debug`, one that was denied of `info`, with `code`.
 pub const LINES: &[FactLine] = &[
+    line("clock-returned", Level::Info, &[]),
+    line("clock-stepped-back", Level::Error, &["seconds"]),
     line("delegation-dropped", Level::Warning, &["code", "gun", "role"]),
     line("fetch-failed", Level::Warning, &["code", "document", "gun", "server", "why"]),
     line("fetch-retried", Level::Debug, &["code", "document", "gun", "server"]),
@@ -40,6 +42,7 @@ pub const LINES: &[FactLine] = &[
     line("review-decided", Level::Debug, &["images", "micros", "review", "warm"]),
     line("review-decided", Level::Info, &["code", "images", "micros", "review", "warm"]),
     line("root-rotated", Level::Info, &["gun", "server", "version"]),
+    line("seal-revoked", Level::Warning, &["digest", "gun", "reason"]),
     line("trust-reset", Level::Warning, &["gun", "reason", "server"]),
     line("unexpected", Level::Debug, &["actor", "what"]),
     line("watch-lost", Level::Warning, &["why"]),
@@ -146,6 +149,11 @@ impl Facts {
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.
 fn write(log: &Logger, fact: &Fact) {
     match fact {
+        Fact::ClockReturned => info!(log, "the wall clock is believed again"),
+        Fact::ClockSteppedBack { micros } => {
+            error!(log, "the wall clock went back; what requires trust is denied";
+                "seconds" => micros / 1_000_000);
+        }
         Fact::DelegationDropped { gun, role, why } => {
             warn!(log, "a delegation was left out"; "gun" => gun, "role" => role,
                 "code" => why.code());
@@ -188,6 +196,10 @@ fn write(log: &Logger, fact: &Fact) {
             info!(log, "a root was replaced by its successor"; "server" => server, "gun" => gun,
                 "version" => version);
         }
+        Fact::SealRevoked { digest, gun, reason } => {
+            warn!(log, "an entry of seals was ended"; "gun" => gun,
+                "digest" => digest.to_string(), "reason" => reason);
+        }
         Fact::TrustReset { gun, reason, server } => {
             warn!(log, "an operator had trust in a collection forgotten"; "server" => server,
                 "gun" => gun, "reason" => reason);
@@ -220,7 +232,7 @@ fn decided(log: &Logger, fact: &Fact) {
 #[cfg(test)]
 mod tests {
     use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
-    use portreeve_protocol::{Denial, DenyCode, NodeId};
+    use portreeve_protocol::{Denial, DenyCode, NodeId, Sha256};
     use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
     use super::*;
@@ -279,6 +291,8 @@ mod tests {
         let text = || "text".to_owned();
         let policy = PolicyRef { group: PolicyGroup::Portieris, name: text(), namespace: None };
         Ok(vec![
+            Fact::ClockReturned,
+            Fact::ClockSteppedBack { micros: 1 },
             Fact::DelegationDropped { gun: gun(), role: text(), why: code },
             Fact::FetchFailed { document: text(), gun: gun(), server: server(), why: why() },
             Fact::FetchRetried { document: text(), gun: gun(), server: server(), why: code },
@@ -292,6 +306,7 @@ mod tests {
             decided(true)?,
             decided(false)?,
             Fact::RootRotated { gun: gun(), server: server(), version: 2 },
+            Fact::SealRevoked { digest: Sha256::ZERO, gun: gun(), reason: text() },
             Fact::TrustReset { gun: gun(), reason: text(), server: server() },
             Fact::Unexpected { actor: ActorId::Admission, what: text() },
             Fact::WatchLost { why: text() },
@@ -302,7 +317,9 @@ mod tests {
     /// A new fact does not compile until it stands here, and so among the samples.
     fn known(fact: &Fact) {
         match fact {
-            Fact::DelegationDropped { .. }
+            Fact::ClockReturned
+            | Fact::ClockSteppedBack { .. }
+            | Fact::DelegationDropped { .. }
             | Fact::FetchFailed { .. }
             | Fact::FetchRetried { .. }
             | Fact::FirstUse { .. }
@@ -314,6 +331,7 @@ mod tests {
             | Fact::Refused { .. }
             | Fact::ReviewDecided { .. }
             | Fact::RootRotated { .. }
+            | Fact::SealRevoked { .. }
             | Fact::TrustReset { .. }
             | Fact::Unexpected { .. }
             | Fact::WatchLost { .. }

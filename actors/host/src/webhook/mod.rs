@@ -35,7 +35,8 @@ use crate::HostError;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Step};
 use crate::node::Node;
-pub use answer::{RECORD_ANNOTATION, decided};
+use crate::seals::Sealer;
+pub use answer::{RECORD_ANNOTATION, SealChange, decided};
 use body::Outgoing;
 use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
@@ -60,6 +61,8 @@ pub struct WebhookOptions {
     pub metrics_listen: Option<SocketAddr>,
     /// Decides.
     pub node: Node,
+    /// Makes and checks seals.
+    pub sealer: Sealer,
     /// PEM file of the server's certificate chain, leaf first.
     pub tls_cert: PathBuf,
     /// PEM file of the server's private key.
@@ -91,6 +94,7 @@ struct Webhook {
     memory: Semaphore,
     metrics: Arc<Metrics>,
     node: Node,
+    sealer: Sealer,
     /// Room for clients without a certificate, where one is asked for.
     strangers: Option<Strangers>,
 }
@@ -103,7 +107,7 @@ impl Listeners {
     /// # Errors
     /// `Tls` for a file that cannot be used, `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { client_ca, clock, listen, log, metrics, node, .. } = options;
+        let WebhookOptions { client_ca, clock, listen, log, metrics, node, sealer, .. } = options;
         let strangers = client_ca.is_some().then(Strangers::new);
         let (certificate, key) = (options.tls_cert, options.tls_key);
         let paths = TlsPaths { certificate, client_ca, key };
@@ -116,6 +120,7 @@ impl Listeners {
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
+            sealer,
             strangers,
         });
         let shared = || Arc::clone(&webhook);
@@ -166,10 +171,11 @@ impl Webhook {
         let path = request.uri().path();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         Ok(match (port, path) {
-            (Port::Main, "/admit") if request.method() == Method::POST => {
-                self.admit(client, request).await
+            (Port::Main, "/admit" | "/validate") if request.method() != Method::POST => {
+                wrong_method("POST")
             }
-            (Port::Main, "/admit") => wrong_method("POST"),
+            (Port::Main, "/admit") => self.receive(ReviewPath::Admit, client, request).await,
+            (Port::Main, "/validate") => self.receive(ReviewPath::Validate, client, request).await,
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
             (_, "/livez") => self.alive(),
             (_, "/readyz") => self.ready(probes::is_verbose(request.uri().query())),
@@ -180,14 +186,14 @@ impl Webhook {
             ),
             (Port::Main, _) => plain(
                 StatusCode::NOT_FOUND,
-                "reviews go to /admit; see also /livez, /readyz, /metrics",
+                "reviews go to /admit and /validate; see also /livez, /readyz, /metrics",
             ),
             (Port::Metrics, _) => plain(StatusCode::NOT_FOUND, "see /metrics, /livez, /readyz"),
         })
     }
 
     /// Answers a review.
-    async fn admit(&self, client: Client, request: Request<Incoming>) -> Reply {
+    async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             let why = "a review is sent as Content-Type application/json";
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
@@ -195,8 +201,9 @@ impl Webhook {
         let address = client.address.to_string();
         let circumstances = Circumstances {
             budget: budget(request.uri().query()),
-            path: ReviewPath::Admit,
+            path,
             peer: Peer { address, authenticated: client.authenticated },
+            sealer: self.sealer.clone(),
         };
         let strangers = self.strangers.as_ref().filter(|_| !client.authenticated);
         // Held until the answer is there.
@@ -239,10 +246,13 @@ impl Webhook {
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
     async fn review(&self, facts: ReviewFacts) -> Reply {
-        let version = facts.version;
+        let (version, annotated) = (facts.version, facts.annotated);
         let answer = self.node.review(facts).await;
         let released = self.clock.now().mono;
-        let bytes = match decided(version, &answer) {
+        let claims = answer.decision.seal.as_deref();
+        let text = claims.and_then(|claims| self.sealer.seal(claims));
+        let seal = text.map(|text| SealChange { annotated, text });
+        let bytes = match decided(version, &answer, seal.as_ref()) {
             Ok(bytes) => bytes,
             Err(failure) => {
                 error!(self.log, "an answer cannot be written"; "why" => %failure);
