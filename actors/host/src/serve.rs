@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portreeve_protocol::Settings;
 use portreeve_protocol::entry::Restored;
 use slog::{Logger, error, info};
 
@@ -142,7 +143,11 @@ fn node_options(
         owners: Arc::new(owners.clone()),
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
-        settings: config.settings.clone(),
+        // Derived once more, so that no two parts of the node can differ about it.
+        settings: Settings {
+            client_required: config.client_ca.is_some(),
+            ..config.settings.clone()
+        },
         verifiers: std::thread::available_parallelism().map_or(1, NonZero::get),
     })
 }

@@ -189,7 +189,7 @@ fn durability(text: Option<&str>) -> Result<Durability, HostError> {
     }
 }
 
-/// The delay and the drain after it must end before Kubernetes kills, after thirty seconds as a rule.
+/// Delay and drain must end before Kubernetes kills, after thirty seconds as a rule.
 fn drain_delay(text: Option<&str>) -> Result<u64, HostError> {
     let Some(text) = text else { return Ok(DRAIN_DELAY) };
     duration::parse(text).filter(|delay| *delay <= LONGEST_DRAIN_DELAY).ok_or_else(|| {

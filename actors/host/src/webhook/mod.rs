@@ -223,6 +223,10 @@ impl Webhook {
                 return plain(status, &why);
             }
         };
+        if body.bytes.is_empty() {
+            self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
+            return plain(StatusCode::BAD_REQUEST, "the body is empty; a review is sent in it");
+        }
         let received = self.clock.now().mono;
         self.metrics.step(Step::Receive, received.since(begun));
         let parsed = parse(&body.bytes, circumstances.clone());
