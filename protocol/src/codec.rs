@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Entry, ProtocolError, Record, Sha256};
 
-/// The schema version this build writes. Older versions are upcast when they are read.
-pub const SCHEMA: u32 = 1;
+/// The schema version this build writes.
+///
+/// Records of older versions are read as well: a member that came later has a default then. Their
+/// bytes are held by their hash alone, since this build would write them otherwise.
+pub const SCHEMA: u32 = 2;
+/// The oldest schema version this build reads.
+const OLDEST: u32 = 1;
 
 #[derive(Serialize)]
 struct LineOut<'a> {
@@ -74,12 +79,13 @@ pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
         return Err(ProtocolError::RecordHash { stated: outer.hash, found });
     }
     let VersionOnly { v } = serde_json::from_str(outer.record.get()).map_err(malformed)?;
-    if v != SCHEMA {
+    if !(OLDEST..=SCHEMA).contains(&v) {
         return Err(ProtocolError::Schema { version: v, known: SCHEMA });
     }
     let record: Record = serde_json::from_str(outer.record.get()).map_err(malformed)?;
     let again = canonical(&LineOut { hash: outer.hash, record: outer.record })?;
-    if again != line || canonical(&record)? != outer.record.get().as_bytes() {
+    let rewritten = |record| Ok(canonical(record)? == outer.record.get().as_bytes());
+    if again != line || (v == SCHEMA && !rewritten(&record)?) {
         return Err(ProtocolError::Record { why: "it is not in canonical form".to_owned() });
     }
     Ok((record, outer.hash))

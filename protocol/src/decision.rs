@@ -1,11 +1,12 @@
 //! The answer to a review, container by container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
-use crate::policy::PolicyRef;
+use crate::policy::{Mode, PolicyRef};
+use crate::seal::SealClaims;
 use crate::{Denial, EventId, Sha256};
 
 /// The whole answer to one review.
@@ -25,6 +26,10 @@ pub struct Decision {
     pub policy_revision: u64,
     /// The event in which the review was received.
     pub review: EventId,
+    /// The seal that the object is to carry, if the one it has is to be changed. The host signs it
+    /// and adds it to the patch. Since schema 2.
+    #[serde(default)]
+    pub seal: Option<Box<SealClaims>>,
     /// The review's uid, as sent; two reviews may carry one.
     pub uid: String,
     /// One verdict per image reference, in the order of the object.
@@ -71,8 +76,17 @@ pub enum Verdict {
 /// Why an image may run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Admitted {
+    /// The container names no image yet; something else must fill it in. The validating pass sees
+    /// to it that something did.
+    Blank,
+    /// The seal of the workload's owner, or of the workload itself, says that it was verified.
+    Sealed(Box<Sealed>),
+    /// It would have been denied, but the rule only warns or records.
+    Tolerated(Box<Tolerated>),
     /// The rules that cover the image ask for no trust.
     TrustNotRequired,
+    /// The old object of the update has the same image in the same container.
+    Unchanged,
     /// Signed, by whom the rules ask for.
     Verified(Box<Verified>),
 }
@@ -94,6 +108,47 @@ pub struct Verified {
     pub signers: Vec<String>,
 }
 
+/// An image that a seal stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Whose seal it is.
+    pub by: SealOf,
+    /// The sealed digest.
+    pub digest: Sha256,
+    /// The change of the reference, if it is to be changed.
+    pub pin: Option<Pin>,
+    /// The image reference as it was submitted when it was verified.
+    pub reference: String,
+    /// The collection.
+    pub repository: String,
+    /// Digest of the requirement it was verified by.
+    pub requirement: Sha256,
+    /// Ids of the keys that signed the collection's root then.
+    pub root_keys: BTreeSet<Sha256>,
+}
+
+/// Whose seal stands for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SealOf {
+    /// The old object's, which ran this image in an earlier generation.
+    Earlier,
+    /// The old object's, which runs this image; the trust server could not be asked.
+    Running,
+    /// The owner's: its kind and name.
+    Owner(String, String),
+    /// The object's own, put there by the mutating pass.
+    Own,
+}
+
+/// An image that would have been denied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tolerated {
+    /// Why it would have been.
+    pub denial: Denial,
+    /// The mode of the rule.
+    pub mode: Mode,
+}
+
 /// The change of one image reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
@@ -101,4 +156,32 @@ pub struct Pin {
     pub pointer: String,
     /// The reference to put there.
     pub to: String,
+}
+
+impl Decision {
+    /// Whether the answer may leave without a record: an allow that judged no image, being about a
+    /// deletion, an object that carries none, or an update that leaves all images as they are.
+    #[must_use]
+    pub fn is_exempt(&self) -> bool {
+        let unchanged = |it: &ContainerVerdict| it.verdict == Verdict::Allowed(Admitted::Unchanged);
+        self.allowed && self.verdicts.iter().all(unchanged)
+    }
+}
+
+impl ContainerVerdict {
+    /// The change of the reference, if it is to be changed.
+    #[must_use]
+    pub fn pin(&self) -> Option<&Pin> {
+        match &self.verdict {
+            Verdict::Allowed(Admitted::Sealed(sealed)) => sealed.pin.as_ref(),
+            Verdict::Allowed(Admitted::Verified(verified)) => verified.pin.as_ref(),
+            Verdict::Allowed(
+                Admitted::Blank
+                | Admitted::Tolerated(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged,
+            )
+            | Verdict::Denied(_) => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Gap;
-use crate::messages::admission::AdmissionTimer;
+use crate::messages::admission::{AdmissionTimer, OwnerQuery};
 use crate::messages::journal::Release;
 use crate::messages::notary::{FetchRequest, NotaryTimer};
 use crate::{ActorId, Decision, Fact, Input, Mono};
@@ -29,6 +29,8 @@ pub enum Effect {
     },
     /// Ask a trust server for one document.
     Fetch(FetchRequest),
+    /// Look at the metadata of a workload's controller.
+    LookUpOwner(OwnerQuery),
     /// Something worth knowing: logs, metrics and coverage are made of these.
     Note(Fact),
     /// Write down what the journal lost.

@@ -1,9 +1,11 @@
 //! The entries of a journal.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seal::RevokedSeal;
 use crate::{
     Cause, Decision, DenyCode, EventId, Input, NodeId, Now, ProtocolError, Settings, Sha256, Wall,
 };
@@ -122,6 +124,9 @@ pub struct Started {
 /// State that outlives an incarnation, rebuilt from the journal before the node starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
+    /// The entries of seals that operators have ended, in order. Since schema 2.
+    #[serde(default)]
+    pub revoked: BTreeSet<RevokedSeal>,
     /// The trust each notary fetcher had gained, in order of server and GUN.
     pub trust: Vec<crate::evidence::TrustedCollection>,
 }

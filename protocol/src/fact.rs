@@ -4,11 +4,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyRef;
-use crate::{ActorId, Denial, DenyCode, EventId};
+use crate::{ActorId, Denial, DenyCode, EventId, Sha256};
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
+    /// The wall clock is where it should be again, or an operator said that it is.
+    ClockReturned,
+    /// The wall clock went back further than is believed; what requires trust is denied.
+    ClockSteppedBack {
+        /// By how much, in microseconds.
+        micros: u64,
+    },
     /// A delegation of a collection was left out.
     DelegationDropped {
         /// The collection.
@@ -115,6 +122,15 @@ pub enum Fact {
         /// The new version.
         version: u64,
     },
+    /// An operator ended an entry of seals.
+    SealRevoked {
+        /// The digest.
+        digest: Sha256,
+        /// The collection.
+        gun: String,
+        /// Why, in the operator's words.
+        reason: String,
+    },
     /// An operator had all trust in a collection forgotten.
     TrustReset {
         /// The collection.
@@ -145,6 +161,8 @@ impl Fact {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::ClockReturned => "clock-returned",
+            Self::ClockSteppedBack { .. } => "clock-stepped-back",
             Self::DelegationDropped { .. } => "delegation-dropped",
             Self::FetchFailed { .. } => "fetch-failed",
             Self::FetchRetried { .. } => "fetch-retried",
@@ -157,6 +175,7 @@ impl Fact {
             Self::Refused { .. } => "refused",
             Self::ReviewDecided { .. } => "review-decided",
             Self::RootRotated { .. } => "root-rotated",
+            Self::SealRevoked { .. } => "seal-revoked",
             Self::TrustReset { .. } => "trust-reset",
             Self::Unexpected { .. } => "unexpected",
             Self::WatchLost { .. } => "watch-lost",

@@ -21,13 +21,14 @@ pub mod messages;
 pub mod policy;
 pub mod reason;
 pub mod reference;
+pub mod seal;
 pub mod settings;
 pub mod time;
 pub mod workload;
 
 pub use blob::{Blob, BlobSource};
 pub use credential::CredentialRef;
-pub use decision::{Admitted, ContainerVerdict, Decision, Pin, Verdict};
+pub use decision::{Admitted, ContainerVerdict, Decision, Pin, Sealed, Tolerated, Verdict};
 pub use digest::Sha256;
 pub use effect::Effect;
 pub use entry::{Entry, Record};
@@ -37,9 +38,10 @@ pub use ids::{ActorId, ActorKind, Cause, EventId, NodeId, Outside};
 pub use machine::{Delivery, Machine, Outbox};
 pub use messages::Input;
 pub use reason::{Denial, DenyClass, DenyCode};
+pub use seal::{SealClaims, SealFact};
 pub use settings::Settings;
 pub use time::{Mono, Now, Wall};
 
 /// The version of the rules the machines follow. A journal written under another version replays
 /// as "different rules", not as a divergence: raise it whenever a machine may decide otherwise.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;

@@ -6,6 +6,14 @@ pub const REVIEW_BYTES: usize = 8 << 20;
 pub const REVIEW_IMAGES: usize = 1_000;
 /// Bytes of one image reference.
 pub const REFERENCE_BYTES: usize = 1_024;
+/// Generations of a workload's images that its seal keeps.
+pub const SEAL_GENERATIONS: usize = 10;
+/// Bytes of the annotation that holds a seal.
+pub const SEAL_BYTES: usize = 16 << 10;
+/// Entries of seals that operators have ended and that a node keeps in mind.
+pub const REVOKED_SEALS: usize = 10_000;
+/// A wall clock that goes back by more than this, in microseconds, is not believed.
+pub const CLOCK_STEP: u64 = 5 * 60 * 1_000_000;
 /// Reviews being decided at once; more are denied `overloaded`.
 pub const REVIEWS_IN_FLIGHT: usize = 1_024;
 /// Resolutions the admission actor remembers; the one checked longest ago is forgotten first.
@@ -63,6 +71,8 @@ pub const OBJECTS: usize = 10_000;
 pub const RULES: usize = 4_096;
 /// Time for one fetch of one document, in microseconds.
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
+/// Time for one look at the controller of a workload, in microseconds.
+pub const OWNER_TIMEOUT: u64 = 2_000_000;
 /// Time for one flight of a notary fetcher, all fetches and verifications together, in
 /// microseconds: the longest an API server waits for a webhook.
 pub const FLIGHT_TIMEOUT: u64 = 30_000_000;

@@ -77,9 +77,38 @@ pub enum PolicyState {
     Valid(Vec<Rule>),
 }
 
+/// What becomes of an image that does not satisfy a rule (`mode`).
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Mode {
+    /// It is allowed, unchanged; what would have been is recorded.
+    Audit,
+    /// It is denied.
+    #[default]
+    Enforce,
+    /// It is allowed, with a warning for whoever sent it.
+    Warn,
+}
+
+impl Mode {
+    /// The word used in policies, answers and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Enforce => "enforce",
+            Self::Warn => "warn",
+        }
+    }
+}
+
 /// One entry of `spec.repositories`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
+    /// What becomes of an image that does not satisfy the rule. Since schema 2.
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether an image that satisfies the rule is pinned to its digest (`policy.mutateImage`).
     pub mutate_image: bool,
     /// The pattern (`name`), as written.

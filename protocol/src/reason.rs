@@ -115,6 +115,7 @@ deny_codes! {
     Overloaded Unavailable "overloaded" "Too many reviews are being decided." "Try again in a moment.";
     Capacity Unavailable "capacity" "A bound on state is reached." "Raise the limit, or reduce the number of servers or repositories in use.";
     Draining Unavailable "draining" "This replica is shutting down." "Try again; another replica will answer.";
+    ClockSteppedBack Internal "clock-stepped-back" "The wall clock went back by more than five minutes, so no expiry date can be judged." "Correct the node's clock; if it is right now, run `portreeve trust clock --reason TEXT`.";
     JournalUnavailable Internal "journal-unavailable" "The decision could not be written to the journal, and what is not recorded is not allowed." "Check the journal's disk.";
     Internal Internal "internal" "Portreeve failed while deciding." "Report the event id in the message.";
 }
@@ -173,6 +174,7 @@ impl DenyCode {
             Self::Oversize => &["size"],
             Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
             Self::Capacity
+            | Self::ClockSteppedBack
             | Self::Deadline
             | Self::DigestMismatch
             | Self::DigestUnsupported

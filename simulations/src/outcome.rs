@@ -90,7 +90,8 @@ impl From<&Decision> for Summary {
     fn from(decision: &Decision) -> Self {
         let digest = |verdict: &Verdict| match verdict {
             Verdict::Allowed(Admitted::Verified(verified)) => Some(verified.digest),
-            Verdict::Allowed(Admitted::TrustNotRequired) | Verdict::Denied(_) => None,
+            Verdict::Allowed(Admitted::Sealed(sealed)) => Some(sealed.digest),
+            Verdict::Allowed(_) | Verdict::Denied(_) => None,
         };
         Self {
             allowed: decision.allowed,

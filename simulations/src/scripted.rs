@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{
 };
 use portreeve_protocol::messages::policy::PolicyObject;
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
-use portreeve_protocol::{Settings, Sha256, Wall};
+use portreeve_protocol::{SealFact, Settings, Sha256, Wall};
 
 use crate::Scenario;
 use crate::scenario::{
@@ -152,6 +152,7 @@ fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
         pointer: format!("{pod_spec}/containers/{index}/image"),
     };
     ReviewFacts {
+        annotated: false,
         budget: 9 * SECOND,
         dry_run: false,
         images: images.iter().enumerate().map(image).collect(),
@@ -168,7 +169,10 @@ fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: "127.0.0.1".to_owned(), authenticated: false },
+        old_seal: SealFact::Absent,
         pull_secrets: Vec::new(),
+        seal: SealFact::Absent,
+        sealing: false,
         service_account: String::new(),
         sub_resource: None,
         uid: uid.to_owned(),

@@ -58,6 +58,7 @@ pub(crate) fn effects(effects: &[Effect]) -> String {
         Effect::Arm { .. } => 'T',
         Effect::Disarm { .. } => 't',
         Effect::Fetch(_) => 'F',
+        Effect::LookUpOwner(_) => 'L',
         Effect::Note(_) => 'N',
         Effect::RecordGap(_) => 'G',
         Effect::Release(_) => 'R',

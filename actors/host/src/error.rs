@@ -104,6 +104,17 @@ pub enum HostError {
         /// What is wrong with it and what is expected.
         why: String,
     },
+    /// The file of keys that seals are made with cannot be used.
+    #[error(
+        "the keys of seals in {}: {why}; `portreeve seal keygen FILE` makes such a file",
+        path.display()
+    )]
+    SealKeys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A certificate, private key or CA file cannot be used.
     #[error("{what} {}: {why}", path.display())]
     Tls {

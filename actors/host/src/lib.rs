@@ -12,6 +12,8 @@ pub mod metrics;
 pub mod node;
 pub mod notary_client;
 pub mod objects;
+pub mod owners;
+pub mod seals;
 pub mod serve;
 pub mod state;
 pub mod webhook;

@@ -270,7 +270,7 @@ mod tests {
         metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
         let text = metrics.encode();
         for line in [
-            "portreeve_build_info{version=\"1.2.3\",rules=\"1\"} 1",
+            "portreeve_build_info{version=\"1.2.3\",rules=\"2\"} 1",
             "portreeve_facts_total{fact=\"watch-restored\"} 1",
             "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\"} 1",
             "portreeve_journal_records_total 3",

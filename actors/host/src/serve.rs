@@ -17,6 +17,8 @@ use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::objects::DirectoryWatch;
+use crate::owners::NoOwners;
+use crate::seals::Sealer;
 use crate::webhook::{Listeners, WebhookOptions};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
@@ -125,6 +127,7 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
+        owners: Arc::new(NoOwners),
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         settings: config.settings.clone(),
@@ -159,6 +162,7 @@ async fn around(
         metrics,
         metrics_listen: config.metrics_listen,
         node: node.clone(),
+        sealer: Sealer::default(),
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),
     });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use portreeve_host::node::Answer;
+use portreeve_host::seals::Sealer;
 use portreeve_host::webhook::{Circumstances, Unreadable, decided, parse};
 use portreeve_protocol::messages::admission::{
     ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 fn circumstances() -> Circumstances {
     let peer = Peer { address: "192.0.2.7".to_owned(), authenticated: true };
-    Circumstances { budget: 9_000_000, path: ReviewPath::Admit, peer }
+    Circumstances { budget: 9_000_000, path: ReviewPath::Admit, peer, sealer: Sealer::default() }
 }
 
 fn corpus() -> PathBuf {
@@ -113,6 +114,7 @@ fn every_image_of_every_recorded_review_is_found_at_its_pointer() {
 fn a_recorded_deployment_is_reduced_to_its_facts() {
     let at = "/spec/template/spec";
     let expected = ReviewFacts {
+        annotated: false,
         budget: 9_000_000,
         dry_run: false,
         images: vec![
@@ -144,11 +146,14 @@ fn a_recorded_deployment_is_reduced_to_its_facts() {
         name: "web".to_owned(),
         namespace: "default".to_owned(),
         old_images: Vec::new(),
+        old_seal: Default::default(),
         operation: Operation::Create,
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: "192.0.2.7".to_owned(), authenticated: true },
         pull_secrets: Vec::new(),
+        seal: Default::default(),
+        sealing: false,
         service_account: "default".to_owned(),
         sub_resource: None,
         uid: "f84dc9d7-3e80-415b-8069-96c8b455281c".to_owned(),
@@ -333,6 +338,7 @@ fn what_was_too_many_or_too_long_stays_so() {
 fn decision(allowed: bool) -> Decision {
     let denial = Denial::new(DenyCode::TagNotSigned, "docker.io/library/nginx has no tag 1");
     Decision {
+        seal: None,
         allowed,
         audit: BTreeMap::from([("images".to_owned(), "1".to_owned())]),
         denial: (!allowed).then_some(denial),
@@ -348,7 +354,7 @@ fn decision(allowed: bool) -> Decision {
 
 fn written(version: ReviewVersion, decision: Decision, record: Option<Sha256>) -> Value {
     let answer = Answer { decision: Arc::new(decision), record };
-    serde_json::from_slice(&decided(version, &answer).unwrap()).unwrap()
+    serde_json::from_slice(&decided(version, &answer, None).unwrap()).unwrap()
 }
 
 #[test]

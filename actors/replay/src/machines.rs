@@ -55,7 +55,10 @@ impl Machines {
 
     /// What the next incarnation is to start with.
     pub(crate) fn restored(&self) -> Restored {
-        Restored { trust: self.notary.values().flat_map(NotaryFetcher::trusted).collect() }
+        Restored {
+            revoked: self.admission.revoked().clone(),
+            trust: self.notary.values().flat_map(NotaryFetcher::trusted).collect(),
+        }
     }
 }
 

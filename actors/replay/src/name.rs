@@ -12,11 +12,15 @@ use portreeve_protocol::{Effect, Input};
 pub const fn input_name(input: &Input) -> &'static str {
     match input {
         Input::Admission(input) => match input {
+            AdmissionInput::AcknowledgeClock(_) => "admission acknowledge clock",
             AdmissionInput::Drain => "admission drain",
+            AdmissionInput::Forgotten(_) => "admission forgotten",
             AdmissionInput::HopRefused(_) => "admission hop refused",
+            AdmissionInput::OwnerFound(_) => "admission owner found",
             AdmissionInput::Policies(_) => "admission policies",
             AdmissionInput::Resolution(_) => "admission resolution",
             AdmissionInput::Review(_) => "admission review",
+            AdmissionInput::RevokeSeal(_) => "admission revoke seal",
             AdmissionInput::Timer(_) => "admission timer",
         },
         Input::Journal(input) => match input {
@@ -54,6 +58,7 @@ pub(crate) fn effect_text(effect: &Effect) -> String {
         Effect::Arm { at, .. } => format!("arm a timer at {} us", at.0),
         Effect::Disarm { .. } => "disarm a timer".to_owned(),
         Effect::Fetch(request) => format!("fetch {} of {}", request.document, request.gun),
+        Effect::LookUpOwner(query) => format!("look at {} {}", query.kind, query.name),
         Effect::Note(fact) => format!("note {}", fact.name()),
         Effect::RecordGap(_) => "record a gap".to_owned(),
         Effect::Release(release) => format!("release {}", release.review),

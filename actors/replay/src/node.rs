@@ -270,10 +270,13 @@ fn may_begin(source: Outside, input: &Input) -> bool {
     match input {
         Input::Admission(AdmissionInput::Review(_)) => source == Outside::Webhook,
         Input::Admission(AdmissionInput::Drain) => source == Outside::Host,
-        Input::Notary(NotaryInput::Forget(_)) => source == Outside::Operator,
+        Input::Admission(AdmissionInput::AcknowledgeClock(_) | AdmissionInput::RevokeSeal(_))
+        | Input::Notary(NotaryInput::Forget(_)) => source == Outside::Operator,
         Input::Policy(_) => source == Outside::Objects,
         Input::Admission(
-            AdmissionInput::HopRefused(_)
+            AdmissionInput::Forgotten(_)
+            | AdmissionInput::HopRefused(_)
+            | AdmissionInput::OwnerFound(_)
             | AdmissionInput::Policies(_)
             | AdmissionInput::Resolution(_)
             | AdmissionInput::Timer(_),
@@ -308,6 +311,7 @@ pub(crate) fn answers(
         Effect::Arm { .. }
         | Effect::Disarm { .. }
         | Effect::Fetch(_)
+        | Effect::LookUpOwner(_)
         | Effect::Note(_)
         | Effect::RecordGap(_)
         | Effect::Release(_)

@@ -35,6 +35,7 @@ struct Pending {
 
 enum Expected {
     Fetched { document: DocumentName, flight: u64, gun: String },
+    Owner { review: EventId },
     Message { digest: Sha256, to: ActorId, verify: Option<(u64, String)> },
     Refusal { to: ActorId, verify: Option<(u64, String)> },
     Timer { at: Mono, key: TimerKey },
@@ -71,6 +72,7 @@ impl Outstanding {
                     flight: request.flight,
                     gun: request.gun.clone(),
                 },
+                Effect::LookUpOwner(query) => Expected::Owner { review: query.review.clone() },
                 Effect::Send { message, to } => Expected::Message {
                     digest: codec::digest(&**message)?,
                     to: to.clone(),
@@ -194,6 +196,16 @@ impl Pending {
                 | Input::Verify(_) => {
                     Err(format!("it asked for {document} of {gun} in flight {flight}"))
                 }
+            },
+            Expected::Owner { review } => match input {
+                Input::Admission(AdmissionInput::OwnerFound(found)) if found.review == *review => {
+                    same_actor(emitter, actor)
+                }
+                Input::Admission(_)
+                | Input::Journal(_)
+                | Input::Notary(_)
+                | Input::Policy(_)
+                | Input::Verify(_) => Err(format!("it looked for the controller of {review}")),
             },
             Expected::Refusal { to, verify } => {
                 if !refusal_fits(input, to, verify.as_ref()) {

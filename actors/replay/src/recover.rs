@@ -1,12 +1,15 @@
 //! What a node needs of its journal before it starts again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_machines::NotaryFetcher;
 use portreeve_protocol::entry::{Delivered, Restored, Started};
+use portreeve_protocol::messages::admission::{AdmissionInput, RevokeSeal};
+use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{
-    ActorId, BlobSource, Delivery, Entry, Machine, NodeId, Outbox, ProtocolError, Sha256, codec,
+    ActorId, BlobSource, Delivery, Entry, Input, Machine, NodeId, Outbox, ProtocolError, Sha256,
+    codec, limits,
 };
 
 use crate::chain::{At, Chain, Link};
@@ -100,7 +103,7 @@ impl Recovery {
             node: None,
             prev: Sha256::ZERO,
             records: 0,
-            restored: Restored { trust: Vec::new() },
+            restored: Restored { revoked: BTreeSet::new(), trust: Vec::new() },
             tail: None,
         }
     }
@@ -145,6 +148,8 @@ fn tail(
 #[derive(Default)]
 struct Fetchers {
     fetchers: BTreeMap<String, NotaryFetcher>,
+    /// The entries of seals that operators ended.
+    revoked: BTreeSet<RevokedSeal>,
     started: Option<Arc<Started>>,
 }
 
@@ -170,6 +175,7 @@ impl Fetchers {
                 self.fetchers = servers
                     .map(|server| (server.clone(), NotaryFetcher::new(&started, &server)))
                     .collect();
+                self.revoked.clone_from(&started.restored.revoked);
                 self.started = Some(started);
             }
             Entry::Delivered(delivered) => self.deliver(delivered, blobs).map_err(blob)?,
@@ -184,6 +190,12 @@ impl Fetchers {
         blobs: &dyn BlobSource,
     ) -> Result<(), ProtocolError> {
         let Delivered { event, mut input, now, root, .. } = delivered;
+        if let Input::Admission(AdmissionInput::RevokeSeal(revoke)) = &*input
+            && self.revoked.len() < limits::REVOKED_SEALS
+        {
+            let RevokeSeal { digest, gun, .. } = revoke;
+            self.revoked.insert(RevokedSeal { digest: *digest, gun: gun.clone() });
+        }
         let (ActorId::Notary(server), Some(started)) = (&event.actor, &self.started) else {
             return Ok(());
         };
@@ -200,6 +212,10 @@ impl Fetchers {
     }
 
     fn restored(&self) -> Restored {
-        Restored { trust: self.fetchers.values().flat_map(NotaryFetcher::trusted).collect() }
+        let revoked = self.revoked.clone();
+        Restored {
+            revoked,
+            trust: self.fetchers.values().flat_map(NotaryFetcher::trusted).collect(),
+        }
     }
 }

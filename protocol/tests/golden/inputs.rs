@@ -10,6 +10,7 @@ use portreeve_protocol::messages::notary::*;
 use portreeve_protocol::messages::policy::*;
 use portreeve_protocol::messages::verify::{VerifyInput, VerifyRequest};
 use portreeve_protocol::policy::PolicySnapshot;
+use portreeve_protocol::seal::SealFault;
 use portreeve_protocol::*;
 
 use crate::samples::*;
@@ -22,6 +23,7 @@ pub fn review() -> ReviewFacts {
         pointer: "/spec/containers/0/image".to_owned(),
     };
     ReviewFacts {
+        annotated: true,
         budget: 9_000_000,
         dry_run: false,
         images: vec![
@@ -39,6 +41,7 @@ pub fn review() -> ReviewFacts {
         name: "web".to_owned(),
         namespace: "shop".to_owned(),
         old_images: vec![image(ContainerList::Main, "web")],
+        old_seal: SealFact::Valid(Box::new(claims())),
         operation: Operation::Update,
         owners: vec![OwnerFact {
             api_version: "apps/v1".to_owned(),
@@ -50,6 +53,8 @@ pub fn review() -> ReviewFacts {
         path: ReviewPath::Admit,
         peer: Peer { address: "192.0.2.1".to_owned(), authenticated: true },
         pull_secrets: vec!["registry".to_owned()],
+        seal: SealFact::Invalid(SealFault::NotGenuine),
+        sealing: true,
         service_account: "default".to_owned(),
         sub_resource: Some("status".to_owned()),
         uid: decision().uid,
@@ -64,8 +69,10 @@ pub fn smallest_review() -> ReviewFacts {
         images: Vec::new(),
         malformed: Some("`spec` is no object".to_owned()),
         old_images: Vec::new(),
+        old_seal: SealFact::Absent,
         operation: Operation::Delete,
         owners: Vec::new(),
+        path: ReviewPath::Validate,
         pull_secrets: Vec::new(),
         sub_resource: None,
         version: ReviewVersion::V1Beta1,
@@ -85,7 +92,35 @@ fn resolution(outcome: ResolutionOutcome) -> AdmissionInput {
         outcome,
         server: SERVER.to_owned(),
         tag: "1.27".to_owned(),
+        tentative: false,
     }))
+}
+
+fn owners() -> Vec<AdmissionInput> {
+    let found = FoundOwner {
+        controller: Some(review().owners.remove(0)),
+        seal: SealFact::Valid(Box::new(claims())),
+        uid: "u-2".to_owned(),
+    };
+    let outcomes = [
+        OwnerOutcome::Absent,
+        OwnerOutcome::Found(Box::new(found)),
+        OwnerOutcome::Unavailable(denial()),
+    ];
+    let input = |outcome| {
+        AdmissionInput::OwnerFound(OwnerFound { micros: 900, outcome, review: review_event() })
+    };
+    outcomes.into_iter().map(input).collect()
+}
+
+fn operators() -> Vec<AdmissionInput> {
+    let (gun, reason) = (GUN.to_owned(), "it was built from the wrong commit".to_owned());
+    let revoke = RevokeSeal { digest: sha("manifest"), gun: gun.clone(), reason: reason.clone() };
+    vec![
+        AdmissionInput::AcknowledgeClock(AcknowledgeClock { reason }),
+        AdmissionInput::Forgotten(Forgotten { gun, server: SERVER.to_owned() }),
+        AdmissionInput::RevokeSeal(revoke),
+    ]
 }
 
 pub fn admission() -> Vec<AdmissionInput> {
@@ -100,7 +135,7 @@ pub fn admission() -> Vec<AdmissionInput> {
         why: Denial::new(DenyCode::Overloaded, "the fetcher's mailbox is full"),
     };
     let verified = VerifiedTag { evidence: evidence(), view: view() };
-    vec![
+    let rest = vec![
         AdmissionInput::Drain,
         AdmissionInput::HopRefused(refused),
         AdmissionInput::Policies(Arc::new(snapshot)),
@@ -111,7 +146,8 @@ pub fn admission() -> Vec<AdmissionInput> {
         AdmissionInput::Review(Box::new(review())),
         AdmissionInput::Review(Box::new(smallest_review())),
         AdmissionInput::Timer(AdmissionTimer::Deadline(review_event())),
-    ]
+    ];
+    rest.into_iter().chain(owners()).chain(operators()).collect()
 }
 
 fn fetched(document: DocumentName, outcome: FetchOutcome) -> NotaryInput {
@@ -160,9 +196,11 @@ pub fn notary_inputs() -> Vec<NotaryInput> {
     };
     let resolve = Resolve {
         credentials: credentials().into(),
+        dry_run: true,
         gun: GUN.to_owned(),
         namespace: "shop".to_owned(),
         not_before: Mono(1),
+        sealed_roots: [sha("keyid")].into(),
         tag: "1.27".to_owned(),
     };
     let document = FetchOutcome::Document(Blob::new(&b"{\"signed\":3}"[..]));
@@ -248,6 +286,13 @@ pub fn effects() -> Vec<Effect> {
             server: SERVER.to_owned(),
             timeout: 5_000_000,
         }),
+        Effect::LookUpOwner(OwnerQuery {
+            api_version: "apps/v1".to_owned(),
+            kind: "ReplicaSet".to_owned(),
+            name: "web-1".to_owned(),
+            namespace: "shop".to_owned(),
+            review: review_event(),
+        }),
         Effect::RecordGap(gap()),
         Effect::Release(Release { instead: Some(denial()), review: review_event() }),
         Effect::Send {
@@ -263,6 +308,8 @@ pub fn facts() -> Vec<Fact> {
     let (gun, server, why) = (GUN.to_owned(), SERVER.to_owned(), denial());
     let text = "a reason".to_owned();
     vec![
+        Fact::ClockReturned,
+        Fact::ClockSteppedBack { micros: 400_000_000 },
         Fact::DelegationDropped {
             gun: gun.clone(),
             role: "targets/bob".to_owned(),
@@ -296,6 +343,11 @@ pub fn facts() -> Vec<Fact> {
             warm: true,
         },
         Fact::RootRotated { gun: gun.clone(), server: server.clone(), version: 2 },
+        Fact::SealRevoked {
+            digest: sha("manifest"),
+            gun: GUN.to_owned(),
+            reason: "it was built from the wrong commit".to_owned(),
+        },
         Fact::TrustReset { gun, reason: text.clone(), server },
         Fact::Unexpected { actor: notary(), what: text.clone() },
         Fact::WatchLost { why: text },

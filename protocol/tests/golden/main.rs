@@ -1,7 +1,8 @@
 //! What was persisted once must be read for ever: a golden line for every persisted shape.
 //!
-//! A file under `v1` never changes. A new shape gets a new file: make it empty, run this test, and
-//! put there the line it prints. A changed shape needs a new schema version and an upcast.
+//! A file under the folder of a released schema version never changes. A new shape gets a new file:
+//! make it empty, run this test, and put there the line it prints. A changed shape needs a new
+//! schema version, a folder of its own, and defaults for what older records lack.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -17,26 +18,31 @@ use portreeve_protocol::messages::admission::{AdmissionInput, ResolutionOutcome}
 use portreeve_protocol::messages::notary::{FetchOutcome, NotaryInput, VerifyOutcome};
 use portreeve_protocol::messages::policy::PolicyInput;
 use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{ActorId, Cause, Entry, Input, Outside, ProtocolError, Sha256, codec};
 
 macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v1/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v2/", $name, ".jsonl")))),*];
     };
 }
 
 golden! {
     "answered",
+    "delivered-admission-acknowledge-clock",
     "delivered-admission-drain",
+    "delivered-admission-forgotten",
     "delivered-admission-hop-refused",
+    "delivered-admission-owner-found",
     "delivered-admission-policies",
     "delivered-admission-resolution-absent",
     "delivered-admission-resolution-refused",
     "delivered-admission-resolution-unavailable",
     "delivered-admission-resolution-verified",
     "delivered-admission-review",
+    "delivered-admission-revoke-seal",
     "delivered-admission-timer",
     "delivered-notary-fetched-absent",
     "delivered-notary-fetched-document",
@@ -59,7 +65,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v1/effects.jsonl");
+const EFFECTS: &str = include_str!("v2/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -75,8 +81,11 @@ fn file_of(entry: &Entry) -> String {
 fn name_of(input: &Input) -> &'static str {
     match input {
         Input::Admission(input) => match input {
+            AdmissionInput::AcknowledgeClock(_) => "admission-acknowledge-clock",
             AdmissionInput::Drain => "admission-drain",
+            AdmissionInput::Forgotten(_) => "admission-forgotten",
             AdmissionInput::HopRefused(_) => "admission-hop-refused",
+            AdmissionInput::OwnerFound(_) => "admission-owner-found",
             AdmissionInput::Policies(_) => "admission-policies",
             AdmissionInput::Resolution(resolution) => match resolution.outcome {
                 ResolutionOutcome::Absent => "admission-resolution-absent",
@@ -85,6 +94,7 @@ fn name_of(input: &Input) -> &'static str {
                 ResolutionOutcome::Verified(_) => "admission-resolution-verified",
             },
             AdmissionInput::Review(_) => "admission-review",
+            AdmissionInput::RevokeSeal(_) => "admission-revoke-seal",
             AdmissionInput::Timer(_) => "admission-timer",
         },
         Input::Journal(_) => "journal-is-never-journaled",
@@ -122,6 +132,9 @@ fn entries() -> Vec<Entry> {
         let cause = match &input {
             Input::Admission(AdmissionInput::Review(_)) => Cause::Outside(Outside::Webhook),
             Input::Admission(AdmissionInput::Drain) => Cause::Outside(Outside::Host),
+            Input::Admission(
+                AdmissionInput::AcknowledgeClock(_) | AdmissionInput::RevokeSeal(_),
+            ) => Cause::Outside(Outside::Operator),
             Input::Policy(_) => Cause::Outside(Outside::Objects),
             Input::Admission(_) | Input::Journal(_) | Input::Notary(_) | Input::Verify(_) => {
                 by_effect.clone()
@@ -144,7 +157,9 @@ fn entries() -> Vec<Entry> {
     let review = AdmissionInput::Review(Box::new(inputs::smallest_review()));
     all.push(samples::panicked(review.into()));
     all.push(samples::started(Restored::default()));
-    all.push(samples::started(Restored { trust: vec![samples::collection()] }));
+    let revoked = RevokedSeal { digest: samples::sha("manifest"), gun: samples::GUN.to_owned() };
+    let trust = vec![samples::collection()];
+    all.push(samples::started(Restored { revoked: [revoked].into(), trust }));
     all
 }
 
@@ -183,7 +198,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
         let mut prev = Sha256::ZERO;
         for line in golden.lines() {
             let (record, hash) = codec::read_line(line.as_bytes()).expect(name);
-            assert_eq!((record.v, record.prev), (1, prev), "{name}");
+            assert_eq!((record.v, record.prev), (codec::SCHEMA, prev), "{name}");
             let mut again = Vec::new();
             let written = codec::write_line(record.entry, record.prev, &mut again).expect(name);
             assert_eq!(String::from_utf8(again).expect(name), format!("{line}\n"), "{name}");
@@ -191,6 +206,29 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
             prev = hash;
         }
     }
+}
+
+#[test]
+fn a_line_of_schema_1_is_still_read_with_its_hash_and_its_place_in_the_chain() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).expect("the golden files") {
+        let path = file.expect("a golden file").path();
+        if path.ends_with("effects.jsonl") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a golden file");
+        let mut prev = Sha256::ZERO;
+        for line in text.lines() {
+            let (record, hash) = codec::read_line(line.as_bytes()).expect(line);
+            assert_eq!((record.v, record.prev), (1, prev), "{line}");
+            let altered = line.replacen("\"v\":1", "\"v\": 1", 1);
+            assert!(codec::read_line(altered.as_bytes()).is_err(), "{altered}");
+            prev = hash;
+            read += 1;
+        }
+    }
+    assert!(read >= 29, "only {read} lines were found");
 }
 
 #[test]
@@ -238,10 +276,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":1", "\"v\":2");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":2", "\"v\":3");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 2, known: 1 });
+    assert_eq!(found, ProtocolError::Schema { version: 3, known: 2 });
 }
 
 #[test]

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portreeve_protocol::decision::{ContainerVerdict, RuleRef, Verified};
+use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Restored, Started};
 use portreeve_protocol::evidence::{
     DroppedRole, Evidence, Floor, Floors, RoleEvidence, SigningKey, TagView, TargetEntry,
     TrustedCollection,
 };
 use portreeve_protocol::policy::{
-    Policy, PolicyGroup, PolicyRef, PolicyState, Rule, SignerKey, SignerRequirement,
+    Mode, Policy, PolicyGroup, PolicyRef, PolicyState, Rule, SignerKey, SignerRequirement,
     TrustRequirement,
 };
+use portreeve_protocol::seal::SealEntry;
 use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::*;
 
@@ -125,15 +126,49 @@ pub fn policies() -> Vec<Policy> {
         ],
         strict_roles: true,
     };
-    let rule = |trust| Rule { mutate_image: true, pattern: "docker.io/*".to_owned(), trust };
+    let rule =
+        |mode, trust| Rule { mode, mutate_image: true, pattern: "docker.io/*".to_owned(), trust };
     let invalid = PolicyRef { group: PolicyGroup::SecurityEnforcement, ..policy_ref(Some("shop")) };
     vec![
         Policy {
             id: policy_ref(Some("shop")),
-            rules: PolicyState::Valid(vec![rule(Some(trust)), rule(None)]),
+            rules: PolicyState::Valid(vec![
+                rule(Mode::Enforce, Some(trust)),
+                rule(Mode::Warn, None),
+                rule(Mode::Audit, None),
+            ]),
         },
         Policy { id: invalid, rules: PolicyState::Invalid("`repositories` is no list".to_owned()) },
     ]
+}
+
+pub fn claims() -> SealClaims {
+    let entry = SealEntry {
+        container: "web".to_owned(),
+        digest: sha("manifest"),
+        reference: "nginx:1.27".to_owned(),
+        repository: GUN.to_owned(),
+        requirement: sha("requirement"),
+        root_keys: [sha("keyid")].into(),
+    };
+    SealClaims {
+        generations: vec![vec![entry]],
+        kind: "Deployment".to_owned(),
+        name: "web".to_owned(),
+        namespace: "shop".to_owned(),
+    }
+}
+
+fn sealed(by: SealOf) -> Verdict {
+    Verdict::Allowed(Admitted::Sealed(Box::new(Sealed {
+        by,
+        digest: sha("manifest"),
+        pin: None,
+        reference: "nginx:1.27".to_owned(),
+        repository: GUN.to_owned(),
+        requirement: sha("requirement"),
+        root_keys: [sha("keyid")].into(),
+    })))
 }
 
 fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
@@ -159,6 +194,7 @@ pub fn decision() -> Decision {
         server: SERVER.to_owned(),
         signers: vec!["alice".to_owned()],
     };
+    let tolerated = Tolerated { denial: denial(), mode: Mode::Warn };
     Decision {
         allowed: false,
         audit: BTreeMap::from([("decision".to_owned(), "deny".to_owned())]),
@@ -167,11 +203,19 @@ pub fn decision() -> Decision {
         patch: Some("[{\"op\":\"replace\"}]".to_owned()),
         policy_revision: 4,
         review: review_event(),
+        seal: Some(Box::new(claims())),
         uid: "0df28fbd-5f5f-11e8-bc74-36e6bb280816".to_owned(),
         verdicts: vec![
             verdict("web", Verdict::Allowed(Admitted::Verified(Box::new(verified)))),
             verdict("log", Verdict::Allowed(Admitted::TrustNotRequired)),
             verdict("bad", Verdict::Denied(denial())),
+            verdict("blank", Verdict::Allowed(Admitted::Blank)),
+            verdict("same", Verdict::Allowed(Admitted::Unchanged)),
+            verdict("child", sealed(SealOf::Owner("ReplicaSet".to_owned(), "web-1".to_owned()))),
+            verdict("back", sealed(SealOf::Earlier)),
+            verdict("again", sealed(SealOf::Running)),
+            verdict("own", sealed(SealOf::Own)),
+            verdict("warned", Verdict::Allowed(Admitted::Tolerated(Box::new(tolerated)))),
         ],
         warnings: vec!["the root was taken on first use".to_owned()],
     }
@@ -211,7 +255,7 @@ pub fn started(restored: Restored) -> Entry {
         jitter_seed: u64::MAX,
         node: review_event().node,
         restored,
-        rules: 1,
+        rules: 2,
         settings_digest: codec::digest(&settings).expect("settings are plain JSON"),
         settings,
         wall: now().wall,

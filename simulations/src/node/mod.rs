@@ -148,13 +148,12 @@ impl Node {
         self.cast.run(&delivery, &Input::Journal(input))
     }
 
-    /// What the gate needs to know of the answers among `effects`, as the host tells it: an allow
-    /// without a verdict judged no image and may leave without a record.
+    /// What the gate needs to know of the answers among `effects`, as the host tells it.
     #[must_use]
     pub fn gated(effects: &[Effect]) -> Appended {
         let gate = |decision: &Arc<Decision>| Gated {
             allowed: decision.allowed,
-            exempt: decision.allowed && decision.verdicts.is_empty(),
+            exempt: decision.is_exempt(),
             review: decision.review.clone(),
         };
         Appended { answers: effects.iter().filter_map(answer).map(gate).collect() }

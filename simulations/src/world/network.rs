@@ -15,6 +15,7 @@ pub(super) struct Delays {
     disk: Rng,
     fetch: Rng,
     hop: Rng,
+    look: Rng,
     /// Sender and receiver to the arrival of the last message between them.
     last: BTreeMap<(ActorId, ActorId), Mono>,
     pool: Rng,
@@ -27,6 +28,7 @@ impl Delays {
             disk: streams.stream("disk"),
             fetch: streams.stream("fetch"),
             hop: streams.stream("hop"),
+            look: streams.stream("look"),
             last: BTreeMap::new(),
             pool: streams.stream("pool"),
             workload: streams.stream("workload"),
@@ -47,6 +49,11 @@ impl Delays {
     /// From a request to the end of the fetch.
     pub(super) fn fetch(&mut self) -> u64 {
         self.fetch.log_between(500, 100_000)
+    }
+
+    /// From the question for an object to what the API server says.
+    pub(super) fn look(&mut self) -> u64 {
+        self.look.log_between(300, 20_000)
     }
 
     /// By how much a review is later than planned.

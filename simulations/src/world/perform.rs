@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
-use portreeve_protocol::messages::admission::AdmissionInput;
+use portreeve_protocol::messages::admission::{AdmissionInput, OwnerFound, OwnerOutcome};
 use portreeve_protocol::messages::journal::JournalInput;
 use portreeve_protocol::messages::notary::{FetchRequest, Fetched, NotaryInput};
 use portreeve_protocol::{DenyCode, Effect, Input, Mono};
@@ -69,6 +69,15 @@ impl World<'_> {
                 let envelope = handled.envelope(index, actor.clone(), input);
                 self.scheduler.schedule(at, Happening::Inside { envelope, life });
             }
+            Effect::LookUpOwner(query) => {
+                // No workload of this world has been stored, so no owner is ever found.
+                let micros = self.delays.look();
+                let (outcome, review) = (OwnerOutcome::Absent, query.review.clone());
+                let found = AdmissionInput::OwnerFound(OwnerFound { micros, outcome, review });
+                let envelope = handled.envelope(index, actor.clone(), Arc::new(found.into()));
+                let at = now.plus(micros);
+                self.scheduler.schedule(at, Happening::Inside { envelope, life });
+            }
             Effect::Answer(_) | Effect::Note(_) | Effect::RecordGap(_) | Effect::Release(_) => {
                 self.conclude(effect)?;
             }
@@ -109,6 +118,7 @@ impl World<'_> {
             | Effect::Arm { .. }
             | Effect::Disarm { .. }
             | Effect::Fetch(_)
+            | Effect::LookUpOwner(_)
             | Effect::Send { .. } => {}
         }
         Ok(())

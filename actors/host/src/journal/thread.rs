@@ -358,6 +358,7 @@ impl JournalThread {
                 | Effect::Arm { .. }
                 | Effect::Disarm { .. }
                 | Effect::Fetch(_)
+                | Effect::LookUpOwner(_)
                 | Effect::Send { .. } => self.facts.misdirected(self.gate.event(), &effect),
             }
         }

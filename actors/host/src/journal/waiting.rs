@@ -95,8 +95,7 @@ impl Waiting {
     }
 }
 
-/// Whether an answer may leave without a record: an allow without a verdict judged no image, being
-/// about a deletion or an object that carries none.
+/// Whether an answer may leave without a record.
 pub(crate) fn exempt(decision: &Decision) -> bool {
-    decision.allowed && decision.verdicts.is_empty()
+    decision.is_exempt()
 }

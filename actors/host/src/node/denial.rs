@@ -16,6 +16,7 @@ pub fn local(review: EventId, uid: &str, why: Denial) -> Arc<Decision> {
         patch: None,
         policy_revision: 0,
         review,
+        seal: None,
         uid: uid.to_owned(),
         verdicts: Vec::new(),
         warnings: Vec::new(),
@@ -31,6 +32,7 @@ pub fn replacing(decision: &Decision, why: Denial) -> Arc<Decision> {
         message: message(&why),
         denial: Some(why),
         patch: None,
+        seal: None,
         ..decision.clone()
     })
 }

@@ -98,6 +98,11 @@ impl Facts {
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.
 fn write(log: &Logger, fact: &Fact) {
     match fact {
+        Fact::ClockReturned => info!(log, "the wall clock is believed again"),
+        Fact::ClockSteppedBack { micros } => {
+            error!(log, "the wall clock went back; what requires trust is denied";
+                "seconds" => micros / 1_000_000);
+        }
         Fact::DelegationDropped { gun, role, why } => {
             warn!(log, "a delegation was left out"; "gun" => gun, "role" => role,
                 "code" => why.code());
@@ -139,6 +144,10 @@ fn write(log: &Logger, fact: &Fact) {
         Fact::RootRotated { gun, server, version } => {
             info!(log, "a root was replaced by its successor"; "server" => server, "gun" => gun,
                 "version" => version);
+        }
+        Fact::SealRevoked { digest, gun, reason } => {
+            warn!(log, "an entry of seals was ended"; "gun" => gun,
+                "digest" => digest.to_string(), "reason" => reason);
         }
         Fact::TrustReset { gun, reason, server } => {
             warn!(log, "an operator had trust in a collection forgotten"; "server" => server,

@@ -28,6 +28,11 @@ impl Fetches {
         Self { fetcher, places, runtime, servers: Mutex::default() }
     }
 
+    /// The runtime on which fetches run.
+    pub(crate) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Starts a fetch; its end is delivered to `actor`.
     pub(crate) fn start(
         links: &Arc<Links>,

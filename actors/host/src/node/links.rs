@@ -17,11 +17,13 @@ use super::drive::{Arrival, Done, Refusal, Seat, Turn};
 use super::facts::Facts;
 use super::fetches::Fetches;
 use super::host::Fetcher;
+use super::lookups;
 use super::timers::{Armed, Timers};
 use crate::clock::Clock;
 use crate::journal::Appender;
 use crate::journal::queue::Appended;
 use crate::journal::waiting::Unanswered;
+use crate::owners::OwnerSource;
 
 /// Makes the notary fetcher of a trust server; called on the arbiter only.
 pub(crate) type MakeNotary = Box<dyn Fn(&Arc<Links>, &str) -> Fetcher + Send + Sync>;
@@ -36,6 +38,7 @@ pub(crate) struct Links {
     pub(crate) incarnation: u32,
     pub(crate) make_notary: MakeNotary,
     pub(crate) node: NodeId,
+    pub(crate) owners: Arc<dyn OwnerSource>,
     pub(crate) started: Arc<Started>,
     pub(crate) timers: Timers,
 }
@@ -136,6 +139,9 @@ impl Links {
                 Effect::Disarm { key } => self.timers.disarm(&event.actor, key),
                 Effect::Fetch(request) => {
                     Fetches::start(self, &event.actor, request.clone(), cause, lamport, root);
+                }
+                Effect::LookUpOwner(query) => {
+                    lookups::start(self, query.clone(), cause, lamport, root);
                 }
                 Effect::Note(fact) => self.facts.note(event, fact),
                 Effect::Send { message, to } => {

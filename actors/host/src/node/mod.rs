@@ -14,6 +14,7 @@ pub mod facts;
 mod fetches;
 mod host;
 mod links;
+mod lookups;
 mod options;
 mod start;
 mod timers;

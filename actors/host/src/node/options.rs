@@ -10,6 +10,7 @@ use portreeve_protocol::{NodeId, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::notary_client::Fetcher;
+use crate::owners::OwnerSource;
 
 /// What an answer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct NodeOptions {
     pub metrics: Arc<Metrics>,
     /// The node's name.
     pub node: NodeId,
+    /// Looks at the controllers of workloads.
+    pub owners: Arc<dyn OwnerSource>,
     /// Trust to begin with where the journal is empty; else the journal alone says what is trusted.
     pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.

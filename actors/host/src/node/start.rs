@@ -109,6 +109,7 @@ fn links<A, N: Machine + Unpin + 'static, P, V>(
         incarnation,
         make_notary,
         node: options.node.clone(),
+        owners: Arc::clone(&options.owners),
         started: Arc::clone(started),
         timers: Timers::default(),
     })

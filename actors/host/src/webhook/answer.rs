@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation};
 use portreeve_protocol::messages::admission::ReviewVersion;
+use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::{Denial, limits};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::node::Answer;
 
@@ -50,7 +54,11 @@ pub const RECORD_ANNOTATION: &str = "record";
 ///
 /// # Errors
 /// Never in practice: everything in an answer can be written as JSON.
-pub fn decided(version: ReviewVersion, answer: &Answer) -> Result<Vec<u8>, serde_json::Error> {
+pub fn decided(
+    version: ReviewVersion,
+    answer: &Answer,
+    seal: Option<&SealChange>,
+) -> Result<Vec<u8>, serde_json::Error> {
     let decision = &*answer.decision;
     let hash = answer.record.map(|record| record.to_hex());
     let mut audit: BTreeMap<&str, &str> =
@@ -60,15 +68,16 @@ pub fn decided(version: ReviewVersion, answer: &Answer) -> Result<Vec<u8>, serde
     }
     let stands_in = decision.denial.as_ref().map(in_words).unwrap_or_default();
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
-    let patch = decision.patch.as_ref().filter(|_| decision.allowed);
+    let patch = decision.patch.as_deref().filter(|_| decision.allowed);
+    let patch = with_seal(patch, seal.filter(|_| decision.allowed))?;
     write(
         version,
         Response {
             uid: &decision.uid,
             allowed: decision.allowed,
             status: (!decision.allowed).then(|| forbidden(message)),
-            patch: patch.map(|patch| STANDARD.encode(patch)),
-            patch_type: patch.map(|_| "JSONPatch"),
+            patch: patch.as_ref().map(|patch| STANDARD.encode(patch)),
+            patch_type: patch.as_ref().map(|_| "JSONPatch"),
             audit_annotations: audit,
             warnings: match version {
                 ReviewVersion::V1 => &decision.warnings,
@@ -76,6 +85,41 @@ pub fn decided(version: ReviewVersion, answer: &Answer) -> Result<Vec<u8>, serde
             },
         },
     )
+}
+
+/// The seal that the patch is to put on the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealChange {
+    /// Whether the object has annotations to put it into.
+    pub annotated: bool,
+    /// The seal.
+    pub text: String,
+}
+
+/// The patch with the seal behind the rest, as text; `None` if nothing is to be changed.
+fn with_seal(
+    patch: Option<&str>,
+    seal: Option<&SealChange>,
+) -> Result<Option<String>, serde_json::Error> {
+    let Some(SealChange { annotated, text }) = seal else {
+        return Ok(patch.map(str::to_owned));
+    };
+    let mut operations: Patch = match patch {
+        Some(patch) => serde_json::from_str(patch)?,
+        None => Patch::default(),
+    };
+    let add = |at: &[&str], value| {
+        PatchOperation::Add(AddOperation {
+            path: PointerBuf::from_tokens(at.iter().copied()),
+            value,
+        })
+    };
+    if !annotated {
+        operations.0.push(add(&["metadata", "annotations"], Value::Object(Map::new())));
+    }
+    let text = Value::String(text.clone());
+    operations.0.push(add(&["metadata", "annotations", ANNOTATION], text));
+    serde_json::to_string(&operations).map(Some)
 }
 
 fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, serde_json::Error> {

@@ -130,8 +130,10 @@ fn metadata_fault(object: &Value, path: &str) -> Option<String> {
         ("uid", Shape::Text),
         ("controller", Shape::Flag),
     ];
+    let annotations = [("annotations", Shape::Map)];
     Shape::Map
         .fault(metadata, &path)
+        .or_else(|| member_fault(metadata, &path, &annotations))
         .or_else(|| {
             let names = [("name", Shape::Text), ("generateName", Shape::Text)];
             member_fault(metadata, &path, &names)

@@ -31,7 +31,8 @@ use crate::HostError;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::node::Node;
-pub use answer::{RECORD_ANNOTATION, decided};
+use crate::seals::Sealer;
+pub use answer::{RECORD_ANNOTATION, SealChange, decided};
 use body::Outgoing;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
@@ -53,6 +54,8 @@ pub struct WebhookOptions {
     pub metrics_listen: Option<SocketAddr>,
     /// Decides.
     pub node: Node,
+    /// Makes and checks seals.
+    pub sealer: Sealer,
     /// PEM file of the server's certificate chain, leaf first.
     pub tls_cert: PathBuf,
     /// PEM file of the server's private key.
@@ -80,6 +83,7 @@ struct Webhook {
     memory: Semaphore,
     metrics: Arc<Metrics>,
     node: Node,
+    sealer: Sealer,
     /// Whether reviews are taken only from clients whose certificate was verified.
     verified_only: bool,
 }
@@ -92,7 +96,7 @@ impl Listeners {
     /// # Errors
     /// `Tls` for a file that cannot be used, `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { client_ca, clock, listen, log, metrics, node, .. } = options;
+        let WebhookOptions { client_ca, clock, listen, log, metrics, node, sealer, .. } = options;
         let config = tls::server_config(&options.tls_cert, &options.tls_key, client_ca.as_deref())?;
         let webhook = Arc::new(Webhook {
             clock,
@@ -100,6 +104,7 @@ impl Listeners {
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
+            sealer,
             verified_only: client_ca.is_some(),
         });
         let acceptor = Some(TlsAcceptor::from(Arc::new(config)));
@@ -145,10 +150,11 @@ impl Webhook {
         let path = request.uri().path();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         Ok(match (port, path) {
-            (Port::Main, "/admit") if request.method() == Method::POST => {
-                self.admit(client, request).await
+            (Port::Main, "/admit" | "/validate") if request.method() != Method::POST => {
+                wrong_method("POST")
             }
-            (Port::Main, "/admit") => wrong_method("POST"),
+            (Port::Main, "/admit") => self.receive(ReviewPath::Admit, client, request).await,
+            (Port::Main, "/validate") => self.receive(ReviewPath::Validate, client, request).await,
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
             (_, "/livez") => self.alive(),
             (_, "/readyz") => self.ready(),
@@ -159,14 +165,14 @@ impl Webhook {
             ),
             (Port::Main, _) => plain(
                 StatusCode::NOT_FOUND,
-                "reviews go to /admit; see also /livez, /readyz, /metrics",
+                "reviews go to /admit and /validate; see also /livez, /readyz, /metrics",
             ),
             (Port::Metrics, _) => plain(StatusCode::NOT_FOUND, "see /metrics, /livez, /readyz"),
         })
     }
 
     /// Answers a review.
-    async fn admit(&self, client: Client, request: Request<Incoming>) -> Reply {
+    async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
         if self.verified_only && !client.authenticated {
             let why = "reviews are taken only from clients with a certificate of the client CA";
             return plain(StatusCode::FORBIDDEN, why);
@@ -178,8 +184,9 @@ impl Webhook {
         let address = client.address.to_string();
         let circumstances = Circumstances {
             budget: budget(request.uri().query()),
-            path: ReviewPath::Admit,
+            path,
             peer: Peer { address, authenticated: client.authenticated },
+            sealer: self.sealer.clone(),
         };
         let body = match body::read(request.into_body(), &self.memory).await {
             Ok(body) => body,
@@ -196,9 +203,12 @@ impl Webhook {
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
     async fn review(&self, facts: ReviewFacts) -> Reply {
-        let version = facts.version;
+        let (version, annotated) = (facts.version, facts.annotated);
         let answer = self.node.review(facts).await;
-        let bytes = match decided(version, &answer) {
+        let claims = answer.decision.seal.as_deref();
+        let text = claims.and_then(|claims| self.sealer.seal(claims));
+        let seal = text.map(|text| SealChange { annotated, text });
+        let bytes = match decided(version, &answer, seal.as_ref()) {
             Ok(bytes) => bytes,
             Err(failure) => {
                 error!(self.log, "an answer cannot be written"; "why" => %failure);

@@ -4,8 +4,10 @@
 //! `template` or `jobTemplate`. Which of them counts is said by the kind, not by the shape.
 
 use portreeve_protocol::messages::admission::{ContainerList, ImageFact};
+use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::workload::{Carrier, PodSpecAt};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::review::{Text, cut};
 
@@ -25,11 +27,48 @@ pub(super) struct Object<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata<'a> {
     #[serde(borrow, default)]
+    pub(super) annotations: Option<Annotations<'a>>,
+    #[serde(default)]
     generate_name: Option<Text<'a>>,
     #[serde(default)]
     name: Option<Text<'a>>,
     #[serde(default)]
     pub(super) owner_references: Option<Vec<Owner<'a>>>,
+}
+
+/// The annotations, of which only the seal is of interest.
+#[derive(Debug, Default)]
+pub(super) struct Annotations<'a> {
+    /// The text of the annotation [`ANNOTATION`].
+    pub(super) seal: Option<Text<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OnlySeal)
+    }
+}
+
+struct OnlySeal;
+
+impl<'de> Visitor<'de> for OnlySeal {
+    type Value = Annotations<'de>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("annotations")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations<'de>, A::Error> {
+        let mut found: Option<Option<Text<'de>>> = None;
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            if name != ANNOTATION {
+                map.next_value::<IgnoredAny>()?;
+            } else if found.replace(map.next_value()?).is_some() {
+                return Err(A::Error::duplicate_field(ANNOTATION));
+            }
+        }
+        Ok(Annotations { seal: found.flatten() })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +145,11 @@ struct VolumeImage<'a> {
 }
 
 impl Metadata<'_> {
+    /// The text of the seal, if there is one.
+    pub(super) fn seal(&self) -> Option<&str> {
+        Some(self.annotations.as_ref()?.seal.as_ref()?.0.as_ref())
+    }
+
     /// The name, or `generateName` with an asterisk behind it.
     pub(super) fn display_name(&self) -> String {
         match (&self.name, &self.generate_name) {

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use portreeve_protocol::SealFact;
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{
     GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath, ReviewVersion,
@@ -15,7 +16,8 @@ use portreeve_protocol::workload::{Carrier, carrier};
 use serde::Deserialize;
 
 use super::diagnose;
-use super::pod::Object;
+use super::pod::{Metadata, Object};
+use crate::seals::Sealer;
 
 /// What is known of a review besides its body.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Circumstances {
     pub path: ReviewPath,
     /// Who sent it.
     pub peer: Peer,
+    /// What checks seals.
+    pub sealer: Sealer,
 }
 
 /// A body of which no uid can be read, so that no review can be answered; the text says why.
@@ -101,6 +105,7 @@ pub fn parse(body: &[u8], circumstances: Circumstances) -> Result<ReviewFacts, U
 }
 
 fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
+    let sealer = circumstances.sealer.clone();
     let version = version(&text(review.kind), &text(review.api_version))?;
     let Some(request) = review.request else {
         return Err(Unreadable("the review has no `request`".to_owned()));
@@ -126,7 +131,7 @@ fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts
         facts.malformed = Some("`request.kind` is missing".to_owned());
     }
     let carrier = carrier(&facts.kind.group, &facts.kind.kind, facts.sub_resource.as_deref());
-    if let Err(why) = objects(&mut facts, carrier, request.object, request.old_object) {
+    if let Err(why) = objects(&mut facts, carrier, request.object, request.old_object, &sealer) {
         facts.malformed.get_or_insert(why);
     }
     Ok(facts)
@@ -138,8 +143,14 @@ fn objects(
     carrier: Carrier,
     object: Option<Object<'_>>,
     old: Option<Object<'_>>,
+    sealer: &Sealer,
 ) -> Result<(), String> {
+    let seal = |object: &Object<'_>| {
+        let text = object.metadata.as_ref().and_then(Metadata::seal);
+        text.map(|text| sealer.check(text)).unwrap_or_default()
+    };
     if let Some(old) = &old {
+        facts.old_seal = seal(old);
         facts.old_images = bounded(old.images(carrier));
     }
     let Some(object) = object else {
@@ -149,7 +160,9 @@ fn objects(
         return if needed { missing() } else { Ok(()) };
     };
     facts.images = bounded(object.images(carrier));
+    facts.seal = seal(&object);
     if let Some(metadata) = &object.metadata {
+        facts.annotated = metadata.annotations.is_some();
         if facts.name.is_empty() {
             facts.name = metadata.display_name();
         }
@@ -182,8 +195,9 @@ pub(super) fn empty(
     version: ReviewVersion,
     circumstances: Circumstances,
 ) -> ReviewFacts {
-    let Circumstances { budget, path, peer } = circumstances;
+    let Circumstances { budget, path, peer, sealer } = circumstances;
     ReviewFacts {
+        annotated: false,
         budget,
         dry_run: false,
         images: Vec::new(),
@@ -192,11 +206,14 @@ pub(super) fn empty(
         name: String::new(),
         namespace: String::new(),
         old_images: Vec::new(),
+        old_seal: SealFact::Absent,
         operation: Operation::Create,
         owners: Vec::new(),
         path,
         peer,
         pull_secrets: Vec::new(),
+        seal: SealFact::Absent,
+        sealing: sealer.can_seal(),
         service_account: String::new(),
         sub_resource: None,
         uid,

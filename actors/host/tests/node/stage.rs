@@ -52,6 +52,7 @@ impl Stage {
             log: slog::Logger::root(slog::Discard, slog::o!()),
             metrics: Arc::new(Metrics::new("test")),
             node: "node-1".parse().unwrap(),
+            owners: Arc::new(portreeve_host::owners::NoOwners),
             restored: Restored::default(),
             runtime: self.runtime.handle().clone(),
             settings: Settings::default(),
@@ -122,6 +123,7 @@ pub fn code(answer: &Answer) -> Option<DenyCode> {
 /// A review whose name says what the machines are to do.
 pub fn review(name: &str) -> ReviewFacts {
     ReviewFacts {
+        annotated: false,
         budget: 20_000_000,
         dry_run: false,
         images: Vec::new(),
@@ -130,11 +132,14 @@ pub fn review(name: &str) -> ReviewFacts {
         name: name.to_owned(),
         namespace: "default".to_owned(),
         old_images: Vec::new(),
+        old_seal: Default::default(),
         operation: Operation::Create,
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: "192.0.2.1".to_owned(), authenticated: true },
         pull_secrets: Vec::new(),
+        seal: Default::default(),
+        sealing: false,
         service_account: String::new(),
         sub_resource: None,
         uid: format!("uid-of-{name}"),

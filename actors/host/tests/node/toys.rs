@@ -60,6 +60,7 @@ fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool)
         patch: None,
         policy_revision: 0,
         review: review.clone(),
+        seal: None,
         uid: uid.to_owned(),
         verdicts: verdicts.then_some(verdict).into_iter().collect(),
         warnings: Vec::new(),
@@ -97,9 +98,11 @@ impl Toy {
                 self.waiting.insert(event.clone(), (uid.to_owned(), gun.clone()));
                 let resolve = Resolve {
                     credentials: Default::default(),
+                    dry_run: false,
                     gun,
                     namespace: String::new(),
                     not_before: Mono(0),
+                    sealed_roots: Default::default(),
                     tag: "1".to_owned(),
                 };
                 vec![AdmissionEffect::Resolve { server, resolve }]
@@ -152,7 +155,11 @@ impl Machine for Toy {
                 let gun = self.waiting.get(root).map(|(_, gun)| gun.clone()).unwrap_or_default();
                 self.end(&gun, Some(refused.why.clone()))
             }
-            AdmissionInput::Policies(_) => Vec::new(),
+            AdmissionInput::AcknowledgeClock(_)
+            | AdmissionInput::Forgotten(_)
+            | AdmissionInput::OwnerFound(_)
+            | AdmissionInput::Policies(_)
+            | AdmissionInput::RevokeSeal(_) => Vec::new(),
             AdmissionInput::Resolution(resolution) => {
                 let denial = match &resolution.outcome {
                     ResolutionOutcome::Absent => {
@@ -192,6 +199,7 @@ impl ToyNotary {
             outcome,
             server: self.server.clone(),
             tag: "1".to_owned(),
+            tentative: false,
         }))
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer, ReviewFacts};
 use portreeve_protocol::{
-    Admitted, ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
+    ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
 };
 
-use super::image::Concluded;
+use super::image::{Concluded, ImageCase};
 use super::pending::Pending;
-use super::{Admission, message, patch};
+use super::{Admission, message, patch, sealing};
 
 impl Admission {
     /// Answers a review that waited, by the verdicts there are.
@@ -21,7 +21,8 @@ impl Admission {
         disarm: bool,
         out: &mut Outbox<AdmissionEffect>,
     ) {
-        let Some(pending) = self.pending.remove(event) else { return };
+        let Some(mut pending) = self.pending.remove(event) else { return };
+        pending.go_on(&self.revoked);
         for question in pending.questions() {
             if let Some(events) = self.waiting.get_mut(&question) {
                 events.remove(event);
@@ -79,19 +80,22 @@ pub(super) fn decided(
     let may_patch = patch::may_patch(&pending.facts);
     let mut remarks = Vec::new();
     let mut stale = Vec::new();
-    for image in pending.images {
-        let Concluded { mutate, stale: old, mut verdict, warnings } = image.conclude();
+    let concluded: Vec<Concluded> = pending.images.into_iter().map(ImageCase::conclude).collect();
+    let seal = sealing::seal(&pending.facts, &pending.seals, &concluded);
+    for Concluded { mutate, stale: old, mut verdict, warnings, .. } in concluded {
         stale.extend(old.into_iter().map(|one| message::remark(&verdict, &one)));
         if may_patch && mutate {
             patch::pin(&mut verdict);
         }
         remarks.extend(warnings.into_iter().map(|text| message::remark(&verdict, &text)));
+        remarks.extend(message::tolerated(&verdict));
         decision.verdicts.push(verdict);
     }
     decision.denial = decision.verdicts.iter().find_map(|it| denial_of(it).cloned());
     decision.allowed = decision.denial.is_none();
     if decision.allowed {
         decision.patch = patch::text(&decision.verdicts);
+        decision.seal = seal;
     } else {
         // Nothing is changed in what does not enter.
         decision.verdicts.iter_mut().for_each(patch::unpin);
@@ -102,6 +106,7 @@ pub(super) fn decided(
     decision.warnings = message::bounded(remarks);
     decision.message = message::of_images(&decision.verdicts);
     decision.audit = message::audit(&decision.verdicts);
+    decision.audit.extend(message::seals(&pending.facts, pending.unproven, &decision));
     if !stale.is_empty() {
         decision.audit.insert("stale".to_owned(), message::listed(&stale));
     }
@@ -111,7 +116,7 @@ pub(super) fn decided(
 /// Why an image is denied, if it is.
 pub(super) fn denial_of(verdict: &ContainerVerdict) -> Option<&Denial> {
     match &verdict.verdict {
-        Verdict::Allowed(Admitted::TrustNotRequired | Admitted::Verified(_)) => None,
+        Verdict::Allowed(_) => None,
         Verdict::Denied(denial) => Some(denial),
     }
 }
@@ -125,6 +130,7 @@ fn empty(review: &EventId, facts: &ReviewFacts, policy_revision: u64) -> Decisio
         patch: None,
         policy_revision,
         review: review.clone(),
+        seal: None,
         uid: facts.uid.clone(),
         verdicts: Vec::new(),
         warnings: Vec::new(),

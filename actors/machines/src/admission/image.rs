@@ -1,18 +1,21 @@
 //! One image of a review: the rules that decide about it, what they ask for, and the verdict.
 
-use portreeve_protocol::decision::{Admitted, ContainerVerdict, RuleRef, Verdict, Verified};
-use portreeve_protocol::messages::admission::{
-    ImageFact, Resolution, ResolutionOutcome, VerifiedTag,
-};
-use portreeve_protocol::policy::{SignerKey, TrustRequirement};
-use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{
-    Denial, DenyClass, DenyCode, Mono, Now, ProtocolError, Settings, Sha256, Wall,
-};
-use portreeve_trust::release::{Released, origin, release};
+use std::collections::BTreeSet;
 
+use portreeve_protocol::decision::{
+    Admitted, ContainerVerdict, RuleRef, SealOf, Sealed, Tolerated, Verdict, Verified,
+};
+use portreeve_protocol::messages::admission::{ImageFact, ReviewPath};
+use portreeve_protocol::policy::Mode;
+use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
+use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
+use portreeve_protocol::time::SECOND;
+use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256, codec};
+use portreeve_trust::release::Released;
+
+use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
+use super::seals::{Seals, Wanted};
 use super::select::Scope;
 use super::server::trust_server;
 
@@ -21,44 +24,28 @@ use super::server::trust_server;
 pub(super) struct ImageCase {
     demands: Vec<Demand>,
     fact: ImageFact,
+    /// What rules ask for that nobody needs to be asked about, because it cannot be met.
+    failures: Vec<(Denial, Mode)>,
     /// The questions whose answers did not suffice when it was last judged.
     missing: Vec<Question>,
     /// Whether the rules let the reference be changed.
     mutate: bool,
-    named: Option<Sha256>,
+    reference: Option<ImageReference>,
+    /// Digest of what the rules ask for; of no meaning where they ask for nothing.
+    requirement: Sha256,
     rules: Vec<RuleRef>,
+    /// Whether the rules let a verdict be sealed: all of them enforce and pin.
+    sealable: bool,
     /// What was decided by an older state, for the audit: the server and the age of the state.
     stale: Vec<String>,
     verdict: Option<Verdict>,
     warnings: Vec<String>,
 }
 
-/// What one rule asks for, and who can say whether it holds.
-#[derive(Debug)]
-struct Demand {
-    /// Whether the question is put without credentials.
-    anonymous: bool,
-    question: Question,
-    requirement: TrustRequirement,
-}
-
-/// What is at hand to answer a question.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Look<'a> {
-    /// The newest answer that is fresh enough to allow.
-    pub(super) answer: Option<&'a Resolution>,
-    /// Why there is no newer one.
-    pub(super) failed: Option<&'a Denial>,
-    /// The last verified state, of whatever age.
-    pub(super) last: Option<&'a Resolution>,
-    /// The clocks now.
-    pub(super) now: Now,
-    /// When the review came.
-    pub(super) received: Mono,
-}
-
 /// A verdict with all that led to it.
 pub(super) struct Concluded {
+    /// What a seal may say of it.
+    pub(super) entry: Option<SealEntry>,
     /// Whether the reference may be changed.
     pub(super) mutate: bool,
     /// The older states that allowed it, for the audit.
@@ -69,57 +56,130 @@ pub(super) struct Concluded {
     pub(super) warnings: Vec<String>,
 }
 
-enum Held {
-    Denied(Denial),
-    Missing,
-    Released(Box<(Released, Verified)>),
-    /// Allowed by a state of this age, in microseconds, that would otherwise be too old.
-    Stale(Box<(Released, Verified)>, u64),
-}
-
 impl ImageCase {
-    /// Finds what decides about an image. Whatever needs no trust server is decided at once.
-    pub(super) fn new(fact: &ImageFact, scope: &Scope<'_>, settings: &Settings) -> Self {
-        let mut case = Self {
+    fn empty(fact: &ImageFact) -> Self {
+        Self {
             demands: Vec::new(),
             fact: fact.clone(),
+            failures: Vec::new(),
             missing: Vec::new(),
             mutate: false,
-            named: None,
+            reference: None,
+            requirement: Sha256::ZERO,
             rules: Vec::new(),
+            sealable: false,
             stale: Vec::new(),
             verdict: None,
             warnings: Vec::new(),
-        };
-        if let Err(denial) = case.plan(scope, settings) {
+        }
+    }
+
+    /// An image that the old object has in the same container.
+    pub(super) fn unchanged(fact: &ImageFact) -> Self {
+        let verdict = Some(Verdict::Allowed(Admitted::Unchanged));
+        Self { verdict, ..Self::empty(fact) }
+    }
+
+    /// Finds what decides about an image. Whatever needs no trust server is decided at once.
+    pub(super) fn new(
+        fact: &ImageFact,
+        path: ReviewPath,
+        scope: &Scope<'_>,
+        settings: &Settings,
+    ) -> Self {
+        let mut case = Self::empty(fact);
+        if fact.image.trim().is_empty() && path == ReviewPath::Admit {
+            // Something that runs later may fill it in; the validating pass sees what it is then.
+            case.verdict = Some(Verdict::Allowed(Admitted::Blank));
+        } else if let Err(denial) = case.plan(scope, settings) {
             case.deny(denial);
         } else if case.demands.is_empty() {
-            case.verdict = Some(Verdict::Allowed(Admitted::TrustNotRequired));
+            let allowed = Verdict::Allowed(Admitted::TrustNotRequired);
+            let failed = worst(std::mem::take(&mut case.failures));
+            case.verdict = Some(failed.map_or(allowed, |(denial, mode)| case.failed(denial, mode)));
         }
         case
     }
 
     fn plan(&mut self, scope: &Scope<'_>, settings: &Settings) -> Result<(), Denial> {
         let reference = parse(&self.fact.image)?;
-        self.named = reference.digest;
         let rules = scope.rules(&reference)?;
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
-        self.mutate = rules.iter().all(|(_, rule)| rule.mutate_image);
-        for (id, requirement) in
-            rules.iter().filter_map(|(id, rule)| Some((id, rule.trust.as_ref()?)))
-        {
-            signers_have_keys(requirement)?;
-            let (server, approved) = trust_server(settings, requirement, &reference)?;
-            let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
-            self.demands.push(Demand {
-                // Whoever may write policies in one namespace must not be able to have the
-                // pull secrets of it sent to a server of their own choice.
-                anonymous: id.policy.namespace.is_some() && !approved,
-                question: Question { server, gun: reference.gun(), tag },
-                requirement: requirement.clone(),
-            });
+        let trusting = || rules.iter().filter(|(_, rule)| rule.trust.is_some());
+        let all_mutate = rules.iter().all(|(_, rule)| rule.mutate_image);
+        self.mutate = all_mutate && trusting().all(|(_, rule)| rule.mode != Mode::Audit);
+        self.sealable = all_mutate && trusting().all(|(_, rule)| rule.mode == Mode::Enforce);
+        let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
+        for (id, rule) in &rules {
+            let Some(requirement) = &rule.trust else { continue };
+            let server = signers_have_keys(requirement)
+                .and_then(|()| trust_server(settings, requirement, &reference));
+            match server {
+                Err(denial) => self.failures.push((denial, rule.mode)),
+                Ok((server, approved)) => self.demands.push(Demand {
+                    // Whoever may write policies in one namespace must not be able to have the
+                    // pull secrets of it sent to a server of their own choice.
+                    anonymous: id.policy.namespace.is_some() && !approved,
+                    mode: rule.mode,
+                    question: Question { server, gun: reference.gun(), tag: tag.clone() },
+                    requirement: requirement.clone(),
+                }),
+            }
         }
+        self.reference = Some(reference);
+        // What cannot be met denies whatever the trust servers say.
+        if self.failures.iter().any(|(_, mode)| *mode == Mode::Enforce) {
+            self.demands.clear();
+        }
+        let asked: BTreeSet<Requirement> =
+            self.demands.iter().map(|demand| demand.requirement(settings)).collect();
+        self.requirement = codec::digest(&asked).map_err(|error| {
+            Denial::new(DenyCode::Internal, format!("a requirement cannot be written: {error}"))
+        })?;
         Ok(())
+    }
+
+    /// Settles the verdict by a seal, if one stands for the image and no trust server was asked.
+    pub(super) fn consult(&mut self, seals: &Seals, revoked: &BTreeSet<RevokedSeal>) {
+        let found = self.wanted(revoked).and_then(|wanted| seals.find(wanted));
+        if let Some(sealed) = found {
+            self.accept(sealed);
+        }
+    }
+
+    /// Settles a verdict that would be a denial because a trust server cannot be asked: what the
+    /// old object runs by its seal may go on.
+    pub(super) fn go_on(
+        &mut self,
+        seals: &Seals,
+        revoked: &BTreeSet<RevokedSeal>,
+        old: &[ImageFact],
+    ) -> bool {
+        let found = self.wanted(revoked).and_then(|wanted| seals.running(wanted, old));
+        let Some(sealed) = found else { return false };
+        self.warnings.push(format!(
+            "the trust server could not be asked; the image that runs already, {}, goes on",
+            sealed.digest.to_oci()
+        ));
+        self.accept(sealed);
+        true
+    }
+
+    fn wanted<'a>(&'a self, revoked: &'a BTreeSet<RevokedSeal>) -> Option<Wanted<'a>> {
+        let reference = self.reference.as_ref()?;
+        let asks = !self.demands.is_empty() && self.failures.is_empty();
+        asks.then_some(Wanted { reference, requirement: self.requirement, revoked })
+    }
+
+    fn accept(&mut self, sealed: Sealed) {
+        if sealed.by == SealOf::Earlier {
+            self.warnings.push(format!(
+                "{} is an image of an earlier generation; it is allowed as it was verified then",
+                sealed.digest.to_oci()
+            ));
+        }
+        self.missing.clear();
+        self.verdict = Some(Verdict::Allowed(Admitted::Sealed(Box::new(sealed))));
     }
 
     /// The questions the verdict depends on, in the order of the rules; for each, whether it is put
@@ -129,7 +189,8 @@ impl ImageCase {
         settings: &Settings,
     ) -> impl Iterator<Item = (&Question, bool, u64)> {
         let fresh = settings.freshness;
-        self.demands.iter().map(move |demand| {
+        let open = if self.verdict.is_none() { self.demands.as_slice() } else { &[] };
+        open.iter().map(move |demand| {
             let fresh = demand.requirement.freshness.unwrap_or(fresh);
             (&demand.question, demand.anonymous, fresh)
         })
@@ -140,10 +201,22 @@ impl ImageCase {
         self.verdict.is_none()
     }
 
-    /// Settles the verdict: denied.
+    /// Settles the verdict: denied, whatever the rules' modes.
     pub(super) fn deny(&mut self, denial: Denial) {
         self.missing.clear();
         self.verdict = Some(Verdict::Denied(denial));
+    }
+
+    /// Gives up what still waits, for this reason: denied, if one of the rules that it waits for
+    /// enforces.
+    pub(super) fn give_up(&mut self, why: Denial) {
+        let waits =
+            |demand: &&Demand| self.missing.is_empty() || self.missing.contains(&demand.question);
+        let open = self.demands.iter().filter(waits).map(|demand| (why.clone(), demand.mode));
+        let failures = open.chain(self.failures.iter().cloned()).collect();
+        let (denial, mode) = worst(failures).unwrap_or((why, Mode::Enforce));
+        self.missing.clear();
+        self.verdict = Some(self.failed(denial, mode));
     }
 
     /// The questions it still waits for, in the order of the rules.
@@ -155,11 +228,12 @@ impl ImageCase {
     /// depend on their order.
     pub(super) fn judge<'a>(&mut self, settings: &Settings, look: impl Fn(&Question) -> Look<'a>) {
         let mut missing = Vec::new();
-        let mut denied = None;
+        let mut failures = self.failures.clone();
         let mut released: Option<(Released, Verified)> = None;
         self.stale.clear();
+        let named = self.reference.as_ref().and_then(|reference| reference.digest);
         for demand in &self.demands {
-            let mut held = demand.hold(look(&demand.question), self.named, settings);
+            let mut held = demand.hold(look(&demand.question), named, settings);
             if let Held::Stale(allowed, age) = held {
                 let server = &demand.question.server;
                 self.stale.push(format!("{server} {} s", age / SECOND));
@@ -168,11 +242,11 @@ impl ImageCase {
             match held {
                 Held::Stale(..) => {}
                 Held::Missing => missing.push(demand.question.clone()),
-                Held::Denied(denial) => denied = denied.or(Some(denial)),
+                Held::Denied(denial) => failures.push((denial, demand.mode)),
                 Held::Released(next) => match released.as_mut().map(|first| merge(first, &next)) {
                     None => released = Some(*next),
                     Some(Ok(())) => {}
-                    Some(Err(denial)) => denied = denied.or(Some(denial)),
+                    Some(Err(denial)) => failures.push((denial, demand.mode)),
                 },
             }
         }
@@ -181,19 +255,37 @@ impl ImageCase {
             self.verdict = None;
             return;
         }
-        match (denied, released) {
-            (Some(denial), _) => self.deny(denial),
+        self.verdict = match (worst(failures), released) {
+            (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
             (None, Some((released, verified))) => {
                 self.warnings = released.warnings;
-                self.verdict = Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))));
+                Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
             }
-            (None, None) => {}
+            (None, None) => return,
+        };
+    }
+
+    /// The verdict on an image that does not satisfy a rule of this mode.
+    fn failed(&self, denial: Denial, mode: Mode) -> Verdict {
+        match mode {
+            Mode::Enforce => Verdict::Denied(denial),
+            Mode::Audit | Mode::Warn => {
+                Verdict::Allowed(Admitted::Tolerated(Box::new(Tolerated { denial, mode })))
+            }
         }
+    }
+
+    /// The verdict so far.
+    pub(super) const fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
     }
 
     /// The verdict with all that led to it. An image that was never decided is denied.
     pub(super) fn conclude(self) -> Concluded {
         let unsettled = || Verdict::Denied(Denial::new(DenyCode::Internal, "it was not decided"));
+        let entry = self.entry();
+        let named = self.reference.as_ref().is_some_and(|it| it.digest.is_some());
+        let mutate = self.mutate && !named;
         let verdict = ContainerVerdict {
             container: self.fact.container,
             image: self.fact.image,
@@ -205,118 +297,56 @@ impl ImageCase {
             Verdict::Allowed(_) => self.stale,
             Verdict::Denied(_) => Vec::new(),
         };
-        let mutate = self.mutate && self.named.is_none();
-        Concluded { mutate, stale, verdict, warnings: self.warnings }
-    }
-}
-
-impl Demand {
-    fn hold(&self, look: Look<'_>, named: Option<Sha256>, settings: &Settings) -> Held {
-        if let Some(answer) = look.answer {
-            match self.satisfied(answer, look.now.wall, named, settings) {
-                Ok(released) => return Held::Released(Box::new(released)),
-                Err(denial) if answer.checked_at >= look.received => return Held::Denied(denial),
-                // Something may have been signed since: it must be asked again.
-                Err(_) => {}
-            }
-        }
-        let Some(why) = look.failed else { return Held::Missing };
-        self.stale(look, why, named, settings).unwrap_or_else(|| Held::Denied(why.clone()))
+        Concluded { entry, mutate, stale, verdict, warnings: self.warnings }
     }
 
-    /// The last verified state, where the server is out of reach and the rules let it serve for a
-    /// while. It allows or it says nothing.
-    fn stale(
-        &self,
-        look: Look<'_>,
-        why: &Denial,
-        named: Option<Sha256>,
-        settings: &Settings,
-    ) -> Option<Held> {
-        let most = self.requirement.max_staleness.unwrap_or(settings.max_staleness);
-        let last = look.last.filter(|_| why.code.class() == DenyClass::Unavailable)?;
-        let age = look.now.mono.since(last.checked_at);
-        if age > most || most == 0 {
+    /// What a seal may say of the image, if the rules let it be sealed.
+    fn entry(&self) -> Option<SealEntry> {
+        let Verdict::Allowed(admitted) = self.verdict.as_ref().filter(|_| self.sealable)? else {
             return None;
-        }
-        let (mut released, verified) = self.satisfied(last, look.now.wall, named, settings).ok()?;
-        released.warnings.push(format!(
-            "the trust server {} is out of reach; what it said {} s ago was followed",
-            self.question.server,
-            age / SECOND
-        ));
-        Some(Held::Stale(Box::new((released, verified)), age))
-    }
-
-    fn satisfied(
-        &self,
-        answer: &Resolution,
-        wall: Wall,
-        named: Option<Sha256>,
-        settings: &Settings,
-    ) -> Result<(Released, Verified), Denial> {
-        let Question { server, gun, tag: wanted } = &self.question;
-        let tag = match &answer.outcome {
-            ResolutionOutcome::Absent => {
-                let detail = format!("the trust server {server} has no trust data for {gun}");
-                return Err(Denial::new(DenyCode::NotSigned, detail));
-            }
-            ResolutionOutcome::Refused(why) | ResolutionOutcome::Unavailable(why) => {
-                return Err(with_reset(gun, server, naming(server, why)));
-            }
-            ResolutionOutcome::Verified(tag) => tag,
         };
-        let VerifiedTag { evidence, view } = tag.as_ref();
-        if &evidence.gun != gun || &view.tag != wanted {
-            let detail = format!("an answer about {gun}:{wanted} is about something else");
-            return Err(Denial::new(DenyCode::Internal, detail));
-        }
-        if evidence.expires < wall {
-            let detail = format!("the trust data of {gun} expired at {}", evidence.expires);
-            return Err(Denial::new(DenyCode::Expired, detail));
-        }
-        if settings.require_pins && evidence.first_use {
-            let detail = format!("the root of {gun} at {server} is covered by no pin");
-            return Err(Denial::new(DenyCode::RootUnpinned, detail));
-        }
-        let mut released = release(tag, &self.requirement, named)?;
-        if evidence.first_use && self.requirement.pins.is_empty() {
-            released.warnings.push(format!(
-                "the root of {gun} at {server} was trusted as the first one seen; pin it"
-            ));
-        }
-        let verified = Verified {
-            digest: released.digest,
-            evidence: evidence.clone(),
-            pin: None,
-            released_by: released.role.clone(),
-            server: server.clone(),
-            signers: released.signers.clone(),
+        let (digest, reference, repository, root_keys) = match admitted {
+            Admitted::Sealed(sealed) => {
+                let Sealed { digest, reference, repository, root_keys, .. } = &**sealed;
+                (*digest, reference.clone(), repository.clone(), root_keys.clone())
+            }
+            Admitted::Verified(verified) => {
+                let root = verified.evidence.roles.get("root");
+                let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
+                let repository = verified.evidence.gun.clone();
+                (verified.digest, self.fact.image.clone(), repository, keys.unwrap_or_default())
+            }
+            Admitted::Blank
+            | Admitted::Tolerated(_)
+            | Admitted::TrustNotRequired
+            | Admitted::Unchanged => return None,
         };
-        Ok((released, verified))
+        Some(SealEntry {
+            container: self.fact.container.clone(),
+            digest,
+            reference,
+            repository,
+            requirement: self.requirement,
+            root_keys,
+        })
     }
 }
 
-/// Rules of equal specificity must lead to one digest; what they found is put together.
-fn merge(first: &mut (Released, Verified), next: &(Released, Verified)) -> Result<(), Denial> {
-    let ((released, verified), (other, other_verified)) = (first, next);
-    if verified.digest != other_verified.digest {
-        let detail = format!(
-            "rules of equal specificity lead to different signed digests, {} at {} and {} at {}",
-            verified.digest.to_oci(),
-            verified.server,
-            other_verified.digest.to_oci(),
-            other_verified.server
-        );
-        return Err(Denial::new(DenyCode::DigestMismatch, detail));
-    }
-    released.warnings.extend(other.warnings.iter().cloned());
-    released.warnings.sort();
-    released.warnings.dedup();
-    verified.signers.extend(other.signers.iter().cloned());
-    verified.signers.sort();
-    verified.signers.dedup();
-    Ok(())
+/// The failure that counts: the first of the strictest mode.
+fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
+    let strictness = |mode: Mode| match mode {
+        Mode::Audit => 0,
+        Mode::Warn => 1,
+        Mode::Enforce => 2,
+    };
+    let mut all = failures.into_iter();
+    let first = all.next()?;
+    Some(all.fold(
+        first,
+        |worst, next| {
+            if strictness(next.1) > strictness(worst.1) { next } else { worst }
+        },
+    ))
 }
 
 fn parse(image: &str) -> Result<ImageReference, Denial> {
@@ -331,41 +361,4 @@ fn parse(image: &str) -> Result<ImageReference, Denial> {
         let why = if let ProtocolError::Reference { why, .. } = &error { why } else { "" };
         Denial::new(DenyCode::ReferenceInvalid, format!("the image reference is invalid: {why}"))
     })
-}
-
-/// A signer whose key is not at hand denies before anything is fetched.
-fn signers_have_keys(requirement: &TrustRequirement) -> Result<(), Denial> {
-    for signer in &requirement.signers {
-        let origin = origin(signer);
-        match &signer.key {
-            SignerKey::Usable { .. } => {}
-            SignerKey::Missing => {
-                let detail = format!("there is no {origin} with `name` and `publicKey`");
-                return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
-            }
-            SignerKey::Invalid(why) => {
-                let detail = format!("the signer in {origin} cannot be used: {why}");
-                return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The denial of a root that changed, with the command by which the old one is forgotten.
-fn with_reset(gun: &str, server: &str, mut denial: Denial) -> Denial {
-    if denial.code == DenyCode::RootChanged {
-        denial.detail.push_str(&format!(
-            "; `portreeve trust reset {gun} --server {server} --reason TEXT` forgets the old one"
-        ));
-    }
-    denial
-}
-
-/// The denial, with the trust server's name in it.
-pub(super) fn naming(server: &str, why: &Denial) -> Denial {
-    if why.detail.contains(server) {
-        return why.clone();
-    }
-    Denial::new(why.code, format!("{} (trust server {server})", why.detail))
 }

@@ -38,6 +38,12 @@ impl Known {
         self.answers.get(question)
     }
 
+    /// Forgets what was said of a collection.
+    pub(super) fn forget(&mut self, server: &str, gun: &str) {
+        self.answers.retain(|question, _| question.server != server || question.gun != gun);
+        self.by_age.retain(|(_, question)| question.server != server || question.gun != gun);
+    }
+
     /// Remembers an answer, unless a newer one is known. That a server could not be asked takes
     /// nothing back of what it said before.
     pub(super) fn learn(&mut self, resolution: &Arc<Resolution>) {

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use portreeve_protocol::{Admitted, ContainerVerdict, Denial, Verdict, limits};
+use portreeve_protocol::decision::SealOf;
+use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::policy::Mode;
+use portreeve_protocol::{Admitted, ContainerVerdict, Decision, Denial, SealFact, Verdict, limits};
 
 use super::answer::denial_of;
 
@@ -86,10 +89,19 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
         .collect();
     let mut digests = Vec::new();
     let mut codes = Vec::new();
+    let mut would_deny = Vec::new();
     for verdict in verdicts {
         let place = shown(&verdict.container);
         match &verdict.verdict {
-            Verdict::Allowed(Admitted::TrustNotRequired) => {}
+            Verdict::Allowed(
+                Admitted::Blank | Admitted::TrustNotRequired | Admitted::Unchanged,
+            ) => {}
+            Verdict::Allowed(Admitted::Sealed(sealed)) => {
+                digests.push(format!("{place}={}", sealed.digest.to_oci()));
+            }
+            Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
+                would_deny.push(format!("{place}={}", tolerated.denial.code.code()));
+            }
             Verdict::Allowed(Admitted::Verified(verified)) => {
                 digests.push(format!("{place}={}", verified.digest.to_oci()));
             }
@@ -97,11 +109,49 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
         }
     }
     let policies: Vec<String> = policies.into_iter().collect();
-    [("policy", policies), ("digests", digests), ("codes", codes)]
+    [("policy", policies), ("digests", digests), ("codes", codes), ("would-deny", would_deny)]
         .into_iter()
         .filter(|(_, list)| !list.is_empty())
         .map(|(name, list)| (name.to_owned(), listed(&list)))
         .collect()
+}
+
+/// The warning about an image that a rule only warns of.
+pub(super) fn tolerated(verdict: &ContainerVerdict) -> Option<String> {
+    let Verdict::Allowed(Admitted::Tolerated(tolerated)) = &verdict.verdict else { return None };
+    let warns = tolerated.mode == Mode::Warn;
+    warns.then(|| format!("would be denied: {}", sentence(verdict, &tolerated.denial)))
+}
+
+/// The audit annotation about seals: whose stood for images, and what became of those that did not.
+pub(super) fn seals(
+    facts: &ReviewFacts,
+    unproven: Option<String>,
+    decision: &Decision,
+) -> Option<(String, String)> {
+    let mut said: Vec<String> = unproven.into_iter().collect();
+    for (what, seal) in [("seal", &facts.seal), ("old seal", &facts.old_seal)] {
+        if let SealFact::Invalid(fault) = seal {
+            said.push(format!("{what}: {}", fault.name()));
+        }
+    }
+    let stands = decision.verdicts.iter().filter_map(|verdict| match &verdict.verdict {
+        Verdict::Allowed(Admitted::Sealed(sealed)) => {
+            Some(format!("{} by the seal of {}", shown(&verdict.container), of(&sealed.by)))
+        }
+        Verdict::Allowed(_) | Verdict::Denied(_) => None,
+    });
+    said.extend(stands);
+    (!said.is_empty()).then(|| ("seal".to_owned(), listed(&said)))
+}
+
+fn of(by: &SealOf) -> String {
+    match by {
+        SealOf::Earlier => "an earlier generation".to_owned(),
+        SealOf::Own => "the object".to_owned(),
+        SealOf::Owner(kind, name) => format!("{kind} {}", shown(name)),
+        SealOf::Running => "the running generation".to_owned(),
+    }
 }
 
 /// What an annotation that lists something holds.

@@ -1,17 +1,23 @@
 //! Decides reviews.
 
 mod answer;
+mod clock;
+mod demand;
 mod drain;
 mod hop;
 mod image;
 mod known;
 mod message;
+mod operator;
+mod owner;
 mod patch;
 pub mod pattern;
 mod pending;
 mod policies;
 mod resolution;
 mod review;
+mod sealing;
+mod seals;
 mod select;
 pub mod server;
 mod timer;
@@ -22,20 +28,26 @@ use std::sync::Arc;
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionInput};
 use portreeve_protocol::policy::PolicySnapshot;
+use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{ActorKind, Delivery, EventId, Input, Machine, Outbox, Settings};
 
+use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
 
 /// Decides reviews.
 #[derive(Debug)]
 pub struct Admission {
+    /// The wall clock, as far as it is believed.
+    clock: Clock,
     draining: bool,
     known: Known,
     /// The reviews that wait for trust servers, by the event in which they came.
     pending: BTreeMap<EventId, Pending>,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
+    /// The entries of seals that operators ended.
+    revoked: BTreeSet<RevokedSeal>,
     settings: Settings,
     /// Each open question to the reviews that wait for it.
     waiting: BTreeMap<Question, BTreeSet<EventId>>,
@@ -46,13 +58,21 @@ impl Admission {
     #[must_use]
     pub fn new(started: &Started) -> Self {
         Self {
+            clock: Clock::default(),
             draining: false,
             known: Known::default(),
             pending: BTreeMap::new(),
             policies: None,
+            revoked: started.restored.revoked.clone(),
             settings: started.settings.clone(),
             waiting: BTreeMap::new(),
         }
+    }
+
+    /// The entries of seals that operators ended, which outlive this incarnation.
+    #[must_use]
+    pub const fn revoked(&self) -> &BTreeSet<RevokedSeal> {
+        &self.revoked
     }
 }
 
@@ -68,13 +88,25 @@ impl Machine for Admission {
         input: &AdmissionInput,
         out: &mut Outbox<AdmissionEffect>,
     ) {
+        let (now, news) = self.clock.read(delivery.now);
+        if let Some(news) = news {
+            out.push(AdmissionEffect::Note(news));
+        }
         match input {
+            AdmissionInput::AcknowledgeClock(acknowledge) => {
+                self.acknowledge_clock(delivery.now, acknowledge, out);
+            }
             AdmissionInput::Drain => self.drain(delivery, out),
-            AdmissionInput::HopRefused(refused) => self.hop_refused(delivery, refused, out),
+            AdmissionInput::Forgotten(forgotten) => self.forgotten(forgotten),
+            AdmissionInput::HopRefused(refused) => self.hop_refused(delivery, now, refused, out),
+            AdmissionInput::OwnerFound(found) => self.owner_found(delivery, now, found, out),
             AdmissionInput::Policies(policies) => self.policies(policies),
-            AdmissionInput::Resolution(resolution) => self.resolution(delivery, resolution, out),
-            AdmissionInput::Review(facts) => self.review(delivery, facts, out),
-            AdmissionInput::Timer(timer) => self.timer(delivery, timer, out),
+            AdmissionInput::Resolution(resolution) => {
+                self.resolution(delivery, now, resolution, out);
+            }
+            AdmissionInput::Review(facts) => self.review(delivery, now, facts, out),
+            AdmissionInput::RevokeSeal(revoke) => self.revoke_seal(revoke, out),
+            AdmissionInput::Timer(timer) => self.timer(delivery, now, timer, out),
         }
     }
 

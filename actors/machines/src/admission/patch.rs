@@ -3,29 +3,49 @@
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation, ReplaceOperation};
 
-use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
 use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
 
 /// Whether the object may be changed. The template of a workload that has a controller never is:
 /// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
 pub(super) fn may_patch(facts: &ReviewFacts) -> bool {
+    if facts.path == ReviewPath::Validate {
+        return false;
+    }
     let pod = facts.kind.group.is_empty() && facts.kind.kind == "Pod";
     pod || !facts.owners.iter().any(|owner| owner.controller)
 }
 
 /// Adds the change to the verdict on an image that is verified and carries no digest.
 pub(super) fn pin(verdict: &mut ContainerVerdict) {
-    if let Verdict::Allowed(Admitted::Verified(verified)) = &mut verdict.verdict {
-        let to = pinned(&verdict.image, verified.digest);
-        verified.pin = Some(Pin { pointer: verdict.pointer.clone(), to });
-    }
+    let (digest, pin) = match &mut verdict.verdict {
+        Verdict::Allowed(Admitted::Sealed(sealed)) => (sealed.digest, &mut sealed.pin),
+        Verdict::Allowed(Admitted::Verified(verified)) => (verified.digest, &mut verified.pin),
+        Verdict::Allowed(
+            Admitted::Blank
+            | Admitted::Tolerated(_)
+            | Admitted::TrustNotRequired
+            | Admitted::Unchanged,
+        )
+        | Verdict::Denied(_) => return,
+    };
+    let to = pinned(&verdict.image, digest);
+    *pin = Some(Pin { pointer: verdict.pointer.clone(), to });
 }
 
 /// Takes the change back.
 pub(super) fn unpin(verdict: &mut ContainerVerdict) {
-    if let Verdict::Allowed(Admitted::Verified(verified)) = &mut verdict.verdict {
-        verified.pin = None;
+    match &mut verdict.verdict {
+        Verdict::Allowed(Admitted::Sealed(sealed)) => sealed.pin = None,
+        Verdict::Allowed(Admitted::Verified(verified)) => verified.pin = None,
+        Verdict::Allowed(
+            Admitted::Blank
+            | Admitted::Tolerated(_)
+            | Admitted::TrustNotRequired
+            | Admitted::Unchanged,
+        )
+        | Verdict::Denied(_) => {}
     }
 }
 
@@ -39,10 +59,7 @@ fn pinned(image: &str, digest: Sha256) -> String {
 pub(super) fn text(verdicts: &[ContainerVerdict]) -> Option<String> {
     let operations: Vec<_> = verdicts
         .iter()
-        .filter_map(|verdict| match &verdict.verdict {
-            Verdict::Allowed(Admitted::Verified(verified)) => verified.pin.as_ref(),
-            Verdict::Allowed(Admitted::TrustNotRequired) | Verdict::Denied(_) => None,
-        })
+        .filter_map(ContainerVerdict::pin)
         .filter_map(|pin| {
             let path = PointerBuf::parse(pin.pointer.as_str()).ok()?;
             let value = serde_json::Value::String(pin.to.clone());

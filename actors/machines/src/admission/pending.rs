@@ -8,10 +8,14 @@ use portreeve_protocol::messages::admission::{
 };
 use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::PolicySnapshot;
-use portreeve_protocol::{CredentialRef, Denial, Mono, Now, Settings, limits};
+use portreeve_protocol::seal::RevokedSeal;
+use portreeve_protocol::{CredentialRef, Denial, DenyClass, Mono, Now, Settings, Verdict, limits};
 
-use super::image::{ImageCase, Look};
+use super::demand::Look;
+use super::image::ImageCase;
 use super::known::Question;
+use super::owner::OwnerLook;
+use super::seals::Seals;
 
 /// A review and what is still to be known for its decision.
 #[derive(Debug)]
@@ -20,10 +24,16 @@ pub(super) struct Pending {
     pub(super) facts: ReviewFacts,
     /// Its images, in the order of the object.
     pub(super) images: Vec<ImageCase>,
+    /// How far the look at the controller has come.
+    pub(super) owner: OwnerLook,
     /// The policies it came under.
     pub(super) policies: Arc<PolicySnapshot>,
     /// When it came.
     pub(super) received: Now,
+    /// The seals that count.
+    pub(super) seals: Seals,
+    /// Why the controller's seal stands for nothing, if it was looked for in vain.
+    pub(super) unproven: Option<String>,
     /// Every question its images depend on, equal ones once.
     asked: BTreeMap<Question, Asked>,
 }
@@ -54,21 +64,45 @@ impl Pending {
         images: Vec<ImageCase>,
         policies: Arc<PolicySnapshot>,
         received: Now,
-        settings: &Settings,
     ) -> Self {
-        let mut asked: BTreeMap<Question, Asked> = BTreeMap::new();
-        for (index, image) in images.iter().enumerate() {
+        let seals = Seals::of(&facts);
+        let (owner, unproven, asked) = (OwnerLook::Done, None, BTreeMap::new());
+        Self { facts, images, owner, policies, received, seals, unproven, asked }
+    }
+
+    /// Settles the images that a seal stands for.
+    pub(super) fn consult(&mut self, revoked: &BTreeSet<RevokedSeal>) {
+        for image in self.images.iter_mut().filter(|image| image.is_waiting()) {
+            image.consult(&self.seals, revoked);
+        }
+    }
+
+    /// Takes note of what must be asked for the images that are still open.
+    pub(super) fn ask_for_open(&mut self, settings: &Settings) {
+        for (index, image) in self.images.iter().enumerate() {
             for (question, anonymous, fresh) in image.questions(settings) {
-                let one = asked.entry(question.clone()).or_default();
+                let one = self.asked.entry(question.clone()).or_default();
                 one.anonymous |= anonymous;
                 // The strictest of the rules.
-                one.floor = one.floor.max(received.mono.minus(fresh));
+                one.floor = one.floor.max(self.received.mono.minus(fresh));
                 if one.images.last() != Some(&index) {
                     one.images.push(index);
                 }
             }
         }
-        Self { facts, images, policies, received, asked }
+    }
+
+    /// Lets the images go on that run already, where a trust server could not be asked.
+    pub(super) fn go_on(&mut self, revoked: &BTreeSet<RevokedSeal>) {
+        for image in &mut self.images {
+            let unavailable = image.verdict().is_some_and(|verdict| match verdict {
+                Verdict::Denied(denial) => denial.code.class() == DenyClass::Unavailable,
+                Verdict::Allowed(_) => false,
+            });
+            if unavailable {
+                image.go_on(&self.seals, revoked, &self.facts.old_images);
+            }
+        }
     }
 
     /// Every question the review depends on.
@@ -178,16 +212,18 @@ impl Pending {
         let Question { server, gun, tag } = question.clone();
         let credentials = if anonymous { BTreeSet::new() } else { credentials(&self.facts) };
         let namespace = self.facts.namespace.clone();
-        let resolve = Resolve { credentials, gun, namespace, not_before, tag };
+        let (dry_run, sealed_roots) = (self.facts.dry_run, self.seals.roots(&gun));
+        let resolve =
+            Resolve { credentials, dry_run, gun, namespace, not_before, sealed_roots, tag };
         AdmissionEffect::Resolve { server, resolve }
     }
 
-    /// Denies what still waits, for the reason that `why` gives for its first open question.
-    pub(super) fn give_up(&mut self, why: impl Fn(&Question) -> Denial) {
-        for image in &mut self.images {
-            if let Some(denial) = image.missing().first().map(&why) {
-                image.deny(denial);
-            }
+    /// Gives up what still waits, for the reason that `why` gives for its first open question, or
+    /// for none where nothing was asked yet.
+    pub(super) fn give_up(&mut self, why: impl Fn(Option<&Question>) -> Denial) {
+        for image in self.images.iter_mut().filter(|image| image.is_waiting()) {
+            let denial = why(image.missing().first());
+            image.give_up(denial);
         }
     }
 

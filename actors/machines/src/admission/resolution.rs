@@ -5,24 +5,32 @@ use std::sync::Arc;
 use portreeve_protocol::messages::admission::{
     AdmissionEffect, LastVerified, Resolution, ResolutionOutcome,
 };
-use portreeve_protocol::{Delivery, EventId, Outbox};
+use portreeve_protocol::{Delivery, EventId, Now, Outbox};
 
+use super::Admission;
+use super::demand::naming;
 use super::known::Question;
-use super::{Admission, image};
 
 impl Admission {
     /// Remembers it, and decides the reviews that waited for it.
     pub(super) fn resolution(
         &mut self,
         delivery: &Delivery,
+        now: Now,
         resolution: &Arc<Resolution>,
         out: &mut Outbox<AdmissionEffect>,
     ) {
-        self.known.learn(resolution);
+        // A root that only dry runs looked at is kept by nobody, so nobody else may rest on it.
+        if !resolution.tentative {
+            self.known.learn(resolution);
+        }
         let question = Question::answered_by(resolution);
         let Some(events) = self.waiting.get(&question).cloned() else { return };
         for event in events {
             let Some(pending) = self.pending.get_mut(&event) else { continue };
+            if resolution.tentative && !pending.facts.dry_run {
+                continue;
+            }
             match &resolution.outcome {
                 ResolutionOutcome::Unavailable(why) => {
                     // The failure of an older attempt does not answer a newer question.
@@ -32,13 +40,13 @@ impl Admission {
                     if let Some(last) = last_verified(resolution) {
                         pending.remember(&question, &last);
                     }
-                    pending.fail(&question, image::naming(&question.server, why));
+                    pending.fail(&question, naming(&question.server, why));
                 }
                 ResolutionOutcome::Absent
                 | ResolutionOutcome::Refused(_)
                 | ResolutionOutcome::Verified(_) => pending.answer(&question, resolution),
             }
-            self.settle(delivery, &event, &question, out);
+            self.settle(delivery, now, &event, &question, out);
         }
     }
 
@@ -47,12 +55,13 @@ impl Admission {
     pub(super) fn settle(
         &mut self,
         delivery: &Delivery,
+        now: Now,
         event: &EventId,
         question: &Question,
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let Some(pending) = self.pending.get_mut(event) else { return };
-        for (question, not_before) in pending.judge(question, delivery.now, &self.settings) {
+        for (question, not_before) in pending.judge(question, now, &self.settings) {
             out.push(pending.resolve(&question, not_before));
         }
         if pending.is_settled() {

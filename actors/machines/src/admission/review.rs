@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{
-    AdmissionEffect, AdmissionTimer, GroupKind, Operation, ReviewFacts,
+    AdmissionEffect, AdmissionTimer, GroupKind, ImageFact, Operation, ReviewFacts,
 };
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::workload::{Carrier, carrier};
-use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox, limits};
+use portreeve_protocol::{Delivery, Denial, DenyCode, Mono, Now, Outbox, limits};
 
 use super::Admission;
 use super::answer;
 use super::drain::draining;
 use super::image::ImageCase;
+use super::known::Question;
+use super::owner::{OwnerLook, query};
 use super::pending::Pending;
+use super::seals::{self, controller};
 use super::select::Scope;
 
 impl Admission {
@@ -21,6 +24,7 @@ impl Admission {
     pub(super) fn review(
         &mut self,
         delivery: &Delivery,
+        now: Now,
         facts: &ReviewFacts,
         out: &mut Outbox<AdmissionEffect>,
     ) {
@@ -29,7 +33,9 @@ impl Admission {
             answer::exempt(delivery, facts, revision, why, out);
             return;
         }
-        let policies = match self.gate(facts) {
+        let same = |image: &ImageFact| seals::unchanged(facts, image);
+        let all_same = !facts.images.is_empty() && facts.images.iter().all(same);
+        let policies = match self.gate(facts, all_same) {
             Ok(policies) => policies,
             Err(denial) => {
                 answer::denied(delivery, facts, revision, denial, out);
@@ -37,22 +43,17 @@ impl Admission {
             }
         };
         let scope = Scope::of(&policies, &facts.namespace);
-        let judged = |image| ImageCase::new(image, &scope, &self.settings);
+        let judged = |image: &ImageFact| match same(image) {
+            true => ImageCase::unchanged(image),
+            false => ImageCase::new(image, facts.path, &scope, &self.settings),
+        };
         let images: Vec<ImageCase> = facts.images.iter().map(judged).collect();
-        let now = delivery.now;
-        let mut pending =
-            Pending::new(facts.clone(), images, Arc::clone(&policies), now, &self.settings);
-        let questions = pending.questions();
-        for question in &questions {
-            if let Some(known) = self.known.get(question) {
-                pending.answer(question, known);
-            }
-        }
-        let mut asks = Vec::new();
-        for question in &questions {
-            asks.extend(pending.judge(question, now, &self.settings));
-        }
+        let mut pending = Pending::new(facts.clone(), images, Arc::clone(&policies), now);
+        pending.consult(&self.revoked);
+        let owner = controller(facts).filter(|_| facts.sealing && !pending.is_settled());
+        let asks = if owner.is_some() { Vec::new() } else { self.ask(&mut pending, now) };
         if pending.is_settled() {
+            pending.go_on(&self.revoked);
             answer::decided(delivery, &delivery.event, pending, out);
             return;
         }
@@ -65,7 +66,11 @@ impl Admission {
         let budget = facts.budget.min(limits::LONGEST_TIMEOUT);
         let timer = AdmissionTimer::Deadline(delivery.event.clone());
         out.push(AdmissionEffect::Arm(now.mono.plus(budget), timer));
-        for question in questions {
+        if let Some(owner) = owner {
+            out.push(AdmissionEffect::LookUpOwner(query(&delivery.event, facts, owner)));
+            pending.owner = OwnerLook::Awaited(owner.clone());
+        }
+        for question in pending.questions() {
             self.waiting.entry(question).or_default().insert(delivery.event.clone());
         }
         for (question, not_before) in asks {
@@ -74,8 +79,30 @@ impl Admission {
         self.pending.insert(delivery.event.clone(), pending);
     }
 
+    /// Judges what is open by what is remembered. Gives the questions that must be asked, and since
+    /// when the answer must hold.
+    pub(super) fn ask(&self, pending: &mut Pending, now: Now) -> Vec<(Question, Mono)> {
+        if let Some(fault) = self.clock.fault() {
+            pending.give_up(|_| fault.clone());
+        }
+        pending.ask_for_open(&self.settings);
+        let questions = pending.questions();
+        for question in &questions {
+            if let Some(known) = self.known.get(question) {
+                pending.answer(question, known);
+            }
+        }
+        let mut asks = Vec::new();
+        for question in &questions {
+            asks.extend(pending.judge(question, now, &self.settings));
+        }
+        asks
+    }
+
     /// Whether the review can be judged at all, and by which policies.
-    fn gate(&self, facts: &ReviewFacts) -> Result<Arc<PolicySnapshot>, Denial> {
+    ///
+    /// An update that leaves all images as they are waits for nothing, not even for policies.
+    fn gate(&self, facts: &ReviewFacts, all_same: bool) -> Result<Arc<PolicySnapshot>, Denial> {
         let GroupKind { group, kind, version } = &facts.kind;
         if carrier(group, kind, facts.sub_resource.as_deref()) == Carrier::Unknown {
             let under = facts.sub_resource.as_deref().unwrap_or_default();
@@ -87,7 +114,7 @@ impl Admission {
         if let Some(why) = &facts.malformed {
             return Err(Denial::new(DenyCode::ReviewMalformed, why.clone()));
         }
-        if self.draining {
+        if self.draining && !all_same {
             return Err(draining());
         }
         for images in [facts.images.len(), facts.old_images.len()] {
@@ -96,7 +123,9 @@ impl Admission {
                 return Err(Denial::new(DenyCode::TooManyImages, detail));
             }
         }
-        self.policies.clone().ok_or_else(|| {
+        let none = || Arc::new(PolicySnapshot { watched: true, ..PolicySnapshot::default() });
+        let policies = self.policies.clone().or_else(|| all_same.then(none));
+        policies.ok_or_else(|| {
             Denial::new(DenyCode::PoliciesNotLoaded, "the policies have not been read yet")
         })
     }

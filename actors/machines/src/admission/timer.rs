@@ -1,7 +1,7 @@
 //! A review's time is up.
 
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer};
-use portreeve_protocol::{Delivery, Denial, DenyCode, Outbox};
+use portreeve_protocol::{Delivery, Denial, DenyCode, Now, Outbox};
 
 use super::Admission;
 
@@ -12,6 +12,7 @@ impl Admission {
     pub(super) fn timer(
         &mut self,
         delivery: &Delivery,
+        now: Now,
         timer: &AdmissionTimer,
         out: &mut Outbox<AdmissionEffect>,
     ) {
@@ -27,8 +28,10 @@ impl Admission {
             pending.fail(question, Denial::new(DenyCode::Deadline, detail));
         }
         for question in &open {
-            pending.judge(question, delivery.now, &self.settings);
+            pending.judge(question, now, &self.settings);
         }
+        let owner = format!("the controller was not seen within {waited} ms");
+        pending.give_up(|_| Denial::new(DenyCode::Deadline, owner.clone()));
         self.finish(delivery, event, false, out);
     }
 }

@@ -87,6 +87,19 @@ impl NotaryFetcher {
         outcome: ResolutionOutcome,
         turn: &mut Turn<'_>,
     ) {
+        self.announce(gun, tag, checked_at, outcome, false, turn);
+    }
+
+    /// Tells the state of a tag; a tentative one rests on a root that is not kept.
+    pub(super) fn announce(
+        &self,
+        gun: &str,
+        tag: &str,
+        checked_at: Mono,
+        outcome: ResolutionOutcome,
+        tentative: bool,
+        turn: &mut Turn<'_>,
+    ) {
         let last_verified = match &outcome {
             ResolutionOutcome::Unavailable(_) => self.last_verified(gun, tag, turn),
             ResolutionOutcome::Absent
@@ -100,6 +113,7 @@ impl NotaryFetcher {
             outcome,
             server: self.server.clone(),
             tag: tag.to_owned(),
+            tentative,
         })));
     }
 }

@@ -79,8 +79,20 @@ pub(super) enum Stage {
 pub(super) struct Asker {
     /// The credentials that may be used.
     pub(super) credentials: BTreeSet<CredentialRef>,
+    /// Whether nothing will be persisted of what is asked for.
+    pub(super) dry_run: bool,
     /// The namespace of the workload.
     pub(super) namespace: String,
+    /// The keys of the roots that seals name for the collection.
+    pub(super) sealed_roots: BTreeSet<Sha256>,
+}
+
+impl Asker {
+    /// Takes over what another one knows or needs, but for its credentials.
+    pub(super) fn share(&mut self, other: &Self) {
+        self.dry_run &= other.dry_run;
+        self.sealed_roots.extend(other.sealed_roots.iter().copied());
+    }
 }
 
 /// A document that was asked for and is not here.
@@ -161,6 +173,7 @@ impl Flight {
     /// Has `tag` told at the end. If it comes with credentials that are not in use, that is noted.
     pub(super) fn join(&mut self, tag: &str, asker: &Asker) {
         self.waiting.insert(tag.to_owned());
+        self.by.share(asker);
         if !asker.credentials.is_subset(&self.by.credentials) {
             let others = self.others.entry(tag.to_owned()).or_insert_with(|| asker.clone());
             others.credentials.extend(asker.credentials.iter().cloned());

@@ -1,6 +1,7 @@
 //! An operator forgets what is trusted of a collection.
 
 use portreeve_protocol::Fact;
+use portreeve_protocol::messages::admission::Forgotten;
 use portreeve_protocol::messages::notary::{Forget, NotaryEffect};
 
 use super::{NotaryFetcher, Turn};
@@ -18,6 +19,8 @@ impl NotaryFetcher {
             reason: reason.clone(),
             server: self.server.clone(),
         }));
+        let server = self.server.clone();
+        turn.out.push(NotaryEffect::Forgotten(Forgotten { gun: gun.clone(), server }));
         let Some(mut flight) = self.flights.remove(gun) else { return };
         for tag in std::mem::take(&mut flight.waiting) {
             let asker = flight.others.get(&tag).unwrap_or(&flight.by).clone();

@@ -11,8 +11,13 @@ use super::{NotaryFetcher, Turn};
 impl NotaryFetcher {
     /// Answers at once from what is kept, joins a flight, waits for the next one, or starts one.
     pub(super) fn resolve(&mut self, resolve: &Resolve, turn: &mut Turn<'_>) {
-        let Resolve { credentials, gun, namespace, not_before, tag } = resolve;
-        let asker = Asker { credentials: credentials.clone(), namespace: namespace.clone() };
+        let Resolve { gun, not_before, tag, .. } = resolve;
+        let asker = Asker {
+            credentials: resolve.credentials.clone(),
+            dry_run: resolve.dry_run,
+            namespace: resolve.namespace.clone(),
+            sealed_roots: resolve.sealed_roots.clone(),
+        };
         self.question(gun, tag, *not_before, asker, turn);
     }
 
@@ -39,6 +44,7 @@ impl NotaryFetcher {
                 let (latest, others) =
                     flight.queued.entry(tag.to_owned()).or_insert((not_before, asker.clone()));
                 *latest = not_before.max(*latest);
+                others.share(&asker);
                 others.credentials.extend(asker.credentials);
             }
             return;

@@ -68,6 +68,10 @@ impl NotaryFetcher {
             let denial = Denial::new(DenyCode::RootUnpinned, detail);
             return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
         }
+        let first = flight.anew || !self.collections.contains_key(gun);
+        if let Some(denial) = contradicts_seals(gun, first, &flight, &verified.evidence) {
+            return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
+        }
         let in_use = verified.evidence.roles.get("root").map(|found| found.sha256);
         let mut roots = flight.roots.iter().chain(flight.documents.values());
         let Some(root) = roots.find(|root| Some(root.digest()) == in_use) else {
@@ -75,9 +79,13 @@ impl NotaryFetcher {
             let outcome = ResolutionOutcome::Unavailable(Denial::new(DenyCode::Internal, detail));
             return self.end(gun, flight, &outcome, turn);
         };
-        self.note_verified(gun, &flight, &verified.evidence, turn);
-        let root = root.clone();
-        self.keep(gun, &mut flight, root, verified, turn);
+        // A dry run must leave no trace, least of all a root that is trusted from now on.
+        let tentative = first && verified.evidence.first_use && flight.by.dry_run;
+        if !tentative {
+            self.note_verified(gun, &flight, &verified.evidence, turn);
+            let root = root.clone();
+            self.keep(gun, &mut flight, root, verified, turn);
+        }
         for tag in asked {
             let outcome = match verified.tags.get(tag) {
                 Some(view) => ResolutionOutcome::Verified(Box::new(VerifiedTag {
@@ -89,7 +97,7 @@ impl NotaryFetcher {
                     format!("the verifier said nothing about the tag {tag}"),
                 )),
             };
-            self.publish(gun, tag, flight.asked_at, outcome, turn);
+            self.announce(gun, tag, flight.asked_at, outcome, tentative, turn);
         }
         // Tags that joined after the verifier was asked: what is kept now serves them.
         for tag in flight.waiting.difference(asked) {
@@ -180,6 +188,27 @@ impl NotaryFetcher {
             }));
         }
     }
+}
+
+/// A root taken at first use must be one that the seals of workloads know, if they know any: a
+/// replica that lost its state would otherwise trust whoever answers now.
+fn contradicts_seals(
+    gun: &str,
+    first: bool,
+    flight: &Flight,
+    evidence: &Evidence,
+) -> Option<Denial> {
+    let sealed = &flight.by.sealed_roots;
+    if !first || !evidence.first_use || sealed.is_empty() {
+        return None;
+    }
+    let signed_by = evidence.roles.get("root").map(|root| root.signed_by.as_slice());
+    let known = signed_by.unwrap_or_default().iter().any(|key| sealed.contains(&key.keyid));
+    let detail = format!(
+        "the root of {gun} is signed by none of the keys that signed it when the workload was \
+         sealed, and this replica knows no root; pin the new one if it is right"
+    );
+    (!known).then(|| Denial::new(DenyCode::RootChanged, detail))
 }
 
 fn snapshot(evidence: &Evidence) -> Option<Sha256> {

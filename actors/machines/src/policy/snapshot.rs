@@ -74,6 +74,7 @@ impl PolicyCache {
 
     fn rule(&self, id: &PolicyRef, parsed: &ParsedRule) -> Rule {
         Rule {
+            mode: parsed.mode,
             mutate_image: parsed.mutate_image,
             pattern: parsed.pattern.clone(),
             trust: parsed.trust.as_ref().map(|trust| self.requirement(id, trust)),

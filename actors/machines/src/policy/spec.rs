@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use portreeve_protocol::policy::SignerKey;
+use portreeve_protocol::policy::{Mode, SignerKey};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{ProtocolError, Sha256, duration, limits};
 
@@ -19,6 +19,7 @@ use super::signer_key;
 /// A rule as written, with its signers still to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ParsedRule {
+    pub(super) mode: Mode,
     pub(super) mutate_image: bool,
     pub(super) pattern: String,
     pub(super) trust: Option<ParsedTrust>,
@@ -39,6 +40,7 @@ pub(super) struct ParsedTrust {
 
 #[derive(Deserialize)]
 struct Spec {
+    mode: Option<String>,
     repositories: Option<Vec<Repository>>,
     /// What else is there: looked at only for other spellings of `repositories`.
     #[serde(flatten)]
@@ -55,6 +57,7 @@ struct Repository {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RulePolicy {
+    mode: Option<String>,
     mutate_image: Option<bool>,
     simple: Option<Simple>,
     trust: Option<Trust>,
@@ -137,17 +140,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<ParsedRule>, String> {
     if let Some(name) = spec.others.keys().find(|it| it.eq_ignore_ascii_case("repositories")) {
         return Err(format!("`spec.{}` is spelt `repositories`", cut(name)));
     }
+    if let Some(name) = spec.others.keys().find(|it| it.eq_ignore_ascii_case("mode")) {
+        return Err(format!("`spec.{}` is spelt `mode`", cut(name)));
+    }
+    let mode = mode(spec.mode.as_deref()).map_err(|why| format!("`spec.mode`: {why}"))?;
     let repositories = spec.repositories.unwrap_or_default();
     repositories
         .into_iter()
         .enumerate()
         .map(|(index, repository)| {
-            rule(repository).map_err(|why| format!("`spec.repositories[{index}]`: {why}"))
+            rule(repository, mode.unwrap_or_default())
+                .map_err(|why| format!("`spec.repositories[{index}]`: {why}"))
         })
         .collect()
 }
 
-fn rule(repository: Repository) -> Result<ParsedRule, String> {
+fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
     let pattern = repository.name.filter(|name| !name.is_empty());
     let pattern = pattern.ok_or("it has no `name`, so it would cover nothing")?;
     if pattern.len() > limits::REFERENCE_BYTES {
@@ -157,7 +165,7 @@ fn rule(repository: Repository) -> Result<ParsedRule, String> {
         return Err("its `name` holds blanks, so it would cover nothing".to_owned());
     }
     let Some(policy) = repository.policy else {
-        return Ok(ParsedRule { mutate_image: true, pattern, trust: None });
+        return Ok(ParsedRule { mode: common, mutate_image: true, pattern, trust: None });
     };
     if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
         return Err("`policy.simple` (simple signing) is not supported".to_owned());
@@ -169,8 +177,21 @@ fn rule(repository: Repository) -> Result<ParsedRule, String> {
     if on(policy.va) {
         return Err("`policy.va` (Vulnerability Advisor) is not supported".to_owned());
     }
+    let mode = mode(policy.mode.as_deref()).map_err(|why| format!("`policy.mode`: {why}"))?;
+    let mode = mode.unwrap_or(common);
     let trust = policy.trust.map(trust).transpose()?.flatten();
-    Ok(ParsedRule { mutate_image: policy.mutate_image.unwrap_or(true), pattern, trust })
+    Ok(ParsedRule { mode, mutate_image: policy.mutate_image.unwrap_or(true), pattern, trust })
+}
+
+/// What becomes of images that do not satisfy a rule: its own word, else the policy's.
+fn mode(written: Option<&str>) -> Result<Option<Mode>, String> {
+    match written {
+        None => Ok(None),
+        Some("audit") => Ok(Some(Mode::Audit)),
+        Some("enforce") => Ok(Some(Mode::Enforce)),
+        Some("warn") => Ok(Some(Mode::Warn)),
+        Some(other) => Err(format!("`{}` is none of enforce, warn and audit", cut(other))),
+    }
 }
 
 fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {

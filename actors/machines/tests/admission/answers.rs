@@ -30,7 +30,7 @@ fn a_denial_says_which_container_image_rule_code_and_what_to_do() {
 
 #[test]
 fn every_denied_container_is_listed_and_the_first_one_leads() {
-    let decision = World::with_rule("quay.io/*", None).decide(&["quay.io/x/y", "nginx", "A", ""]);
+    let decision = World::with_rule("quay.io/*", None).decide(&["quay.io/x/y", "nginx", "A", "B"]);
     assert_eq!(decision.denial.as_ref().map(|it| it.code), Some(DenyCode::NoPolicy));
     let places: Vec<_> =
         ["`c1`", "`c2`", "`c3`"].iter().map(|it| decision.message.find(it)).collect();

@@ -1,8 +1,8 @@
 //! What is allowed unseen, and what is denied before any image is looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use portreeve_protocol::messages::admission::{AdmissionInput, Operation};
-use portreeve_protocol::{DenyCode, Settings, limits};
+use portreeve_protocol::messages::admission::{AdmissionInput, Operation, ReviewFacts, ReviewPath};
+use portreeve_protocol::{Admitted, DenyCode, Settings, Verdict, limits};
 
 use crate::world::{
     World, answer, answers, code, codes, kind, pod, policy, questions, rule, trust,
@@ -82,9 +82,14 @@ fn before_policies_are_read_nothing_is_allowed() {
 }
 
 #[test]
-fn a_container_without_image_is_denied() {
+fn a_blank_image_may_be_filled_in_later_and_is_denied_if_it_is_not() {
     let mut world = World::with_rule("*", None);
     let decision = world.decide(&["nginx", "", " "]);
+    assert!(decision.allowed && decision.patch.is_none());
+    assert_eq!(decision.verdicts[1].verdict, Verdict::Allowed(Admitted::Blank));
+    assert_eq!(decision.verdicts[2].verdict, Verdict::Allowed(Admitted::Blank));
+    let stored = ReviewFacts { path: ReviewPath::Validate, ..pod(&["nginx", "", " "]) };
+    let decision = answer(&world.review(&stored));
     let missing = Some(DenyCode::ImageMissing);
     assert_eq!(codes(&decision), [None, missing, missing]);
     assert_eq!(code(&decision), missing);

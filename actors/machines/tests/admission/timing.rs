@@ -35,6 +35,7 @@ fn armed(effects: &[AdmissionEffect]) -> Vec<(Mono, EventId)> {
             AdmissionEffect::Arm(at, AdmissionTimer::Deadline(event)) => Some((*at, event.clone())),
             AdmissionEffect::Answer(_)
             | AdmissionEffect::Disarm(_)
+            | AdmissionEffect::LookUpOwner(_)
             | AdmissionEffect::Note(_)
             | AdmissionEffect::Resolve { .. } => None,
         })

@@ -14,13 +14,13 @@ use portreeve_protocol::messages::admission::{
 };
 use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::{
-    Policy, PolicyGroup, PolicyRef, PolicySnapshot, PolicyState, Rule, SignerKey,
+    Mode, Policy, PolicyGroup, PolicyRef, PolicySnapshot, PolicyState, Rule, SignerKey,
     SignerRequirement, TrustRequirement,
 };
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{
-    ActorId, Admitted, ContainerVerdict, Decision, Delivery, DenyCode, EventId, Fact, Machine,
-    Mono, Now, Outbox, Settings, Sha256, Verdict, Wall,
+    ActorId, ContainerVerdict, Decision, Delivery, DenyCode, EventId, Fact, Machine, Mono, Now,
+    Outbox, Settings, Sha256, Verdict, Wall,
 };
 
 /// The trust server of most tests.
@@ -153,6 +153,7 @@ pub fn answers(effects: &[AdmissionEffect]) -> Vec<Decision> {
             AdmissionEffect::Answer(decision) => Some(Decision::clone(decision)),
             AdmissionEffect::Arm(..)
             | AdmissionEffect::Disarm(_)
+            | AdmissionEffect::LookUpOwner(_)
             | AdmissionEffect::Note(_)
             | AdmissionEffect::Resolve { .. } => None,
         })
@@ -168,6 +169,7 @@ pub fn questions(effects: &[AdmissionEffect]) -> Vec<(String, Resolve)> {
             AdmissionEffect::Answer(_)
             | AdmissionEffect::Arm(..)
             | AdmissionEffect::Disarm(_)
+            | AdmissionEffect::LookUpOwner(_)
             | AdmissionEffect::Note(_) => None,
         })
         .collect()
@@ -191,7 +193,7 @@ pub fn codes(decision: &Decision) -> Vec<Option<DenyCode>> {
 
 pub fn code_of(verdict: &ContainerVerdict) -> Option<DenyCode> {
     match &verdict.verdict {
-        Verdict::Allowed(Admitted::TrustNotRequired | Admitted::Verified(_)) => None,
+        Verdict::Allowed(_) => None,
         Verdict::Denied(denial) => Some(denial.code),
     }
 }
@@ -218,7 +220,7 @@ fn id(name: &str, namespace: Option<&str>) -> PolicyRef {
 }
 
 pub fn rule(pattern: &str, trust: Option<TrustRequirement>) -> Rule {
-    Rule { mutate_image: true, pattern: pattern.to_owned(), trust }
+    Rule { mode: Mode::Enforce, mutate_image: true, pattern: pattern.to_owned(), trust }
 }
 
 /// A demand for trust from [`SERVER`], by these signers.
@@ -249,6 +251,7 @@ pub fn resolution(gun: &str, tag: &str, at: Mono, outcome: ResolutionOutcome) ->
         outcome,
         server: SERVER.to_owned(),
         tag: tag.to_owned(),
+        tentative: false,
     }
 }
 
@@ -302,6 +305,7 @@ pub fn pod(images: &[&str]) -> ReviewFacts {
         pointer: format!("/spec/containers/{index}/image"),
     };
     ReviewFacts {
+        annotated: false,
         budget: 9 * SECOND,
         dry_run: false,
         images: images.iter().enumerate().map(image).collect(),
@@ -310,11 +314,14 @@ pub fn pod(images: &[&str]) -> ReviewFacts {
         name: "web".to_owned(),
         namespace: "apps".to_owned(),
         old_images: Vec::new(),
+        old_seal: Default::default(),
         operation: Operation::Create,
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: "127.0.0.1".to_owned(), authenticated: true },
         pull_secrets: Vec::new(),
+        seal: Default::default(),
+        sealing: false,
         service_account: String::new(),
         sub_resource: None,
         uid: "uid".to_owned(),

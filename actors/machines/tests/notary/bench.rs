@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portreeve_machines::NotaryFetcher;
 use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::evidence::{Evidence, Floor, RoleEvidence, TagView, TrustedCollection};
-use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
+use portreeve_protocol::messages::admission::{Forgotten, Resolution, ResolutionOutcome};
 use portreeve_protocol::messages::notary::{
     DocumentName, FetchOutcome, FetchRequest, Fetched, Forget, NotaryEffect, NotaryInput,
     NotaryTimer, Resolve, Verification, VerifiedCollection, VerifierRefused, VerifyOutcome, Wanted,
@@ -27,6 +27,7 @@ pub struct Seen {
     pub armed: Vec<(Mono, NotaryTimer)>,
     pub disarmed: Vec<NotaryTimer>,
     pub facts: Vec<Fact>,
+    pub forgotten: Vec<Forgotten>,
     pub fetches: Vec<FetchRequest>,
     pub published: Vec<Arc<Resolution>>,
     pub verifies: Vec<VerifyRequest>,
@@ -84,7 +85,7 @@ pub fn started(settings: Settings, trust: Vec<TrustedCollection>) -> Started {
         incarnation: 1,
         jitter_seed: 0,
         node: "n".parse().unwrap(),
-        restored: Restored { trust },
+        restored: Restored { trust, ..Restored::default() },
         rules: portreeve_protocol::RULES_VERSION,
         settings,
         settings_digest: Sha256::ZERO,
@@ -119,6 +120,7 @@ impl Bench {
                 NotaryEffect::Arm(at, timer) => seen.armed.push((at, timer)),
                 NotaryEffect::Disarm(timer) => seen.disarmed.push(timer),
                 NotaryEffect::Fetch(request) => seen.fetches.push(request),
+                NotaryEffect::Forgotten(forgotten) => seen.forgotten.push(forgotten),
                 NotaryEffect::Note(fact) => seen.facts.push(fact),
                 NotaryEffect::Publish(resolution) => seen.published.push(resolution),
                 NotaryEffect::Verify(request) => seen.verifies.push(*request),
@@ -147,9 +149,11 @@ impl Bench {
     ) -> Seen {
         self.handle(&NotaryInput::Resolve(Resolve {
             credentials: secrets.iter().map(|name| secret(namespace, name)).collect(),
+            dry_run: false,
             gun: gun.to_owned(),
             namespace: namespace.to_owned(),
             not_before: Mono(not_before),
+            sealed_roots: Default::default(),
             tag: tag.to_owned(),
         }))
     }

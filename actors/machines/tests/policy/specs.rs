@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use portreeve_protocol::limits;
-use portreeve_protocol::policy::{PolicyState, Rule};
+use portreeve_protocol::policy::{Mode, PolicyState, Rule};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -33,7 +33,8 @@ fn a_rule_without_policy_or_with_trust_off_asks_for_nothing() {
         r#"{"repositories":[{"name":"*","policy":{"simple":{"requirements":[]}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"vulnerability":{"ICCRVA":{}}}}]}"#,
     ] {
-        let expected = Rule { mutate_image: true, pattern: "*".to_owned(), trust: None };
+        let expected =
+            Rule { mode: Mode::Enforce, mutate_image: true, pattern: "*".to_owned(), trust: None };
         assert_eq!(rules(spec), [expected], "{spec}");
     }
 }

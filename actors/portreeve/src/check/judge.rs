@@ -8,6 +8,7 @@ use portreeve_host::metrics::Metrics;
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::notary_client::HttpFetcher;
+use portreeve_host::owners::NoOwners;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::evidence::{Evidence, TrustedCollection};
 use portreeve_protocol::messages::admission::{
@@ -15,7 +16,7 @@ use portreeve_protocol::messages::admission::{
     ResolutionOutcome, ReviewFacts, ReviewPath, ReviewVersion,
 };
 use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
-use portreeve_protocol::{Decision, Entry, Input, NodeId, codec, limits};
+use portreeve_protocol::{Decision, Entry, Input, NodeId, SealFact, codec, limits};
 use tokio::runtime::{Handle, Runtime};
 
 use super::options::Options;
@@ -76,7 +77,8 @@ pub(super) fn judge(
         log: slog::Logger::root(slog::Discard, slog::o!()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         node: node_id()?,
-        restored: Restored { trust: known },
+        owners: Arc::new(NoOwners),
+        restored: Restored { trust: known, ..Restored::default() },
         runtime: Handle::clone(runtime.handle()),
         settings: options.settings.clone(),
         verifiers: 2,
@@ -125,6 +127,7 @@ fn facts(options: &Options) -> ReviewFacts {
         pointer: "/spec/containers/0/image".to_owned(),
     };
     ReviewFacts {
+        annotated: false,
         budget: limits::LONGEST_TIMEOUT,
         dry_run: false,
         images: vec![image],
@@ -133,11 +136,14 @@ fn facts(options: &Options) -> ReviewFacts {
         name: "check".to_owned(),
         namespace: options.namespace.clone(),
         old_images: Vec::new(),
+        old_seal: SealFact::Absent,
         operation: Operation::Create,
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: String::new(), authenticated: false },
         pull_secrets: options.pull_secrets.clone(),
+        seal: SealFact::Absent,
+        sealing: false,
         service_account: String::new(),
         sub_resource: None,
         uid: "check".to_owned(),

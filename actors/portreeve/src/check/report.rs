@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portreeve_protocol::decision::RuleRef;
 use portreeve_protocol::evidence::{DroppedRole, Evidence};
-use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Verdict};
+use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Tolerated, Verdict};
 use serde::Serialize;
 
 use super::judge::{CONTAINER, Judged};
@@ -29,6 +29,7 @@ pub(super) struct Report {
 }
 
 /// Why an image is allowed.
+#[derive(Default)]
 pub(super) struct Admission {
     /// The signed digest; `None` where the rules ask for no trust.
     pub(super) digest: Option<Sha256>,
@@ -36,6 +37,8 @@ pub(super) struct Admission {
     pub(super) released_by: String,
     /// The signers found, as the policy names them.
     pub(super) signers: Vec<String>,
+    /// Why it would have been denied, by a rule that does not enforce.
+    pub(super) tolerated: Option<Box<Tolerated>>,
 }
 
 /// The object of `--json`.
@@ -136,7 +139,12 @@ impl Report {
             return format!("{detail}{}. {}", rule.unwrap_or_default(), code.advice());
         }
         match &self.admitted {
-            Some(Admission { digest: Some(_), released_by, signers }) => {
+            Some(Admission { tolerated: Some(tolerated), .. }) => {
+                let Tolerated { denial: Denial { code, detail }, mode } = &**tolerated;
+                let (mode, code) = (mode.name(), code.code());
+                format!("The rule is in mode {mode}; it would be denied {code}: {detail}.")
+            }
+            Some(Admission { digest: Some(_), released_by, signers, .. }) => {
                 let server = self.evidence.as_ref().map_or("", |(server, _)| server);
                 let signed = match signers.as_slice() {
                     [] => String::new(),
@@ -190,13 +198,19 @@ fn object(role: &portreeve_protocol::evidence::RoleEvidence) -> RoleObject {
 
 fn admission(why: &Admitted) -> Admission {
     match why {
-        Admitted::TrustNotRequired => {
-            Admission { digest: None, released_by: String::new(), signers: Vec::new() }
+        Admitted::Tolerated(tolerated) => {
+            Admission { tolerated: Some(tolerated.clone()), ..Admission::default() }
         }
+        // A check is of one new Pod without an owner: nothing of it is unchanged or sealed.
+        Admitted::Blank
+        | Admitted::Sealed(_)
+        | Admitted::TrustNotRequired
+        | Admitted::Unchanged => Admission::default(),
         Admitted::Verified(verified) => Admission {
             digest: Some(verified.digest),
             released_by: verified.released_by.clone(),
             signers: verified.signers.clone(),
+            tolerated: None,
         },
     }
 }

@@ -228,7 +228,7 @@ impl Case {
                 let documents = verified.evidence.roles.values().map(|role| role.sha256);
                 documents.filter(|digest| blobs.bytes(digest).is_err()).collect()
             }
-            Verdict::Allowed(Admitted::TrustNotRequired) | Verdict::Denied(_) => Vec::new(),
+            Verdict::Allowed(_) | Verdict::Denied(_) => Vec::new(),
         };
         let policies = self.policies.as_ref();
         ContainerExplanation {
@@ -244,7 +244,7 @@ impl Case {
     fn source(&self, verdict: &ContainerVerdict) -> TrustSource {
         let of_trust = match &verdict.verdict {
             Verdict::Allowed(Admitted::Verified(_)) => true,
-            Verdict::Allowed(Admitted::TrustNotRequired) => false,
+            Verdict::Allowed(_) => false,
             Verdict::Denied(denial) => {
                 matches!(denial.code.class(), DenyClass::Trust | DenyClass::Unavailable)
             }

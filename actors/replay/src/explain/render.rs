@@ -1,6 +1,6 @@
 //! An explanation as plain text.
 
-use portreeve_protocol::decision::{ContainerVerdict, RuleRef, Verified};
+use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::{Admitted, DenyCode, Sha256, Verdict};
 
@@ -135,6 +135,27 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
     let ContainerVerdict { container: name, image, pointer, rules, verdict } = &container.verdict;
     page.item(0, "Image    ", &format!("{image} of container {name} ({pointer})"));
     match verdict {
+        Verdict::Allowed(Admitted::Blank) => {
+            page.item(2, "verdict    ", "allowed: it names no image yet");
+        }
+        Verdict::Allowed(Admitted::Sealed(sealed)) => {
+            let by = match &sealed.by {
+                SealOf::Earlier => "an earlier generation of the object".to_owned(),
+                SealOf::Own => "the object itself".to_owned(),
+                SealOf::Owner(kind, name) => format!("{kind} {name}"),
+                SealOf::Running => "the object as it runs".to_owned(),
+            };
+            let digest = sealed.digest.to_oci();
+            page.item(2, "verdict    ", &format!("allowed: {digest} by the seal of {by}"));
+        }
+        Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
+            let why = refusal(&tolerated.denial);
+            let text = format!("allowed, the rule only {}s: {why}", tolerated.mode.name());
+            page.item(2, "verdict    ", &text);
+        }
+        Verdict::Allowed(Admitted::Unchanged) => {
+            page.item(2, "verdict    ", "allowed: the update leaves the image as it is");
+        }
         Verdict::Allowed(Admitted::TrustNotRequired) => {
             page.item(2, "verdict    ", "allowed: the rules ask for no trust");
         }

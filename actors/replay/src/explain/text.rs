@@ -1,13 +1,14 @@
 //! Inputs in a sentence.
 
 use portreeve_protocol::messages::admission::{
-    AdmissionInput, AdmissionTimer, Operation, Resolution, ResolutionOutcome, ReviewFacts,
+    AdmissionInput, AdmissionTimer, Operation, OwnerOutcome, Resolution, ResolutionOutcome,
+    ReviewFacts,
 };
 use portreeve_protocol::messages::notary::{
     FetchOutcome, Fetched, NotaryInput, NotaryTimer, Verification, VerifyOutcome,
 };
 use portreeve_protocol::messages::verify::VerifyInput;
-use portreeve_protocol::{Denial, Input};
+use portreeve_protocol::{Denial, Input, SealFact};
 
 use crate::input_name;
 
@@ -64,14 +65,42 @@ pub(super) fn counted(number: usize, noun: &str) -> String {
 
 fn admission(input: &AdmissionInput) -> String {
     match input {
+        AdmissionInput::AcknowledgeClock(acknowledge) => {
+            format!("the clock is right: {}", acknowledge.reason)
+        }
         AdmissionInput::Drain => "the node drains".to_owned(),
+        AdmissionInput::Forgotten(forgotten) => {
+            format!("what was resolved of {} is forgotten", forgotten.gun)
+        }
         AdmissionInput::HopRefused(refused) => {
             format!("{} did not take the message: {}", refused.to, refusal(&refused.why))
+        }
+        AdmissionInput::OwnerFound(found) => {
+            let outcome = match &found.outcome {
+                OwnerOutcome::Absent => "there is none".to_owned(),
+                OwnerOutcome::Found(owner) => match &owner.seal {
+                    SealFact::Absent => "it carries no seal".to_owned(),
+                    SealFact::Invalid(fault) => format!("its seal: {}", fault.name()),
+                    SealFact::Valid(claims) => {
+                        format!("it carries the seal of {} {}", claims.kind, claims.name)
+                    }
+                },
+                OwnerOutcome::Unavailable(why) => refusal(why),
+            };
+            format!("looked at the controller in {}: {outcome}", millis(found.micros))
         }
         AdmissionInput::Policies(snapshot) => format!("policies of revision {}", snapshot.revision),
         AdmissionInput::Resolution(resolution) => resolved(resolution),
         AdmissionInput::Review(facts) => {
             format!("review with {}", counted(facts.images.len(), "image"))
+        }
+        AdmissionInput::RevokeSeal(revoke) => {
+            format!(
+                "{} of {} is ended in all seals: {}",
+                revoke.digest.to_oci(),
+                revoke.gun,
+                revoke.reason
+            )
         }
         AdmissionInput::Timer(AdmissionTimer::Deadline(review)) => {
             format!("the deadline of {review} is here")

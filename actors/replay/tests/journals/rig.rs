@@ -9,8 +9,8 @@ use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::effect::TimerKey;
 use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Restored, Started};
 use portreeve_protocol::messages::admission::{
-    AdmissionInput, ContainerList, GroupKind, ImageFact, Operation, Peer, ReviewFacts, ReviewPath,
-    ReviewVersion,
+    AdmissionInput, ContainerList, GroupKind, ImageFact, Operation, OwnerFound, OwnerOutcome, Peer,
+    ReviewFacts, ReviewPath, ReviewVersion,
 };
 use portreeve_protocol::messages::notary::{
     DocumentName, FetchOutcome, FetchRequest, Fetched, NotaryInput,
@@ -140,7 +140,7 @@ impl Rig {
     /// The next incarnation on the same journal, with what this one leaves.
     pub fn restart(self) -> Self {
         let trust = self.notary.values().flat_map(NotaryFetcher::trusted).collect();
-        let next = started(self.started.incarnation + 1, Restored { trust });
+        let next = started(self.started.incarnation + 1, Restored { trust, ..Restored::default() });
         Self::on(self.journal, self.prev, self.blobs, next)
     }
 
@@ -336,6 +336,12 @@ impl Rig {
                 let input = Arc::new(NotaryInput::Fetched(self.fetch(request)).into());
                 self.queue.push_back(Waiting { cause, input, root, to: event.actor.clone() });
             }
+            Effect::LookUpOwner(query) => {
+                let (outcome, review) = (OwnerOutcome::Absent, query.review);
+                let found = AdmissionInput::OwnerFound(OwnerFound { micros: 1, outcome, review });
+                let (input, to) = (Arc::new(found.into()), event.actor.clone());
+                self.queue.push_back(Waiting { cause, input, root, to });
+            }
             Effect::Send { message, to } => {
                 // Another member than the one named takes it, as may happen in a pool.
                 let to = if to == ActorId::Verify(0) { ActorId::Verify(3) } else { to };
@@ -394,6 +400,7 @@ pub fn review(uid: &str, images: &[&str]) -> ReviewFacts {
         pointer: format!("/spec/template/spec/containers/{index}/image"),
     });
     ReviewFacts {
+        annotated: false,
         budget: 9_000_000,
         dry_run: false,
         images: images.collect(),
@@ -406,11 +413,14 @@ pub fn review(uid: &str, images: &[&str]) -> ReviewFacts {
         name: "web".to_owned(),
         namespace: "shop".to_owned(),
         old_images: Vec::new(),
+        old_seal: Default::default(),
         operation: Operation::Create,
         owners: Vec::new(),
         path: ReviewPath::Admit,
         peer: Peer { address: "192.0.2.1".to_owned(), authenticated: false },
         pull_secrets: Vec::new(),
+        seal: Default::default(),
+        sealing: false,
         service_account: String::new(),
         sub_resource: None,
         uid: uid.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::AdmissionTimer;
+use super::{AdmissionTimer, OwnerQuery};
 use crate::effect::TimerKey;
 use crate::messages::notary::{NotaryInput, Resolve};
 use crate::{ActorId, Decision, Effect, Fact, Input, Mono};
@@ -16,6 +16,8 @@ pub enum AdmissionEffect {
     Arm(Mono, AdmissionTimer),
     /// No need to wake up.
     Disarm(AdmissionTimer),
+    /// Look at the controller of a workload.
+    LookUpOwner(OwnerQuery),
     /// Something worth knowing.
     Note(Fact),
     /// Ask the fetcher of this trust server about a tag.
@@ -33,6 +35,7 @@ impl From<AdmissionEffect> for Effect {
             AdmissionEffect::Answer(decision) => Self::Answer(decision),
             AdmissionEffect::Arm(at, timer) => Self::Arm { at, key: TimerKey::Admission(timer) },
             AdmissionEffect::Disarm(timer) => Self::Disarm { key: TimerKey::Admission(timer) },
+            AdmissionEffect::LookUpOwner(query) => Self::LookUpOwner(query),
             AdmissionEffect::Note(fact) => Self::Note(fact),
             AdmissionEffect::Resolve { server, resolve } => Self::Send {
                 message: Arc::new(Input::Notary(NotaryInput::Resolve(resolve))),

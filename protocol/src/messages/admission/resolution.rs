@@ -21,6 +21,10 @@ pub struct Resolution {
     pub server: String,
     /// The tag.
     pub tag: String,
+    /// Whether it rests on a root that was looked at for dry runs only and is not kept: no other
+    /// review may use it. Since schema 2.
+    #[serde(default)]
+    pub tentative: bool,
 }
 
 /// What came of asking. "There is none", "not to be believed" and "could not be asked" are

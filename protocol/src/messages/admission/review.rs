@@ -2,9 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::seal::SealFact;
+
 /// An AdmissionReview request as far as a decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewFacts {
+    /// Whether the object has annotations, be it none; a patch must know. Since schema 2.
+    #[serde(default)]
+    pub annotated: bool,
     /// How long the client will wait for the answer, margin taken off; microseconds.
     pub budget: u64,
     /// Whether nothing will be persisted.
@@ -21,6 +26,9 @@ pub struct ReviewFacts {
     pub namespace: String,
     /// Images of the old object of an update.
     pub old_images: Vec<ImageFact>,
+    /// The seal of the old object of an update. Since schema 2.
+    #[serde(default)]
+    pub old_seal: SealFact,
     /// What is being done.
     pub operation: Operation,
     /// Owner references of the object. They prove nothing.
@@ -31,6 +39,12 @@ pub struct ReviewFacts {
     pub peer: Peer,
     /// Names of the Secrets the pod specification lists for pulling.
     pub pull_secrets: Vec<String>,
+    /// The seal that the object carries as sent. Since schema 2.
+    #[serde(default)]
+    pub seal: SealFact,
+    /// Whether there is a key to seal with. Since schema 2.
+    #[serde(default)]
+    pub sealing: bool,
     /// Service account of the pod specification; empty if none is named.
     pub service_account: String,
     /// The subresource, if the review is of one.
@@ -72,6 +86,8 @@ pub enum Operation {
 pub enum ReviewPath {
     /// `/admit`: decides and patches.
     Admit,
+    /// `/validate`: decides about the object as it will be stored, and never patches.
+    Validate,
 }
 
 /// The versions of AdmissionReview.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DocumentName, NotaryTimer};
 use crate::effect::TimerKey;
-use crate::messages::admission::{AdmissionInput, Resolution};
+use crate::messages::admission::{AdmissionInput, Forgotten, Resolution};
 use crate::messages::verify::{VerifyInput, VerifyRequest};
 use crate::{ActorId, CredentialRef, Effect, Fact, Input, Mono};
 
@@ -38,6 +38,8 @@ pub enum NotaryEffect {
     Disarm(NotaryTimer),
     /// Ask the trust server for a document.
     Fetch(FetchRequest),
+    /// Tell the admission actor that a collection was forgotten.
+    Forgotten(Forgotten),
     /// Something worth knowing.
     Note(Fact),
     /// Tell the admission actor.
@@ -52,6 +54,10 @@ impl From<NotaryEffect> for Effect {
             NotaryEffect::Arm(at, timer) => Self::Arm { at, key: TimerKey::Notary(timer) },
             NotaryEffect::Disarm(timer) => Self::Disarm { key: TimerKey::Notary(timer) },
             NotaryEffect::Fetch(request) => Self::Fetch(request),
+            NotaryEffect::Forgotten(forgotten) => Self::Send {
+                message: Arc::new(Input::Admission(AdmissionInput::Forgotten(forgotten))),
+                to: ActorId::Admission,
+            },
             NotaryEffect::Note(fact) => Self::Note(fact),
             NotaryEffect::Publish(resolution) => Self::Send {
                 message: Arc::new(Input::Admission(AdmissionInput::Resolution(resolution))),

@@ -1,0 +1,221 @@
+//! What one rule asks of an image, and whether what trust servers said meets it.
+
+use std::collections::BTreeSet;
+
+use portreeve_protocol::decision::Verified;
+use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome, VerifiedTag};
+use portreeve_protocol::policy::{Mode, SignerKey, TrustRequirement};
+use portreeve_protocol::seal::Requirement;
+use portreeve_protocol::time::SECOND;
+use portreeve_protocol::{Denial, DenyClass, DenyCode, Mono, Now, Settings, Sha256, Wall};
+use portreeve_trust::release::{Released, origin, release};
+
+use super::known::Question;
+
+/// What one rule asks for, and who can say whether it holds.
+#[derive(Debug)]
+pub(super) struct Demand {
+    /// Whether the question is put without credentials.
+    pub(super) anonymous: bool,
+    /// What becomes of an image that does not meet it.
+    pub(super) mode: Mode,
+    /// Who is asked about what.
+    pub(super) question: Question,
+    /// What must hold.
+    pub(super) requirement: TrustRequirement,
+}
+
+/// What is at hand to answer a question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// The newest answer that is fresh enough to allow.
+    pub(super) answer: Option<&'a Resolution>,
+    /// Why there is no newer one.
+    pub(super) failed: Option<&'a Denial>,
+    /// The last verified state, of whatever age.
+    pub(super) last: Option<&'a Resolution>,
+    /// The clocks now.
+    pub(super) now: Now,
+    /// When the review came.
+    pub(super) received: Mono,
+}
+
+/// How a demand stands.
+pub(super) enum Held {
+    /// It is not met.
+    Denied(Denial),
+    /// Its question must be asked, or asked again.
+    Missing,
+    /// It is met.
+    Released(Box<(Released, Verified)>),
+    /// Allowed by a state of this age, in microseconds, that would otherwise be too old.
+    Stale(Box<(Released, Verified)>, u64),
+}
+
+impl Demand {
+    /// What a seal must name of it.
+    pub(super) fn requirement(&self, settings: &Settings) -> Requirement {
+        let pinned = settings.root_pins(&self.question.gun);
+        let mut pins = self.requirement.pins.clone();
+        pins.extend(pinned.keyids);
+        let signers = self.requirement.signers.iter().filter_map(|signer| match &signer.key {
+            SignerKey::Usable { name, spki } => Some((name.clone(), *spki)),
+            SignerKey::Invalid(_) | SignerKey::Missing => None,
+        });
+        Requirement {
+            authorities: pinned.authorities.into_iter().collect(),
+            pins,
+            server: self.question.server.clone(),
+            signers: signers.collect::<BTreeSet<_>>(),
+            strict_roles: self.requirement.strict_roles,
+        }
+    }
+
+    /// How the demand stands by what is at hand.
+    pub(super) fn hold(&self, look: Look<'_>, named: Option<Sha256>, settings: &Settings) -> Held {
+        if let Some(answer) = look.answer {
+            match self.satisfied(answer, look.now.wall, named, settings) {
+                Ok(released) => return Held::Released(Box::new(released)),
+                Err(denial) if answer.checked_at >= look.received => return Held::Denied(denial),
+                // Something may have been signed since: it must be asked again.
+                Err(_) => {}
+            }
+        }
+        let Some(why) = look.failed else { return Held::Missing };
+        self.stale(look, why, named, settings).unwrap_or_else(|| Held::Denied(why.clone()))
+    }
+
+    /// The last verified state, where the server is out of reach and the rules let it serve for a
+    /// while. It allows or it says nothing.
+    fn stale(
+        &self,
+        look: Look<'_>,
+        why: &Denial,
+        named: Option<Sha256>,
+        settings: &Settings,
+    ) -> Option<Held> {
+        let most = self.requirement.max_staleness.unwrap_or(settings.max_staleness);
+        let last = look.last.filter(|_| why.code.class() == DenyClass::Unavailable)?;
+        let age = look.now.mono.since(last.checked_at);
+        if age > most || most == 0 {
+            return None;
+        }
+        let (mut released, verified) = self.satisfied(last, look.now.wall, named, settings).ok()?;
+        released.warnings.push(format!(
+            "the trust server {} is out of reach; what it said {} s ago was followed",
+            self.question.server,
+            age / SECOND
+        ));
+        Some(Held::Stale(Box::new((released, verified)), age))
+    }
+
+    fn satisfied(
+        &self,
+        answer: &Resolution,
+        wall: Wall,
+        named: Option<Sha256>,
+        settings: &Settings,
+    ) -> Result<(Released, Verified), Denial> {
+        let Question { server, gun, tag: wanted } = &self.question;
+        let tag = match &answer.outcome {
+            ResolutionOutcome::Absent => {
+                let detail = format!("the trust server {server} has no trust data for {gun}");
+                return Err(Denial::new(DenyCode::NotSigned, detail));
+            }
+            ResolutionOutcome::Refused(why) | ResolutionOutcome::Unavailable(why) => {
+                return Err(with_reset(gun, server, naming(server, why)));
+            }
+            ResolutionOutcome::Verified(tag) => tag,
+        };
+        let VerifiedTag { evidence, view } = tag.as_ref();
+        if &evidence.gun != gun || &view.tag != wanted {
+            let detail = format!("an answer about {gun}:{wanted} is about something else");
+            return Err(Denial::new(DenyCode::Internal, detail));
+        }
+        if evidence.expires < wall {
+            let detail = format!("the trust data of {gun} expired at {}", evidence.expires);
+            return Err(Denial::new(DenyCode::Expired, detail));
+        }
+        if settings.require_pins && evidence.first_use {
+            let detail = format!("the root of {gun} at {server} is covered by no pin");
+            return Err(Denial::new(DenyCode::RootUnpinned, detail));
+        }
+        let mut released = release(tag, &self.requirement, named)?;
+        if evidence.first_use && self.requirement.pins.is_empty() {
+            released.warnings.push(format!(
+                "the root of {gun} at {server} was trusted as the first one seen; pin it"
+            ));
+        }
+        let verified = Verified {
+            digest: released.digest,
+            evidence: evidence.clone(),
+            pin: None,
+            released_by: released.role.clone(),
+            server: server.clone(),
+            signers: released.signers.clone(),
+        };
+        Ok((released, verified))
+    }
+}
+
+/// Rules of equal specificity must lead to one digest; what they found is put together.
+pub(super) fn merge(
+    first: &mut (Released, Verified),
+    next: &(Released, Verified),
+) -> Result<(), Denial> {
+    let ((released, verified), (other, other_verified)) = (first, next);
+    if verified.digest != other_verified.digest {
+        let detail = format!(
+            "rules of equal specificity lead to different signed digests, {} at {} and {} at {}",
+            verified.digest.to_oci(),
+            verified.server,
+            other_verified.digest.to_oci(),
+            other_verified.server
+        );
+        return Err(Denial::new(DenyCode::DigestMismatch, detail));
+    }
+    released.warnings.extend(other.warnings.iter().cloned());
+    released.warnings.sort();
+    released.warnings.dedup();
+    verified.signers.extend(other.signers.iter().cloned());
+    verified.signers.sort();
+    verified.signers.dedup();
+    Ok(())
+}
+
+/// A signer whose key is not at hand denies before anything is fetched.
+pub(super) fn signers_have_keys(requirement: &TrustRequirement) -> Result<(), Denial> {
+    for signer in &requirement.signers {
+        let origin = origin(signer);
+        match &signer.key {
+            SignerKey::Usable { .. } => {}
+            SignerKey::Missing => {
+                let detail = format!("there is no {origin} with `name` and `publicKey`");
+                return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
+            }
+            SignerKey::Invalid(why) => {
+                let detail = format!("the signer in {origin} cannot be used: {why}");
+                return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The denial of a root that changed, with the command by which the old one is forgotten.
+fn with_reset(gun: &str, server: &str, mut denial: Denial) -> Denial {
+    if denial.code == DenyCode::RootChanged {
+        denial.detail.push_str(&format!(
+            "; `portreeve trust reset {gun} --server {server} --reason TEXT` forgets the old one"
+        ));
+    }
+    denial
+}
+
+/// The denial, with the trust server's name in it.
+pub(super) fn naming(server: &str, why: &Denial) -> Denial {
+    if why.detail.contains(server) {
+        return why.clone();
+    }
+    Denial::new(why.code, format!("{} (trust server {server})", why.detail))
+}

@@ -1,0 +1,43 @@
+//! What operators say: entries of seals end, the clock is right, trust was forgotten.
+
+use portreeve_protocol::messages::admission::{
+    AcknowledgeClock, AdmissionEffect, Forgotten, RevokeSeal,
+};
+use portreeve_protocol::seal::RevokedSeal;
+use portreeve_protocol::{ActorId, Fact, Now, Outbox, limits};
+
+use super::Admission;
+
+impl Admission {
+    /// Lets the entry count no more, wherever it stands.
+    pub(super) fn revoke_seal(&mut self, revoke: &RevokeSeal, out: &mut Outbox<AdmissionEffect>) {
+        let RevokeSeal { digest, gun, reason } = revoke;
+        let ended = RevokedSeal { digest: *digest, gun: gun.clone() };
+        if self.revoked.len() >= limits::REVOKED_SEALS && !self.revoked.contains(&ended) {
+            // Forgetting another one would let that count again.
+            let what = format!("more than {} seal entries to be ended", limits::REVOKED_SEALS);
+            let actor = ActorId::Admission;
+            return out.push(AdmissionEffect::Note(Fact::Unexpected { actor, what }));
+        }
+        self.revoked.insert(ended);
+        let (digest, gun, reason) = (*digest, gun.clone(), reason.clone());
+        out.push(AdmissionEffect::Note(Fact::SealRevoked { digest, gun, reason }));
+    }
+
+    /// Judges by the clock as it is now.
+    pub(super) fn acknowledge_clock(
+        &mut self,
+        now: Now,
+        _acknowledge: &AcknowledgeClock,
+        out: &mut Outbox<AdmissionEffect>,
+    ) {
+        if let Some(news) = self.clock.acknowledge(now) {
+            out.push(AdmissionEffect::Note(news));
+        }
+    }
+
+    /// Forgets what was resolved of a collection, so that no later review rests on it.
+    pub(super) fn forgotten(&mut self, forgotten: &Forgotten) {
+        self.known.forget(&forgotten.server, &forgotten.gun);
+    }
+}

@@ -1,0 +1,85 @@
+//! The seal that a workload is to carry.
+
+use portreeve_protocol::messages::admission::{GroupKind, ReviewFacts, ReviewPath};
+use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact};
+use portreeve_protocol::{Admitted, Sha256, Verdict, codec, limits};
+
+use super::image::Concluded;
+use super::seals::{Seals, is_sealed_kind, newest};
+
+/// What a seal may hold as JSON, so that its annotation stays within [`limits::SEAL_BYTES`]: three
+/// bytes become four letters, and some room is for the key's name and the code of authenticity.
+const CLAIMS_BYTES: usize = (limits::SEAL_BYTES - 256) / 4 * 3;
+
+/// The seal that the object is to be given; `None` if it is to be left as it is.
+///
+/// The generations of the old object's seal stay behind the new one, so that rollback, eviction
+/// in the middle of a rollout and partitions need no trust server.
+pub(super) fn seal(
+    facts: &ReviewFacts,
+    seals: &Seals,
+    concluded: &[Concluded],
+) -> Option<Box<SealClaims>> {
+    if !is_sealed(facts) {
+        return None;
+    }
+    let current: Vec<SealEntry> = concluded.iter().filter_map(|one| entry(seals, one)).collect();
+    let mut wanted = seals.old.clone().unwrap_or_else(|| SealClaims {
+        generations: Vec::new(),
+        kind: facts.kind.kind.clone(),
+        name: facts.name.clone(),
+        namespace: facts.namespace.clone(),
+    });
+    wanted.advance(current);
+    while wanted.generations.len() > 1 && !fits(&wanted) {
+        wanted.generations.pop();
+    }
+    if wanted.generations.is_empty() || !fits(&wanted) {
+        return None;
+    }
+    let there = matches!(&facts.seal, SealFact::Valid(there) if **there == wanted);
+    (!there).then(|| Box::new(wanted))
+}
+
+/// Whether the review is of an object that carries a seal of its own: a named workload that makes
+/// others. A ReplicaSet with a controller carries the copy of its Deployment's, which stays as it is.
+fn is_sealed(facts: &ReviewFacts) -> bool {
+    let GroupKind { group, kind, version } = &facts.kind;
+    let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+    let named = !facts.name.is_empty() && !facts.name.ends_with('*');
+    let copied = kind == "ReplicaSet" && facts.owners.iter().any(|owner| owner.controller);
+    facts.sealing
+        && facts.path == ReviewPath::Admit
+        && facts.sub_resource.is_none()
+        && named
+        && !copied
+        && is_sealed_kind(&api_version, kind)
+}
+
+/// What the seal says of one image: what was just found, or what was known of an image that the
+/// update leaves as it is.
+fn entry(seals: &Seals, concluded: &Concluded) -> Option<SealEntry> {
+    if let Some(entry) = &concluded.entry {
+        return Some(seals.same(entry.clone()));
+    }
+    let verdict = &concluded.verdict;
+    if verdict.verdict != Verdict::Allowed(Admitted::Unchanged) {
+        return None;
+    }
+    let old = newest(seals.old.as_ref()?);
+    let digest = named_digest(&verdict.image);
+    let known = old.get(verdict.container.as_str())?.iter().find(|entry| match digest {
+        Some(digest) => entry.digest == digest,
+        None => entry.reference == verdict.image,
+    });
+    known.map(|entry| SealEntry::clone(entry))
+}
+
+fn named_digest(image: &str) -> Option<Sha256> {
+    let reference = image.parse::<portreeve_protocol::reference::ImageReference>().ok()?;
+    reference.digest
+}
+
+fn fits(claims: &SealClaims) -> bool {
+    codec::canonical(claims).is_ok_and(|bytes| bytes.len() <= CLAIMS_BYTES)
+}
