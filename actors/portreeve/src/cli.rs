@@ -218,9 +218,9 @@ pub(crate) fn check_args(
 }
 
 /// Reads the command line and runs what it asks for.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Wrong usage ends here, with status 2.
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words);
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
         Command::Check(args) => check::run(&args, &terminal),

@@ -188,7 +188,7 @@ pub fn decision() -> Decision {
     };
     let verified = Verified {
         digest: sha("manifest"),
-        evidence: evidence(),
+        evidence: evidence().into(),
         pin: Some(pin),
         released_by: "targets/releases".to_owned(),
         server: SERVER.to_owned(),
