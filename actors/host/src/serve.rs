@@ -41,7 +41,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// (see [`Running::ready`]) and asks no trust server for anything.
 ///
 /// # Errors
-/// `SealKeys`, `Tls` and `File` for files that cannot be used, `Listen`, and whatever [`Node::start`] reports.
+/// `SealKeys`, `Tls` and `File` for files that cannot be used, `Listen`, and whatever
+/// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let credentials = Credentials::default();

@@ -258,8 +258,8 @@ mod tests {
         let line = "portreeve serve --config c.yaml --listen 127.0.0.1:1 \
                     --metrics-listen 127.0.0.1:2 --tls-cert c --tls-key k --client-ca ca \
                     --objects o --data-dir d --durability process --trust-ca a --trust-ca b \
-                    --allow-trust-server https://n --allow-realm n=m --require-pins --seal-key s --log term \
-                    --log-level debug";
+                    --allow-trust-server https://n --allow-realm n=m --require-pins --seal-key s \
+                    --log term --log-level debug";
         let parsed = Cli::try_parse_from(line.split_whitespace());
         let Ok(Cli { command: Command::Serve(args) }) = parsed else {
             unreachable!("the line is a serve command")

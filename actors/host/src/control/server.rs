@@ -102,7 +102,8 @@ async fn accept(listener: UnixListener, operator: Operator) {
                 });
             }
             Err(error) => {
-                warn!(operator.log, "the operator's socket does not accept"; "why" => error.to_string());
+                let why = error.to_string();
+                warn!(operator.log, "the operator's socket does not accept"; "why" => why);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -141,13 +141,13 @@ impl Seals {
     /// The entry that says the same as `entry` but for the reference, so that it need not change:
     /// an image that was pinned in the meantime is still the one submitted by its tag.
     pub(super) fn same(&self, entry: SealEntry) -> SealEntry {
-        let known = self.own.iter().chain(&self.old).flat_map(SealClaims::entries);
-        let same = known.cloned().find(|known| {
+        let mut known = self.own.iter().chain(&self.old).flat_map(SealClaims::entries);
+        let same = known.find(|known| {
             let reference = entry.reference.clone();
             same_image(&known.reference, &reference)
-                && SealEntry { reference, ..known.clone() } == entry
+                && SealEntry { reference, ..SealEntry::clone(known) } == entry
         });
-        same.unwrap_or(entry)
+        same.cloned().unwrap_or(entry)
     }
 }
 
