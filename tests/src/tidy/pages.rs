@@ -11,8 +11,8 @@ pub fn metrics() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          Written from the table in `actors/host/src/metric_table.rs`;\n`PORTREEVE_BLESS=1 \
-         cargo test -p portreeve-tests --test tidy` writes it anew. `/metrics` serves them as \
-         OpenMetrics 1.0. \
+         cargo test -p portreeve-tests --test tidy` writes it anew. \
+         `/metrics` serves them as OpenMetrics 1.0. \
          No label names what a client chose: no GUN, namespace or image.\n\
          A trust server is named by host and port, at most 64 of them, and `other` beyond. A label \
          `code` is one of `docs/reasons.md`.\n\n\

@@ -238,7 +238,9 @@ mod tests {
     use super::*;
 
     /// Remembers level and keys of each line.
-    struct Lines(Arc<Mutex<Vec<(Level, Vec<String>)>>>);
+    struct Lines(Arc<Mutex<Vec<Line>>>);
+
+    type Line = (Level, Vec<String>);
 
     struct Keys(Vec<String>);
 

@@ -24,6 +24,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may be idle or spell out a request's head. Longer than the 90 seconds
 /// after which an API server closes its idle connections: the client must be the one who closes.
 const HEAD: Duration = Duration::from_secs(300);
+const _: () = assert!(HEAD.as_secs() > 90, "an API server closes after 90 seconds; we must not");
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the system is out of file descriptors.
