@@ -114,7 +114,7 @@ fn every_image_of_every_recorded_review_is_found_at_its_pointer() {
 fn a_recorded_deployment_is_reduced_to_its_facts() {
     let at = "/spec/template/spec";
     let expected = ReviewFacts {
-        annotated: false,
+        annotated: true,
         budget: 9_000_000,
         dry_run: false,
         images: vec![

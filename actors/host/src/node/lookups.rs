@@ -1,4 +1,4 @@
-//! Looks at controllers under way. Whatever happens to a look, exactly one `OwnerFound` comes of it.
+//! Looks at controllers under way. Whatever happens to one, exactly one `OwnerFound` comes of it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -42,7 +42,7 @@ pub(super) fn seal(
 }
 
 /// Whether the review is of an object that carries a seal of its own: a named workload that makes
-/// others. A ReplicaSet with a controller carries the copy of its Deployment's, which stays as it is.
+/// others. A ReplicaSet with a controller carries the copy of its Deployment's, which stays.
 fn is_sealed(facts: &ReviewFacts) -> bool {
     let GroupKind { group, kind, version } = &facts.kind;
     let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
