@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portreeve_protocol::{ActorId, Effect, EventId, Fact};
-use slog::{Logger, crit, debug, error, info, warn};
+use slog::{Drain, Logger, crit, debug, error, info, warn};
 
 use crate::metrics::Metrics;
 
@@ -85,6 +85,11 @@ impl Facts {
         self.metrics.fact(fact);
         if matches!(fact, Fact::PoliciesPublished { .. }) {
             self.policies_loaded.store(true, Ordering::Relaxed);
+        }
+        // What would be dropped unread need not be put into words: every review says this.
+        let allow = matches!(fact, Fact::ReviewDecided { allowed: true, .. });
+        if allow && !self.log.is_debug_enabled() {
+            return;
         }
         let log = self.log.new(slog::o!("event" => event.to_string(), "fact" => fact.name()));
         write(&log, fact);
@@ -181,7 +186,7 @@ fn decided(log: &Logger, fact: &Fact) {
 #[cfg(test)]
 mod tests {
     use portreeve_protocol::{Denial, DenyCode, NodeId};
-    use slog::{Drain, Level, Never, OwnedKVList, Record};
+    use slog::{Level, Never, OwnedKVList, Record};
 
     use super::*;
 
