@@ -10,8 +10,8 @@ Deployment with two containers, over TLS on 127.0.0.1, in turn to
   floor     a bare hyper + rustls + typed serde webhook that patches and decides nothing
   group     `portreeve serve`, each answer after its record is on disk
   process   `portreeve serve --durability process`, each answer after its record is written
-The servers are bound to core 0, the generator to core 1. Rounds go over all servers in turn, so that
-a busy machine disturbs them alike; believe the ratios rather than the figures.
+The servers are bound to core 0, the generator to core 1. Rounds go over all servers in turn, so
+that a busy machine disturbs them alike; believe the ratios rather than the figures.
 
 Examples:
   cargo run --release -p portreeve-bench
