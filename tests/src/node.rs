@@ -8,6 +8,7 @@ use std::time::Duration;
 use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::journal::Journal;
+use portreeve_host::seals::make_key;
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
 use portreeve_protocol::{Decision, Entry, Settings, codec};
@@ -99,6 +100,17 @@ impl TestNode {
         self.directory.path().join("data")
     }
 
+    /// Puts a file among the node's objects, as a whole; it is seen within a second.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn store(&self, name: &str, text: &str) -> Result<(), TestError> {
+        let path = self.directory.path().join("objects").join(name);
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text).map_err(TestError::file(&beside))?;
+        std::fs::rename(&beside, &path).map_err(TestError::file(&path))
+    }
+
     /// A client for the node.
     #[must_use]
     pub const fn client(&self) -> &Client {
@@ -110,8 +122,20 @@ impl TestNode {
     /// # Errors
     /// `Http`; `Content` for an answer that is none, or a status other than 200.
     pub async fn review(&self, review: &Value) -> Result<Outcome, TestError> {
+        self.send("/admit?timeout=10s", review).await
+    }
+
+    /// Sends the object as it is to be stored, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`TestNode::review`].
+    pub async fn validate(&self, review: &Value) -> Result<Outcome, TestError> {
+        self.send("/validate?timeout=10s", review).await
+    }
+
+    async fn send(&self, path: &str, review: &Value) -> Result<Outcome, TestError> {
         let uid = review["request"]["uid"].as_str().unwrap_or_default();
-        let answer = self.client.post("/admit?timeout=10s", review.to_string()).await?;
+        let answer = self.client.post(path, review.to_string()).await?;
         if answer.status != 200 {
             let why = format!("status {}", answer.status);
             return Err(TestError::Content { path: format!("the answer to {uid}"), why });
@@ -154,6 +178,8 @@ fn config(
     let held = directory.join("objects");
     std::fs::create_dir(&held).map_err(TestError::file(&held))?;
     write("objects/objects.yaml", objects)?;
+    let seal_key = directory.join("seal.key");
+    make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
     let config = Config::load(
         Some(&write("portreeve.yaml", "node: test\n")?),
         Overrides {
@@ -162,6 +188,7 @@ fn config(
             durability: Some("process".to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
             objects: Some(held),
+            seal_key: Some(seal_key),
             tls_cert: Some(write("tls.crt", &tls.certificate_pem())?),
             tls_key: Some(write("tls.key", &tls.key_pem())?),
             trust_ca: vec![write("ca.crt", tls.ca_pem())?],
