@@ -35,7 +35,7 @@ pub use entry::{Entry, Record};
 pub use error::ProtocolError;
 pub use fact::Fact;
 pub use ids::{ActorId, ActorKind, Cause, EventId, NodeId, Outside};
-pub use machine::{Delivery, Machine, Outbox};
+pub use machine::{Delivery, Kept, Machine, Outbox};
 pub use messages::Input;
 pub use reason::{Denial, DenyClass, DenyCode};
 pub use seal::{SealClaims, SealFact};

@@ -1,5 +1,7 @@
 //! The actix actors: one that hosts any machine on the arbiter, one for members of a pool.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Recipient, SyncContext};
@@ -9,11 +11,12 @@ use portreeve_protocol::{ActorId, Machine, limits};
 use super::deliver::{Deliver, Inspect};
 use super::drive::Seat;
 use super::links::{Links, Survived};
+use super::seats;
 
 /// Hosts a machine on the arbiter that all machines share.
 pub(crate) struct Host<M> {
     links: Arc<Links>,
-    seat: Seat<M>,
+    seat: Rc<RefCell<Seat<M>>>,
     trusted: Option<fn(&M) -> Vec<TrustedCollection>>,
 }
 
@@ -23,9 +26,10 @@ pub(crate) struct Fetcher {
     pub(crate) inspect: Recipient<Inspect>,
 }
 
-impl<M: Machine> Host<M> {
+impl<M: Machine + 'static> Host<M> {
     pub(crate) fn new(links: &Arc<Links>, actor: ActorId, machine: M) -> Self {
         let seat = Seat::new(links.node.clone(), links.incarnation, actor, machine);
+        let seat = Rc::new(RefCell::new(seat));
         Self { links: Arc::clone(links), seat, trusted: None }
     }
 }
@@ -44,6 +48,7 @@ impl<M: Machine + Unpin + 'static> Host<M> {
     }
 
     fn start(self) -> Addr<Self> {
+        seats::enter(&self.seat);
         let mut context = Context::new();
         // Not in `started`: that runs when the arbiter is free again, and until then an actor made
         // by another one has actix's default of 16 places.
@@ -60,8 +65,13 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
-        if self.links.take(&mut self.seat, deliver) == Survived::No {
-            self.links.facts.poison(self.seat.event().actor.clone());
+        let mut seat = self.seat.borrow_mut();
+        if self.links.take(&mut seat, deliver) == Survived::No {
+            self.links.facts.poison(seat.event().actor.clone());
+        }
+        drop(seat);
+        if self.links.appender.cut_wanted() {
+            self.links.cut();
         }
     }
 }
@@ -70,7 +80,8 @@ impl<M: Machine + Unpin + 'static> Handler<Inspect> for Host<M> {
     type Result = ();
 
     fn handle(&mut self, Inspect(reply): Inspect, _: &mut Self::Context) {
-        let kept = self.trusted.zip(self.seat.machine()).map(|(trusted, machine)| trusted(machine));
+        let seat = self.seat.borrow();
+        let kept = self.trusted.zip(seat.machine()).map(|(trusted, machine)| trusted(machine));
         // Whoever asked may have gone away.
         drop(reply.send(kept.unwrap_or_default()));
     }

@@ -18,6 +18,7 @@ use super::facts::Facts;
 use super::fetches::Fetches;
 use super::host::Fetcher;
 use super::lookups;
+use super::seats;
 use super::timers::{Armed, Timers};
 use crate::clock::Clock;
 use crate::journal::Appender;
@@ -117,6 +118,20 @@ impl Links {
                 }
                 Survived::Yes
             }
+        }
+    }
+
+    /// Hands the states of all machines to the journal, for a checkpoint. On the arbiter only, and
+    /// between two deliveries.
+    pub(crate) fn cut(&self) {
+        match seats::cut() {
+            Some(Ok(machines)) => self.appender.cut(machines),
+            Some(Err(error)) => {
+                slog::error!(self.facts.log(), "no checkpoint can be written";
+                    "why" => error.to_string());
+            }
+            // A machine is gone: nothing to go on from.
+            None => {}
         }
     }
 

@@ -53,7 +53,8 @@ where
     let restored = if first { options.restored.clone() } else { recovery.restored };
     let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
-    let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev);
+    let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev)
+        .with_segments(options.segment_bytes);
     open_incarnation(&mut writer, &started)
         .map_err(|source| file("cannot open the journal", dir, source))?;
     slog::info!(facts.log(), "incarnation opened"; "node" => options.node.as_str(),
@@ -72,6 +73,7 @@ where
         ),
         items,
         lock,
+        started: Arc::clone(&started),
         writer,
     });
     let journal = spawn("journal", move || journal.run())?;

@@ -12,6 +12,7 @@ use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256, codec};
 use portreeve_trust::release::Released;
+use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
@@ -20,7 +21,7 @@ use super::select::Scope;
 use super::server::trust_server;
 
 /// An image and how far its verdict has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ImageCase {
     demands: Vec<Demand>,
     fact: ImageFact,
