@@ -80,7 +80,7 @@ pub(crate) struct Parts {
 #[derive(Default)]
 struct Batch {
     answers: bool,
-    panics: Vec<(EventId, bool)>,
+    panics: Vec<EventId>,
     /// Deliveries that were not staged because one before them could not be.
     skipped: u64,
 }
@@ -176,8 +176,9 @@ impl JournalThread {
                 }
             }
         }
-        for (root, all) in std::mem::take(&mut batch.panics) {
-            self.deny_after_panic(&root, all);
+        for root in std::mem::take(&mut batch.panics) {
+            let why = "a machine failed while it served this review";
+            self.items.gauges().reviews.deny(&root, why);
         }
     }
 
@@ -201,8 +202,7 @@ impl JournalThread {
             }
             Item::Delivered(appended) => self.delivered(*appended, batch, writing),
             Item::Panicked(panicked) => {
-                let all = panicked.event.actor == ActorId::Admission;
-                batch.panics.push((panicked.root.clone(), all));
+                batch.panics.push(panicked.root.clone());
                 self.ledger.panicked(&panicked);
                 if !writing {
                     return Ok(());
@@ -434,17 +434,6 @@ impl JournalThread {
             Some(why) => Answer { decision: denial::replacing(&decision, why), record: None },
         };
         self.items.gauges().reviews.answer(&review, Ok(answer));
-    }
-
-    /// Denies the review in whose service a machine panicked, or all of them if the machine that
-    /// decides panicked itself.
-    fn deny_after_panic(&mut self, root: &EventId, all: bool) {
-        if all {
-            self.deny_everything();
-        } else {
-            let why = "a machine failed while it served this review";
-            self.items.gauges().reviews.deny(root, why);
-        }
     }
 
     fn deny_everything(&mut self) {

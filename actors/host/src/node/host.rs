@@ -16,6 +16,9 @@ use super::seats;
 /// Hosts a machine on the arbiter that all machines share.
 pub(crate) struct Host<M> {
     links: Arc<Links>,
+    make: Box<dyn Fn() -> M>,
+    /// Panics of the machine in this incarnation.
+    panics: u32,
     seat: Rc<RefCell<Seat<M>>>,
     trusted: Option<fn(&M) -> Vec<TrustedCollection>>,
 }
@@ -27,10 +30,10 @@ pub(crate) struct Fetcher {
 }
 
 impl<M: Machine + 'static> Host<M> {
-    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, machine: M) -> Self {
-        let seat = Seat::new(links.node.clone(), links.incarnation, actor, machine);
+    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, make: Box<dyn Fn() -> M>) -> Self {
+        let seat = Seat::new(links.node.clone(), links.incarnation, actor, make());
         let seat = Rc::new(RefCell::new(seat));
-        Self { links: Arc::clone(links), seat, trusted: None }
+        Self { links: Arc::clone(links), make, panics: 0, seat, trusted: None }
     }
 }
 
@@ -67,7 +70,15 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         let mut seat = self.seat.borrow_mut();
         if self.links.take(&mut seat, deliver) == Survived::No {
-            self.links.facts.poison(seat.event().actor.clone());
+            self.panics += 1;
+            let rebuilt = self.panics < limits::PANICS && self.links.rebuild(&mut seat, &self.make);
+            if !rebuilt {
+                let actor = seat.event().actor.clone();
+                if actor == ActorId::Admission {
+                    self.links.appender.reviews().deny_all("the machine that decides failed");
+                }
+                self.links.facts.poison(actor);
+            }
         }
         drop(seat);
         if self.links.appender.cut_wanted() {

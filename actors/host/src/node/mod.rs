@@ -16,6 +16,7 @@ mod host;
 mod links;
 mod lookups;
 mod options;
+mod rebuild;
 mod seats;
 mod start;
 mod timers;

@@ -203,7 +203,7 @@ fn a_journal_with_a_panic_of_a_fetcher_replays_identically() {
     }
     stage.stop(node);
     let report = replayed(&stage);
-    assert_eq!((report.panics, report.decisions), (1, 2));
+    assert_eq!((report.panics, report.decisions), (2, 2));
 }
 
 /// Reviews of signed and unsigned images, as fast as they come.
