@@ -152,6 +152,42 @@ fn code(outcome: &Outcome) -> &str {
     }
 }
 
+async fn ask_about(node: &TestNode, uid: &str, object: &Value, old: Option<&Value>) -> Outcome {
+    node.review(&review(uid, object, old)).await.unwrap()
+}
+
+async fn forgeries_are_judged(node: &TestNode, plain: &Value, web: &Value) {
+    let unavailable = "trust-server-error";
+    for (uid, object) in [
+        ("forged uid", pod_of("web-1", "u-other", &pinned())),
+        ("no such owner", pod_of("web-2", "u-set", &pinned())),
+        ("copied seal", pod_of("evil-1", "u-evil-set", &pinned())),
+        ("another image", pod_of("web-1", "u-set", "registry.example/app:v2")),
+    ] {
+        assert_eq!(code(&ask_about(node, uid, &object, None).await), unavailable, "{uid}");
+    }
+    // The tag over the digest that runs already goes on; a new image does not.
+    let again = stored(plain, "u-web");
+    let outcome = ask_about(node, "re-applied", &again, Some(web)).await;
+    let after = patched(&again, &outcome);
+    assert_eq!(after["spec"], web["spec"]);
+    let mut edited = web.clone();
+    edited["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example/app:v2");
+    assert_eq!(code(&ask_about(node, "edited", &edited, Some(web)).await), unavailable);
+}
+
+async fn an_ended_entry_counts_no_more(node: &TestNode, child: &Value) {
+    let place = node.data_dir();
+    let revoke = Request::SealRevoke {
+        digest: digest(),
+        gun: GUN.to_owned(),
+        reason: "built from the wrong commit".to_owned(),
+    };
+    let done = spawn_blocking(move || ask(&place, &revoke).unwrap());
+    assert_eq!(done.await.unwrap(), Reply::Done);
+    assert_eq!(code(&ask_about(node, "revoked", child, None).await), "trust-server-error");
+}
+
 #[test]
 fn what_a_sealed_deployment_makes_enters_without_the_trust_server_and_no_forgery_does() {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -177,7 +213,7 @@ fn what_a_sealed_deployment_makes_enters_without_the_trust_server_and_no_forgery
         copied["metadata"]["annotations"] = web["metadata"]["annotations"].clone();
         let evil_set = replica_set("evil-1", "u-evil-set", &copied);
         store(&node, &[web.clone(), set.clone(), copied, evil_set]).await;
-        server.set(portreeve_lab::tuf_path(GUN, "timestamp"), Route::status(503, &b""[..]));
+        server.set(tuf_path(GUN, "timestamp.json"), Route::status(503, &b""[..]));
         let asked = server.answered();
 
         let ask = async |uid: &str, object: &Value, old: Option<&Value>| {
@@ -194,34 +230,8 @@ fn what_a_sealed_deployment_makes_enters_without_the_trust_server_and_no_forgery
         assert_eq!(ask("same", &web, Some(&web)).await, Outcome::Allowed { patch: Vec::new() });
         assert_eq!(server.answered(), asked, "the trust server was asked");
 
-        let unavailable = "trust-server-error";
-        for (uid, object) in [
-            ("forged uid", pod_of("web-1", "u-other", &pinned())),
-            ("no such owner", pod_of("web-2", "u-set", &pinned())),
-            ("copied seal", pod_of("evil-1", "u-evil-set", &pinned())),
-            ("another image", pod_of("web-1", "u-set", "registry.example/app:v2")),
-        ] {
-            assert_eq!(code(&ask(uid, &object, None).await), unavailable, "{uid}");
-        }
-        // The tag over the digest that runs already goes on; a new image does not.
-        let again = stored(&plain, "u-web");
-        let outcome = ask("re-applied", &again, Some(&web)).await;
-        let after = patched(&again, &outcome);
-        assert_eq!(after["spec"], web["spec"]);
-        let mut edited = web.clone();
-        edited["spec"]["template"]["spec"]["containers"][0]["image"] =
-            json!("registry.example/app:v2");
-        assert_eq!(code(&ask("edited", &edited, Some(&web)).await), unavailable);
-
-        let place = node.data_dir();
-        let revoke = Request::SealRevoke {
-            digest: digest(),
-            gun: GUN.to_owned(),
-            reason: "built from the wrong commit".to_owned(),
-        };
-        let done = spawn_blocking(move || portreeve_host::control::ask(&place, &revoke).unwrap());
-        assert_eq!(done.await.unwrap(), Reply::Done);
-        assert_eq!(code(&ask("revoked", &child, None).await), unavailable);
+        forgeries_are_judged(&node, &plain, &web).await;
+        an_ended_entry_counts_no_more(&node, &child).await;
 
         let ended = node.end().await.unwrap();
         let journal = ended.journal().unwrap();

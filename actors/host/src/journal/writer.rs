@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portreeve_protocol::entry::Checkpoint;
 use portreeve_protocol::{Blob, Entry, Sha256, codec, limits};
 
 use super::disk::{Disk, SegmentFile};
@@ -22,6 +23,10 @@ pub(crate) struct Writer {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     durability: Durability,
+    /// Number of the last segment that begins with a start or a checkpoint.
+    entrance: u32,
+    /// Bytes of the checkpoint that the segment begins with.
+    checkpoint: u64,
     file: Option<Open>,
     known: BTreeSet<Sha256>,
     next_segment: u32,
@@ -70,6 +75,8 @@ impl Writer {
             dir: dir.to_owned(),
             disk,
             durability,
+            entrance: next_segment,
+            checkpoint: 0,
             file: None,
             known: BTreeSet::new(),
             next_segment,
@@ -81,6 +88,12 @@ impl Writer {
             unsynced_deliveries: 0,
             written: prev,
         }
+    }
+
+    /// The same with segments of another length.
+    pub(crate) const fn with_segments(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
     }
 
     /// Mends what an error left behind and begins a fresh segment.
@@ -95,6 +108,28 @@ impl Writer {
         let file = self.disk.create(&path)?;
         self.file = Some(Open { file, length: 0, path, safe: 0 });
         Ok(())
+    }
+
+    /// Ends the segment for good and begins the next one with a checkpoint.
+    pub(crate) fn enter(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
+        self.sync()?;
+        self.open()?;
+        self.stage(Entry::Checkpoint(Box::new(checkpoint)))?;
+        self.checkpoint = self.staged.lines.len() as u64;
+        self.entrance = self.next_segment.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Whether a new segment should begin. A checkpoint that is large itself is not repeated for
+    /// little.
+    pub(crate) fn full(&self) -> bool {
+        let most = self.segment_bytes.max(self.checkpoint.saturating_mul(4));
+        self.file.as_ref().is_some_and(|open| open.length >= most)
+    }
+
+    /// Number of the last segment that begins with a start or a checkpoint.
+    pub(crate) const fn entrance(&self) -> u32 {
+        self.entrance
     }
 
     /// Stores the bytes of a blob unless they are stored already.
@@ -132,9 +167,12 @@ impl Writer {
         Ok(hash)
     }
 
-    /// Writes what is staged, in one piece, beginning a new segment if this one is full.
+    /// Writes what is staged, in one piece. If no checkpoint comes though the segment is long full,
+    /// as when a machine is gone, a new one begins without.
     pub(crate) fn write(&mut self) -> io::Result<Written> {
-        if self.file.as_ref().is_some_and(|open| open.length >= self.segment_bytes) {
+        let most = self.segment_bytes.max(self.checkpoint).max(limits::SEGMENT_BYTES);
+        let most = most.saturating_mul(4);
+        if self.file.as_ref().is_some_and(|open| open.length >= most) {
             self.sync()?;
             self.open()?;
         }

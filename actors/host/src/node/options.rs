@@ -49,6 +49,9 @@ pub struct NodeOptions {
     pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.
     pub runtime: tokio::runtime::Handle,
+    /// Bytes after which a segment of the journal is followed by the next; usually
+    /// [`SEGMENT_BYTES`](portreeve_protocol::limits::SEGMENT_BYTES).
+    pub segment_bytes: u64,
     /// What the machines obey.
     pub settings: Settings,
     /// Threads that verify; at least one is started.

@@ -12,6 +12,7 @@ use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256, codec};
 use portreeve_trust::release::Released;
+use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
@@ -20,7 +21,7 @@ use super::select::Scope;
 use super::server::trust_server;
 
 /// An image and how far its verdict has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ImageCase {
     demands: Vec<Demand>,
     fact: ImageFact,
@@ -33,6 +34,9 @@ pub(super) struct ImageCase {
     reference: Option<ImageReference>,
     /// Digest of what the rules ask for; of no meaning where they ask for nothing.
     requirement: Sha256,
+    /// Ids of the keys that signed the root of what was verified. Kept apart from the evidence,
+    /// which a checkpoint names by digest only.
+    root_keys: BTreeSet<Sha256>,
     rules: Vec<RuleRef>,
     /// Whether the rules let a verdict be sealed: all of them enforce and pin.
     sealable: bool,
@@ -66,6 +70,7 @@ impl ImageCase {
             mutate: false,
             reference: None,
             requirement: Sha256::ZERO,
+            root_keys: BTreeSet::new(),
             rules: Vec::new(),
             sealable: false,
             stale: Vec::new(),
@@ -259,6 +264,9 @@ impl ImageCase {
             (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
             (None, Some((released, verified))) => {
                 self.warnings = released.warnings;
+                let root = verified.evidence.roles.get("root");
+                let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
+                self.root_keys = keys.unwrap_or_default();
                 Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
             }
             (None, None) => return,
@@ -311,10 +319,8 @@ impl ImageCase {
                 (*digest, reference.clone(), repository.clone(), root_keys.clone())
             }
             Admitted::Verified(verified) => {
-                let root = verified.evidence.roles.get("root");
-                let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
-                let repository = verified.evidence.gun.clone();
-                (verified.digest, self.fact.image.clone(), repository, keys.unwrap_or_default())
+                let repository = self.reference.as_ref()?.gun();
+                (verified.digest, self.fact.image.clone(), repository, self.root_keys.clone())
             }
             Admitted::Blank
             | Admitted::Tolerated(_)

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
 use portreeve_protocol::{Mono, limits};
+use serde::{Deserialize, Serialize};
 
 /// A question for a trust server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Question {
     /// The trust server's URL.
     pub(super) server: String,
@@ -26,8 +27,9 @@ impl Question {
 }
 
 /// The newest answer to each question, up to [`limits::RESOLUTIONS`] of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
+    #[serde(with = "crate::pairs")]
     answers: BTreeMap<Question, Arc<Resolution>>,
     by_age: BTreeSet<(Mono, Question)>,
 }

@@ -69,6 +69,7 @@ impl Collector {
         match entry {
             Entry::Answered(answered) => self.answered(&answered),
             Entry::Delivered(delivered) => self.delivered(at, &delivered),
+            Entry::Checkpoint(_) => {}
             Entry::Gap(_) => {
                 for case in &mut self.cases {
                     if case.told.answer == AnswerState::NotRecorded {
