@@ -130,7 +130,7 @@ fn node_options(
         owners: Arc::new(NoOwners),
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
-        retention: crate::journal::Retention::default(),
+        retention: config.retention,
         segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
         settings: config.settings.clone(),
         verifiers: std::thread::available_parallelism().map_or(1, NonZero::get),

@@ -43,6 +43,8 @@ fn overrides(args: ServeArgs) -> Overrides {
         client_ca: args.client_ca,
         data_dir: args.data_dir,
         durability: args.durability,
+        journal_max_age: args.journal_max_age,
+        journal_max_bytes: args.journal_max_bytes,
         listen: args.listen,
         log: args.log,
         log_level: args.log_level,
