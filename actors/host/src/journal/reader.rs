@@ -133,7 +133,7 @@ impl Open {
 }
 
 /// Whether a journal can be begun with this segment.
-fn begins(segment: &Path) -> bool {
+pub(super) fn begins(segment: &Path) -> bool {
     let Ok(file) = File::open(segment) else { return false };
     let mut line = Vec::new();
     if BufReader::new(file).read_until(b'\n', &mut line).is_err() || line.pop() != Some(b'\n') {

@@ -294,6 +294,7 @@ impl JournalThread {
         }
         self.writer.enter(self.ledger.checkpoint(Arc::new(started), states))?;
         self.whole = true;
+        self.writer.trim();
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use portreeve_protocol::{Blob, Entry, Sha256, codec, limits};
 
 use super::disk::{Disk, SegmentFile};
 use super::layout;
+use super::retention::Retention;
 use crate::node::Durability;
 
 /// Digests remembered as stored; beyond them the directory is asked again.
@@ -30,6 +31,7 @@ pub(crate) struct Writer {
     file: Option<Open>,
     known: BTreeSet<Sha256>,
     next_segment: u32,
+    retention: Retention,
     repair: Option<(PathBuf, u64)>,
     safe: Sha256,
     segment_bytes: u64,
@@ -80,6 +82,7 @@ impl Writer {
             file: None,
             known: BTreeSet::new(),
             next_segment,
+            retention: Retention::default(),
             repair: None,
             safe: prev,
             segment_bytes: limits::SEGMENT_BYTES,
@@ -94,6 +97,20 @@ impl Writer {
     pub(crate) const fn with_segments(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;
         self
+    }
+
+    /// The same within other bounds.
+    pub(crate) const fn within(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Removes old segments, on a thread of its own: files that large take a while to go.
+    pub(crate) fn trim(&self) {
+        let (dir, bounds) = (self.dir.clone(), self.retention);
+        let trim = move || super::retention::trim(&dir, bounds, std::time::SystemTime::now());
+        // Without a thread it is left to the next time.
+        drop(std::thread::Builder::new().name("retention".to_owned()).spawn(trim));
     }
 
     /// Mends what an error left behind and begins a fresh segment.

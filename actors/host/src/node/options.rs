@@ -8,6 +8,7 @@ use portreeve_protocol::entry::Restored;
 use portreeve_protocol::{NodeId, Settings};
 
 use crate::clock::Clock;
+use crate::journal::Retention;
 use crate::metrics::Metrics;
 use crate::notary_client::Fetcher;
 use crate::owners::OwnerSource;
@@ -45,6 +46,8 @@ pub struct NodeOptions {
     pub node: NodeId,
     /// Looks at the controllers of workloads.
     pub owners: Arc<dyn OwnerSource>,
+    /// How much of the journal is kept.
+    pub retention: Retention,
     /// Trust to begin with where the journal is empty; else the journal alone says what is trusted.
     pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.

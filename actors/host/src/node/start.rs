@@ -54,7 +54,8 @@ where
     let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
     let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev)
-        .with_segments(options.segment_bytes);
+        .with_segments(options.segment_bytes)
+        .within(options.retention);
     open_incarnation(&mut writer, &started)
         .map_err(|source| file("cannot open the journal", dir, source))?;
     slog::info!(facts.log(), "incarnation opened"; "node" => options.node.as_str(),

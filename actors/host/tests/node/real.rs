@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portreeve_host::clock::Clock;
-use portreeve_host::journal::{FileSystem, Journal};
+use portreeve_host::journal::{FileSystem, Journal, Retention};
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
@@ -258,6 +258,28 @@ fn replay_begins_at_any_segment_and_finds_the_same() {
         assert!(report.decisions <= left);
         left = report.decisions;
     }
+}
+
+#[test]
+fn old_segments_go_and_what_is_left_replays_and_starts() {
+    let stage = Stage::new();
+    let options = || NodeOptions {
+        retention: Retention { max_age: None, max_bytes: 256 << 10 },
+        segment_bytes: 16 << 10,
+        ..stage.options()
+    };
+    let node = start_on(&stage, Cast::real(), options());
+    for _ in 0..20 {
+        storm(&stage, &node, 60);
+    }
+    stage.eventually("the first segment is gone", || (!stage.segment(1).exists()).then_some(()));
+    stage.stop(node);
+    assert!(replayed(&stage).removed);
+    let node = start_on(&stage, Cast::real(), options());
+    let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+    assert_eq!(code(&answer), None);
+    stage.stop(node);
+    assert_eq!(replayed(&stage).incarnations, 1);
 }
 
 #[test]
