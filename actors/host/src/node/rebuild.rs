@@ -1,4 +1,4 @@
-//! A machine that panicked, made again from the journal: what it received since the last checkpoint,
+//! A machine that panicked, made again from the journal: what it took since the last checkpoint,
 //! without that on which it panicked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
