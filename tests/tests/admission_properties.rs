@@ -143,7 +143,7 @@ fn picks(images: &'static [&'static str]) -> impl Strategy<Value = Vec<Pick>> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) }
 }
 
 proptest! {
@@ -224,6 +224,43 @@ proptest! {
         applied["metadata"] = stored["metadata"].clone();
         let once_more = tell(&applied, &stored, ReviewPath::Admit);
         prop_assert_eq!(patched(&applied, &once_more), stored);
+    }
+
+    #[test]
+    fn what_an_update_patched_is_admitted_without_a_patch_and_so_is_the_way_back(
+        kind in 0..KINDS.len(),
+        (before, after) in (picks(GOOD), picks(GOOD)),
+        annotated in any::<bool>(),
+    ) {
+        let mut stage = Stage::new("one", &script()).unwrap();
+        let mut tell = |object: &Value, old: &Value, path| {
+            told(&mut stage, review(kind, object, old).to_string().as_bytes(), path, 0)
+        };
+        let mut sent = object(kind, &named(&before, GOOD));
+        if annotated {
+            sent["metadata"]["annotations"] = json!({"team": "shop", "a/b~c": "1"});
+        }
+        let first = patched(&sent, &tell(&sent, &Value::Null, ReviewPath::Admit));
+        let mut changed = object(kind, &named(&after, GOOD));
+        changed["metadata"] = first["metadata"].clone();
+        let second = patched(&changed, &tell(&changed, &first, ReviewPath::Admit));
+        for (object, old, path) in [
+            (&second, &first, ReviewPath::Admit),
+            (&second, &first, ReviewPath::Validate),
+            (&second, &second, ReviewPath::Admit),
+        ] {
+            let again = tell(object, old, path);
+            prop_assert!(again.decision.allowed, "{}", again.decision.message);
+            prop_assert!(!has_patch(&again), "{}", again.legible().unwrap());
+        }
+        // Back to the first generation, as a rollback has it: allowed, and stable at once.
+        let mut back = first;
+        back["metadata"] = second["metadata"].clone();
+        let undone = tell(&back, &second, ReviewPath::Admit);
+        prop_assert!(undone.decision.allowed, "{}", undone.decision.message);
+        let third = patched(&back, &undone);
+        prop_assert_eq!(&third["spec"], &back["spec"]);
+        prop_assert!(!has_patch(&tell(&third, &second, ReviewPath::Admit)));
     }
 
     #[test]
