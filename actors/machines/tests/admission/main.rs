@@ -6,6 +6,7 @@ mod order;
 mod patches;
 mod patterns;
 mod reach;
+mod seals;
 mod selection;
 mod servers;
 mod timing;
