@@ -6,6 +6,7 @@ mod order;
 mod patches;
 mod patterns;
 mod reach;
+mod resealing;
 mod seals;
 mod selection;
 mod servers;
