@@ -2,6 +2,7 @@
 
 mod answers;
 mod exemptions;
+mod modes;
 mod order;
 mod patches;
 mod patterns;
