@@ -103,7 +103,7 @@ impl Machine for Admission {
                 self.acknowledge_clock(delivery.now, acknowledge, out);
             }
             AdmissionInput::Drain => self.drain(delivery, out),
-            AdmissionInput::Forgotten(forgotten) => self.forgotten(forgotten),
+            AdmissionInput::Forgotten(forgotten) => self.forgotten(delivery, now, forgotten, out),
             AdmissionInput::HopRefused(refused) => self.hop_refused(delivery, now, refused, out),
             AdmissionInput::OwnerFound(found) => self.owner_found(delivery, now, found, out),
             AdmissionInput::Policies(policies) => self.policies(policies),
