@@ -81,7 +81,7 @@ pub(super) fn judge(
         restored: Restored { trust: known, ..Restored::default() },
         runtime: Handle::clone(runtime.handle()),
         retention: portreeve_host::journal::Retention::default(),
-        segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
+        segment_bytes: limits::SEGMENT_BYTES,
         settings: options.settings.clone(),
         verifiers: 2,
     };
