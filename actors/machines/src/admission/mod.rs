@@ -14,6 +14,7 @@ mod patch;
 pub mod pattern;
 mod pending;
 mod policies;
+mod requirements;
 mod resolution;
 mod review;
 mod sealing;
@@ -34,6 +35,7 @@ use portreeve_protocol::{ActorKind, Delivery, EventId, Input, Machine, Outbox, S
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
+use requirements::Requirements;
 
 /// Decides reviews.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct Admission {
     pending: BTreeMap<EventId, Pending>,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
+    requirements: Requirements,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
     settings: Settings,
@@ -63,6 +66,7 @@ impl Admission {
             known: Known::default(),
             pending: BTreeMap::new(),
             policies: None,
+            requirements: Requirements::default(),
             revoked: started.restored.revoked.clone(),
             settings: started.settings.clone(),
             waiting: BTreeMap::new(),
