@@ -4,6 +4,8 @@
 //! content: members sorted by name, no blanks, integers only. So a line can be checked by writing
 //! it again, and an edit that does not change the meaning is found all the same.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Entry, ProtocolError, Record, Sha256};
@@ -15,6 +17,10 @@ use crate::{Entry, ProtocolError, Record, Sha256};
 pub const SCHEMA: u32 = 2;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
+
+/// What stands before the hash of a line, and between the hash and the record.
+const HEAD: &[u8] = b"{\"hash\":\"";
+const MIDDLE: &[u8] = b"\",\"record\":";
 
 #[derive(Serialize)]
 struct LineOut<'a> {
@@ -61,11 +67,11 @@ pub fn digest<T: Serialize + ?Sized>(value: &T) -> Result<Sha256, ProtocolError>
 /// As [`canonical`].
 pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
     let start = line.len();
-    line.extend_from_slice(b"{\"hash\":\"");
+    line.extend_from_slice(HEAD);
     let place = line.len();
     // The hash is known when the record is written behind it.
     line.extend_from_slice(&Sha256::ZERO.hex_digits());
-    line.extend_from_slice(b"\",\"record\":");
+    line.extend_from_slice(MIDDLE);
     let body = line.len();
     if let Err(error) = serde_json::to_writer(&mut *line, &Record { entry, prev, v: SCHEMA }) {
         line.truncate(start);
@@ -83,6 +89,47 @@ pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha2
 /// `RecordHash` if the record is not the one that was hashed, `Schema` for a newer version,
 /// `Record` for anything that is not a canonical line.
 pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
+    read_as_written(line).map_or_else(|| read_any(line), Ok)
+}
+
+/// Reads a line that is what this build writes, and nothing else: its parts stand at known places,
+/// so that the record is parsed once and written again without a copy.
+fn read_as_written(line: &[u8]) -> Option<(Record, Sha256)> {
+    let (stated, rest) = line.strip_prefix(HEAD)?.split_at_checked(64)?;
+    let body = rest.strip_prefix(MIDDLE)?.strip_suffix(b"}")?;
+    let hash = Sha256::of(body);
+    if hash.hex_digits() != stated {
+        return None;
+    }
+    let record: Record = serde_json::from_slice(body).ok()?;
+    (record.v == SCHEMA && is_canonical(&record, body)).then_some((record, hash))
+}
+
+/// Whether `bytes` are the canonical JSON of `value`.
+fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
+    let mut expected = Expected { rest: bytes };
+    serde_json::to_writer(&mut expected, value).is_ok() && expected.rest.is_empty()
+}
+
+/// Takes only the bytes that are expected.
+struct Expected<'a> {
+    rest: &'a [u8],
+}
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let rest = self.rest.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        self.rest = rest;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a line of any version, and says what is wrong with one that is none.
+fn read_any(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
     let malformed = |error: serde_json::Error| ProtocolError::Record { why: error.to_string() };
     let outer: LineIn<'_> = serde_json::from_slice(line).map_err(malformed)?;
     let found = Sha256::of(outer.record.get().as_bytes());

@@ -97,8 +97,8 @@ impl Replay<'_> {
                 node.answered(&answered)?;
                 report.answered += 1;
             }
-            Entry::Delivered(delivered) => {
-                let compared = node.delivered(&delivered, self.blobs)?;
+            Entry::Delivered(mut delivered) => {
+                let compared = node.delivered(&mut delivered, self.blobs)?;
                 if node.outstanding() > self.limit {
                     return Err(Stop::TooMuch);
                 }

@@ -8,14 +8,15 @@ use portreeve_protocol::decision::{
 use portreeve_protocol::messages::admission::{ImageFact, ReviewPath};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
+use portreeve_protocol::seal::{RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256, codec};
+use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256};
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
+use super::requirements::Requirements;
 use super::seals::{Seals, Wanted};
 use super::select::Scope;
 use super::server::trust_server;
@@ -91,12 +92,13 @@ impl ImageCase {
         path: ReviewPath,
         scope: &Scope<'_>,
         settings: &Settings,
+        requirements: &mut Requirements,
     ) -> Self {
         let mut case = Self::empty(fact);
         if fact.image.trim().is_empty() && path == ReviewPath::Admit {
             // Something that runs later may fill it in; the validating pass sees what it is then.
             case.verdict = Some(Verdict::Allowed(Admitted::Blank));
-        } else if let Err(denial) = case.plan(scope, settings) {
+        } else if let Err(denial) = case.plan(scope, settings, requirements) {
             case.deny(denial);
         } else if case.demands.is_empty() {
             let allowed = Verdict::Allowed(Admitted::TrustNotRequired);
@@ -106,7 +108,12 @@ impl ImageCase {
         case
     }
 
-    fn plan(&mut self, scope: &Scope<'_>, settings: &Settings) -> Result<(), Denial> {
+    fn plan(
+        &mut self,
+        scope: &Scope<'_>,
+        settings: &Settings,
+        requirements: &mut Requirements,
+    ) -> Result<(), Denial> {
         let reference = parse(&self.fact.image)?;
         let rules = scope.rules(&reference)?;
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
@@ -136,9 +143,11 @@ impl ImageCase {
         if self.failures.iter().any(|(_, mode)| *mode == Mode::Enforce) {
             self.demands.clear();
         }
-        let asked: BTreeSet<Requirement> =
-            self.demands.iter().map(|demand| demand.requirement(settings)).collect();
-        self.requirement = codec::digest(&asked).map_err(|error| {
+        if self.demands.is_empty() {
+            return Ok(());
+        }
+        let asked = self.demands.iter().map(|demand| demand.requirement(settings)).collect();
+        self.requirement = requirements.digest(asked).map_err(|error| {
             Denial::new(DenyCode::Internal, format!("a requirement cannot be written: {error}"))
         })?;
         Ok(())

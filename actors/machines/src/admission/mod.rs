@@ -14,6 +14,7 @@ mod patch;
 pub mod pattern;
 mod pending;
 mod policies;
+mod requirements;
 mod resolution;
 mod review;
 mod sealing;
@@ -38,6 +39,7 @@ use serde_json::Value;
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
+use requirements::Requirements;
 
 /// Decides reviews.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +52,7 @@ pub struct Admission {
     pending: BTreeMap<EventId, Pending>,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
+    requirements: Requirements,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
     #[serde(skip)]
@@ -69,6 +72,7 @@ impl Admission {
             known: Known::default(),
             pending: BTreeMap::new(),
             policies: None,
+            requirements: Requirements::default(),
             revoked: started.restored.revoked.clone(),
             settings: started.settings.clone(),
             waiting: BTreeMap::new(),
