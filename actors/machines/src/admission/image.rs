@@ -138,6 +138,8 @@ impl ImageCase {
                 }),
             }
         }
+        // The stricter first, so that the order of objects never matters where digests differ.
+        self.demands.sort_by_key(|demand| std::cmp::Reverse(strictness(demand.mode)));
         self.reference = Some(reference);
         // What cannot be met denies whatever the trust servers say.
         if self.failures.iter().any(|(_, mode)| *mode == Mode::Enforce) {
@@ -269,7 +271,15 @@ impl ImageCase {
             self.verdict = None;
             return;
         }
+        let enforced = self.demands.iter().any(|demand| demand.mode == Mode::Enforce);
         self.verdict = match (worst(failures), released) {
+            // What enforcing rules verified stays pinned, whatever other rules only warn of.
+            (Some((denial, Mode::Warn)), Some((released, verified))) if enforced => {
+                self.warnings = released.warnings;
+                let (code, detail) = (denial.code.code(), denial.detail);
+                self.warnings.push(format!("would be denied: {detail} ({code})"));
+                Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
+            }
             (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
             (None, Some((released, verified))) => {
                 self.warnings = released.warnings;
@@ -347,13 +357,16 @@ impl ImageCase {
     }
 }
 
-/// The failure that counts: the first of the strictest mode.
-fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
-    let strictness = |mode: Mode| match mode {
+const fn strictness(mode: Mode) -> u8 {
+    match mode {
         Mode::Audit => 0,
         Mode::Warn => 1,
         Mode::Enforce => 2,
-    };
+    }
+}
+
+/// The failure that counts: the first of the strictest mode.
+fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
     let mut all = failures.into_iter();
     let first = all.next()?;
     Some(all.fold(

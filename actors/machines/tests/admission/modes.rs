@@ -67,6 +67,19 @@ fn the_strictest_failing_rule_counts() {
 }
 
 #[test]
+fn what_an_enforcing_rule_verified_is_pinned_also_where_a_warning_rule_fails() {
+    let failing = || mode(Mode::Warn, by_alice());
+    let enforced = || mode(Mode::Enforce, trust(&[]));
+    for rules in [vec![enforced(), failing()], vec![failing(), enforced()]] {
+        let decision = under(rules, image());
+        assert!(decision.allowed);
+        assert!(decision.patch.is_some_and(|patch| patch.contains(&at(TAG, "image"))));
+        assert!(decision.warnings.iter().any(|it| it.contains("would be denied")));
+        assert_eq!(decision.seal, None);
+    }
+}
+
+#[test]
 fn a_deadline_and_an_unreachable_server_are_tolerated_by_a_warning_rule() {
     let rules = || vec![mode(Mode::Warn, trust(&[]))];
     let why = Denial::new(DenyCode::Unreachable, "no route");
