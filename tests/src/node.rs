@@ -31,6 +31,13 @@ pub struct TestNode {
     running: Running,
 }
 
+/// Whether a node has a key to seal with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sealing {
+    No,
+    Yes,
+}
+
 /// What is left of a node that was ended: its files, until this is dropped.
 pub struct Ended {
     _directory: TempDir,
@@ -82,8 +89,36 @@ impl TestNode {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
+        Self::begin(tls, objects, settings, clock, Sealing::No).await
+    }
+
+    /// As [`TestNode::start`], with a key of its own to seal with.
+    ///
+    /// # Errors
+    /// As [`TestNode::start`].
+    pub async fn start_sealing(
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, TestError> {
+        Self::begin(tls, objects, settings, clock, Sealing::Yes).await
+    }
+
+    async fn begin(
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
+        sealing: Sealing,
+    ) -> Result<Self, TestError> {
         let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-        let config = config(tls, objects, settings, directory.path())?;
+        let mut config = config(tls, objects, settings, directory.path())?;
+        if sealing == Sealing::Yes {
+            let seal_key = directory.path().join("seal.key");
+            make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
+            config.seal_key = Some(seal_key);
+        }
         let journal = config.journal_dir.clone();
         let logger = Logger::root(slog::Discard, slog::o!());
         let started = serve(config, clock, logger).await;
@@ -178,8 +213,6 @@ fn config(
     let held = directory.join("objects");
     std::fs::create_dir(&held).map_err(TestError::file(&held))?;
     write("objects/objects.yaml", objects)?;
-    let seal_key = directory.join("seal.key");
-    make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
     let config = Config::load(
         Some(&write("portreeve.yaml", "node: test\n")?),
         Overrides {
@@ -188,7 +221,6 @@ fn config(
             durability: Some("process".to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
             objects: Some(held),
-            seal_key: Some(seal_key),
             tls_cert: Some(write("tls.crt", &tls.certificate_pem())?),
             tls_key: Some(write("tls.key", &tls.key_pem())?),
             trust_ca: vec![write("ca.crt", tls.ca_pem())?],

@@ -288,8 +288,12 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let mut writer = writer(dir.path())?;
         writer.segment_bytes = 1_000;
+        assert!(!writer.full());
         writer.stage(gap("x".repeat(1_000)))?;
         writer.write()?;
+        assert!(writer.full());
+        writer.sync()?;
+        writer.open()?;
         writer.stage(gap("second".to_owned()))?;
         writer.write()?;
         writer.sync()?;

@@ -52,6 +52,7 @@ pub struct Admission {
     pending: BTreeMap<EventId, Pending>,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
+    #[serde(skip)]
     requirements: Requirements,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
