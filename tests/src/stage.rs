@@ -331,7 +331,7 @@ fn verified(gun: &str, tag: &str, digest: Option<Sha256>) -> VerifiedTag {
         roles: names.into_iter().map(role).collect(),
     };
     let entries = digest.into_iter().map(entry).collect();
-    VerifiedTag { evidence, view: TagView { entries, tag: tag.to_owned() } }
+    VerifiedTag { evidence: evidence.into(), view: TagView { entries, tag: tag.to_owned() } }
 }
 
 fn json(bytes: &[u8]) -> Result<Value, TestError> {
