@@ -103,7 +103,7 @@ impl Scene {
             restored: Restored::default(),
             runtime: tokio::runtime::Handle::current(),
             retention: portreeve_host::journal::Retention::default(),
-            segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
+            segment_bytes: limits::SEGMENT_BYTES,
             settings: Settings { approved_servers, freshness: 0, ..Settings::default() },
             verifiers: 2,
         };
