@@ -39,7 +39,11 @@ struct VersionOnly {
 /// # Errors
 /// `Record` if the value cannot be written as JSON, such as a map whose keys are not strings.
 pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, ProtocolError> {
-    serde_json::to_vec(value).map_err(|error| ProtocolError::Record { why: error.to_string() })
+    // Most records fit, so that the buffer need not grow step by step.
+    let mut bytes = Vec::with_capacity(4_096);
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
+    Ok(bytes)
 }
 
 /// SHA-256 of the canonical JSON of a persisted value.
@@ -56,12 +60,19 @@ pub fn digest<T: Serialize + ?Sized>(value: &T) -> Result<Sha256, ProtocolError>
 /// # Errors
 /// As [`canonical`].
 pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
-    let body = canonical(&Record { entry, prev, v: SCHEMA })?;
-    let hash = Sha256::of(&body);
+    let start = line.len();
     line.extend_from_slice(b"{\"hash\":\"");
-    line.extend_from_slice(hash.to_hex().as_bytes());
+    let place = line.len();
+    // The hash is known when the record is written behind it.
+    line.extend_from_slice(&Sha256::ZERO.hex_digits());
     line.extend_from_slice(b"\",\"record\":");
-    line.extend_from_slice(&body);
+    let body = line.len();
+    if let Err(error) = serde_json::to_writer(&mut *line, &Record { entry, prev, v: SCHEMA }) {
+        line.truncate(start);
+        return Err(ProtocolError::Record { why: error.to_string() });
+    }
+    let hash = Sha256::of(&line[body..]);
+    line[place..place + 64].copy_from_slice(&hash.hex_digits());
     line.extend_from_slice(b"}\n");
     Ok(hash)
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Evidence;
 use crate::policy::{Mode, PolicyRef};
+use crate::proof::{self, Proof};
 use crate::seal::SealClaims;
 use crate::{Denial, EventId, Sha256};
 
@@ -96,8 +96,10 @@ pub enum Admitted {
 pub struct Verified {
     /// The signed digest.
     pub digest: Sha256,
-    /// The documents that say so.
-    pub evidence: Evidence,
+    /// The documents that say so, by digest since schema 2: the `Resolution` that told of them
+    /// holds them in full.
+    #[serde(with = "proof::by_digest")]
+    pub evidence: Proof,
     /// The change of the reference, if it is to be changed.
     pub pin: Option<Pin>,
     /// The role whose entry gave the digest.

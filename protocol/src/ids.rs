@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ProtocolError;
 
 /// The name of one replica, as operators know it: a pod or host name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct NodeId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NodeId(Arc<str>);
 
 impl NodeId {
     /// The name as text.
@@ -30,7 +31,7 @@ impl FromStr for NodeId {
         if text.is_empty() || text.len() > 63 || !text.bytes().all(allowed) {
             return Err(ProtocolError::NodeId { text: text.chars().take(80).collect() });
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -64,8 +65,8 @@ impl ActorKind {
 }
 
 /// One actor of a node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum ActorId {
     /// Written `admission`.
     Admission,
@@ -130,8 +131,8 @@ impl FromStr for ActorId {
 
 /// One delivery to one actor, unique for ever: node, incarnation of the node, actor, sequence.
 /// Written `node/incarnation/actor/sequence`, such as `web-1/3/admission/17`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EventId {
     /// The replica.
     pub node: NodeId,
@@ -199,8 +200,20 @@ pub enum Outside {
     Webhook,
 }
 
+impl fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 macro_rules! text_form {
     ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
         impl TryFrom<String> for $type {
             type Error = ProtocolError;
 
@@ -214,7 +227,7 @@ text_form!(NodeId, ActorId, EventId);
 
 impl From<NodeId> for String {
     fn from(node: NodeId) -> Self {
-        node.0
+        node.0.as_ref().to_owned()
     }
 }
 

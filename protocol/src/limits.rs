@@ -104,6 +104,13 @@ pub const STREAMS: u32 = 256;
 pub const HEAD_BYTES: usize = 64 << 10;
 /// Bytes of all review bodies being received, together.
 pub const BODIES_BYTES: usize = 256 << 20;
+/// Reviews at once of callers without a client certificate, where one is asked for. They have room
+/// of their own, so that strangers take none from the API server.
+pub const STRANGERS_IN_FLIGHT: usize = 8;
+/// Bytes of all review bodies being received from such callers, together: two of the largest.
+pub const STRANGERS_BYTES: usize = 16 << 20;
+/// Bytes of a file with certificates or a private key.
+pub const TLS_FILE_BYTES: u64 = 1 << 20;
 /// Bytes of a token server's answer.
 pub const TOKEN_BYTES: u64 = 64 << 10;
 /// Bearer tokens kept.

@@ -81,6 +81,7 @@ deny_codes! {
     TooManyImages Policy "too-many-images" "The workload names more images than one review may." "Split the workload.";
     NoTrustServer Policy "no-trust-server" "Trust is required but no trust server is known for the registry." "Set `trustServer` in the policy.";
     TrustServerRefused Policy "trust-server-refused" "The policy's trust server is not one that may be asked." "Use an https URL of a public address, or have the operator approve the server.";
+    ClientUnauthenticated Policy "client-unauthenticated" "The caller showed no certificate of the client CA, so its reviews are not judged." "Have the API server show a client certificate, or correct `clientCa`.";
     NotSigned Trust "not-signed" "The trust server holds no signed data for the repository." "Sign the image, for example with `docker trust sign`.";
     TagNotSigned Trust "tag-not-signed" "The repository is signed, but not this tag." "Sign this tag, for example with `docker trust sign`.";
     NotReleased Trust "not-released" "The tag is signed only by delegations that do not release images." "Sign the tag into `targets/releases` or `targets`.";
@@ -174,6 +175,7 @@ impl DenyCode {
             Self::Oversize => &["size"],
             Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
             Self::Capacity
+            | Self::ClientUnauthenticated
             | Self::ClockSteppedBack
             | Self::Deadline
             | Self::DigestMismatch

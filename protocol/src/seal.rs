@@ -106,6 +106,19 @@ pub struct RevokedSeal {
     pub gun: String,
 }
 
+/// Whether objects of this API version and kind can carry a seal.
+#[must_use]
+pub fn is_sealed_kind(api_version: &str, kind: &str) -> bool {
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    matches!(
+        (group, kind),
+        ("", "ReplicationController")
+            | ("apps" | "extensions", "DaemonSet" | "Deployment" | "ReplicaSet")
+            | ("apps", "StatefulSet")
+            | ("batch", "CronJob" | "Job")
+    )
+}
+
 impl SealClaims {
     /// Whether the seal is that of the object of this kind, namespace and name.
     #[must_use]

@@ -14,6 +14,10 @@ pub struct Settings {
     pub approved_only: bool,
     /// Trust servers the operator named (`--allow-trust-server`), as URLs without trailing slash.
     pub approved_servers: BTreeSet<String>,
+    /// Whether only reviews of callers with a verified client certificate are judged. Left out of
+    /// the record where it is `false`, as in journals older than the setting.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_required: bool,
     /// For how long after a verified timestamp an allow needs no network; microseconds.
     pub freshness: u64,
     /// For how long the last verified state may allow while its trust server is out of reach;
@@ -61,6 +65,7 @@ impl Default for Settings {
         Self {
             approved_servers: BTreeSet::new(),
             approved_only: false,
+            client_required: false,
             freshness: 30 * crate::time::SECOND,
             max_staleness: 0,
             operator_namespace: "portreeve".to_owned(),

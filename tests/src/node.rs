@@ -158,6 +158,7 @@ fn config(
         Some(&write("portreeve.yaml", "node: test\n")?),
         Overrides {
             data_dir: Some(directory.join("data")),
+            drain_delay: Some("0s".to_owned()),
             durability: Some("process".to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
             objects: Some(held),

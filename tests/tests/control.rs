@@ -47,7 +47,10 @@ async fn asked(place: &Path, request: Request) -> Reply {
 async fn guns(place: &Path) -> Vec<String> {
     match asked(place, Request::TrustList).await {
         Reply::Trust { collections } => collections.into_iter().map(|it| it.gun).collect(),
-        other @ (Reply::Failed { .. } | Reply::Reset { .. }) => panic!("{other:?}"),
+        other
+        @ (Reply::Done | Reply::Failed { .. } | Reply::Reset { .. } | Reply::Seals { .. }) => {
+            panic!("{other:?}")
+        }
     }
 }
 

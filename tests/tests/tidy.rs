@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use portreeve_tests::tidy::graph::{BANNED, Graph, KEPT, LAYERS, SIDE_EFFECTS, built, resolve};
-use portreeve_tests::tidy::{Source, Violation, function, manual, reasons, report, rules, tree};
+use portreeve_tests::tidy::{
+    Source, Violation, function, manual, pages, reasons, report, rules, tree,
+};
 
 /// Applies `rule` to every Rust file and fails with file, line and rule.
 fn hold(rule: fn(&Source) -> Vec<Violation>) {
@@ -105,20 +107,34 @@ fn the_code_map_names_every_crate_and_module_directory() {
     assert!(violations.is_empty(), "\n{}\n", report(violations));
 }
 
-#[test]
-fn the_page_of_reasons_is_the_table_of_codes() {
-    let path = tree::root().join("docs/reasons.md");
-    let wanted = reasons::page();
+/// Holds a page equal to what is written from a table.
+fn hold_page(document: &str, wanted: &str) {
+    let path = tree::root().join(document);
     if std::env::var_os("PORTREEVE_BLESS").is_some() {
-        std::fs::write(&path, &wanted).expect("docs/reasons.md can be written");
+        std::fs::write(&path, wanted).expect("the page can be written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let differ = wanted.lines().zip(found.lines()).position(|(wanted, found)| wanted != found);
     let line = differ.unwrap_or_else(|| wanted.lines().count().min(found.lines().count())) + 1;
     assert!(
         wanted == found,
-        "docs/reasons.md:{line}: is not what the table gives; run with PORTREEVE_BLESS=1"
+        "{document}:{line}: is not what the table gives; run with PORTREEVE_BLESS=1"
     );
+}
+
+#[test]
+fn the_page_of_reasons_is_the_table_of_codes() {
+    hold_page("docs/reasons.md", &reasons::page());
+}
+
+#[test]
+fn the_page_of_metrics_is_the_table_of_metrics() {
+    hold_page("docs/metrics.md", &pages::metrics());
+}
+
+#[test]
+fn the_page_of_log_lines_is_the_table_of_facts() {
+    hold_page("docs/logging.md", &pages::logging());
 }
 
 #[test]

@@ -1,45 +1,113 @@
 //! Counters for operators. No label ever holds a name that a client chose, such as a GUN; the
-//! number of trust servers in labels is bounded.
+//! number of trust servers in labels is bounded. `docs/metrics.md` is written from
+//! [`TABLE`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 use portreeve_protocol::messages::notary::FetchOutcome;
-use portreeve_protocol::{ActorKind, DenyCode, Fact, limits};
+use portreeve_protocol::{ActorKind, Admitted, Decision, DenyCode, Fact, Verdict, Wall, limits};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+pub use crate::metric_table::{Described, TABLE};
+
+/// A step on the way of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The answer is written.
+    Answer,
+    /// From receipt to decision, with all that is asked of others.
+    Decide,
+    /// The body is read as a review.
+    Parse,
+    /// The body comes in.
+    Receive,
+    /// Documents are verified.
+    Verify,
+}
+
+impl Step {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Decide => "decide",
+            Self::Parse => "parse",
+            Self::Receive => "receive",
+            Self::Verify => "verify",
+        }
+    }
+}
 
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    certificate_loaded: Gauge,
+    certificate_not_after: Gauge<f64, AtomicU64>,
+    certificate_reloads: Family<ByResult, Counter>,
+    /// By trust server and collection, when its trust data ends; never shown by collection.
+    ends: Mutex<BTreeMap<String, BTreeMap<String, Wall>>>,
     facts: Family<ByFact, Counter>,
     fetch_seconds: Family<ByServer, Histogram>,
     fetches: Family<ByFetch, Counter>,
+    handshakes_failed: Family<ByWhy, Counter>,
     hops_lost: Family<ByActor, Counter>,
     hops_refused: Family<ByActor, Counter>,
     in_flight: Gauge,
     journal_bytes: Counter,
     journal_degraded: Gauge,
+    journal_denied: Counter,
+    journal_gaps: Counter,
     journal_records: Counter,
     journal_stalled: Gauge,
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
+    metadata_not_after: Family<ByServer, Gauge<f64, AtomicU64>>,
     panics: Family<ByActor, Counter>,
     poisoned: Family<ByActor, Gauge>,
     registry: Registry,
+    requests_refused: Family<ByStatus, Counter>,
     review_seconds: Histogram,
     reviews: Family<ByAnswer, Counter>,
+    reviews_judged: Family<ByCache, Counter>,
     servers: Mutex<BTreeSet<String>>,
+    steps: Family<ByStep, Histogram>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByFact {
     fact: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCache {
+    cache: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByStatus {
+    status: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByStep {
+    step: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByWhy {
+    why: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,24 +145,35 @@ impl Metrics {
     #[must_use]
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
+            certificate_loaded: Gauge::default(),
+            certificate_not_after: Gauge::default(),
+            certificate_reloads: Family::default(),
+            ends: Mutex::default(),
             facts: Family::default(),
             fetch_seconds: Family::new_with_constructor(seconds),
             fetches: Family::default(),
+            handshakes_failed: Family::default(),
             hops_lost: Family::default(),
             hops_refused: Family::default(),
             in_flight: Gauge::default(),
             journal_bytes: Counter::default(),
             journal_degraded: Gauge::default(),
+            journal_denied: Counter::default(),
+            journal_gaps: Counter::default(),
             journal_records: Counter::default(),
             journal_stalled: Gauge::default(),
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
+            metadata_not_after: Family::default(),
             panics: Family::default(),
             poisoned: Family::default(),
             registry: Registry::with_prefix("portreeve"),
+            requests_refused: Family::default(),
             review_seconds: seconds(),
             reviews: Family::default(),
+            reviews_judged: Family::default(),
             servers: Mutex::new(BTreeSet::new()),
+            steps: Family::new_with_constructor(seconds),
         };
         metrics.register(build);
         metrics
@@ -106,46 +185,33 @@ impl Metrics {
             ("rules", portreeve_protocol::RULES_VERSION.to_string()),
         ]);
         let all = &mut self.registry;
-        all.register("build", "The program", info);
-        all.register("facts", "What machines found worth knowing", self.facts.clone());
-        all.register("fetches", "Documents asked of trust servers", self.fetches.clone());
-        all.register_with_unit(
-            "fetch",
-            "Time to a trust server's answer",
-            Unit::Seconds,
-            self.fetch_seconds.clone(),
-        );
-        all.register("hops_lost", "Messages between actors lost", self.hops_lost.clone());
-        all.register("hops_refused", "Requests between actors refused", self.hops_refused.clone());
-        all.register("reviews_in_flight", "Reviews being decided", self.in_flight.clone());
-        all.register_with_unit("journal", "Written", Unit::Bytes, self.journal_bytes.clone());
-        all.register(
-            "journal_degraded",
-            "1 while records cannot be written",
-            self.journal_degraded.clone(),
-        );
-        all.register("journal_records", "Records written", self.journal_records.clone());
-        all.register(
-            "journal_stalled",
-            "1 while the journal's thread is stuck",
-            self.journal_stalled.clone(),
-        );
-        all.register("journal_syncs", "Syncs to disk", self.journal_syncs.clone());
-        all.register_with_unit(
-            "journal_sync",
-            "Time of a sync to disk",
-            Unit::Seconds,
-            self.journal_sync_seconds.clone(),
-        );
-        all.register("panics", "Panics of machines", self.panics.clone());
-        all.register("poisoned", "Actors out of service", self.poisoned.clone());
-        all.register("reviews", "Reviews answered", self.reviews.clone());
-        all.register_with_unit(
-            "review",
-            "Time from receipt of a review to its answer",
-            Unit::Seconds,
-            self.review_seconds.clone(),
-        );
+        put(all, "build", info);
+        put(all, "certificate_loaded", self.certificate_loaded.clone());
+        put(all, "certificate_not_after", self.certificate_not_after.clone());
+        put(all, "certificate_reloads", self.certificate_reloads.clone());
+        put(all, "facts", self.facts.clone());
+        put(all, "fetch", self.fetch_seconds.clone());
+        put(all, "fetches", self.fetches.clone());
+        put(all, "handshakes_failed", self.handshakes_failed.clone());
+        put(all, "hops_lost", self.hops_lost.clone());
+        put(all, "hops_refused", self.hops_refused.clone());
+        put(all, "journal", self.journal_bytes.clone());
+        put(all, "journal_degraded", self.journal_degraded.clone());
+        put(all, "journal_denied", self.journal_denied.clone());
+        put(all, "journal_gaps", self.journal_gaps.clone());
+        put(all, "journal_records", self.journal_records.clone());
+        put(all, "journal_stalled", self.journal_stalled.clone());
+        put(all, "journal_sync", self.journal_sync_seconds.clone());
+        put(all, "journal_syncs", self.journal_syncs.clone());
+        put(all, "metadata_not_after", self.metadata_not_after.clone());
+        put(all, "panics", self.panics.clone());
+        put(all, "poisoned", self.poisoned.clone());
+        put(all, "requests_refused", self.requests_refused.clone());
+        put(all, "review", self.review_seconds.clone());
+        put(all, "reviews", self.reviews.clone());
+        put(all, "reviews_in_flight", self.in_flight.clone());
+        put(all, "reviews_judged", self.reviews_judged.clone());
+        put(all, "step", self.steps.clone());
     }
 
     /// Lets another part of the host register metrics of its own, before the text is served.
@@ -156,6 +222,7 @@ impl Metrics {
     /// The text that `/metrics` serves (OpenMetrics 1.0).
     #[must_use]
     pub fn encode(&self) -> String {
+        self.first_ends();
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
@@ -165,6 +232,74 @@ impl Metrics {
     /// A machine noted a fact.
     pub fn fact(&self, fact: &Fact) {
         self.facts.get_or_create(&ByFact { fact: fact.name() }).inc();
+        if let Fact::ReviewDecided { micros, warm, .. } = fact {
+            let cache = if *warm { "hit" } else { "miss" };
+            self.reviews_judged.get_or_create(&ByCache { cache }).inc();
+            self.step(Step::Decide, *micros);
+        }
+        if let Fact::JournalRestored { denied } = fact {
+            self.journal_gaps.inc();
+            self.journal_denied.inc_by(*denied);
+        }
+    }
+
+    /// A step took this many microseconds.
+    pub fn step(&self, step: Step, micros: u64) {
+        self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+    }
+
+    /// A certificate that ends at this time, in seconds since 1970, is in force.
+    pub fn certificate(&self, not_after: i64) {
+        self.certificate_loaded.set(1);
+        self.certificate_not_after.set(since_1970(not_after));
+    }
+
+    /// Changed TLS files were put in force, or could not be.
+    pub fn certificate_loaded(&self, loaded: bool) {
+        self.certificate_loaded.set(i64::from(loaded));
+        let result = if loaded { "loaded" } else { "failed" };
+        self.certificate_reloads.get_or_create(&ByResult { result }).inc();
+    }
+
+    /// A TLS handshake came to nothing.
+    pub fn handshake_failed(&self, why: &'static str) {
+        self.handshakes_failed.get_or_create(&ByWhy { why }).inc();
+    }
+
+    /// A review was answered with an HTTP error.
+    pub fn unreadable(&self, status: u16) {
+        self.requests_refused.get_or_create(&ByStatus { status: status.into() }).inc();
+    }
+
+    /// An answer left; the trust data it stands on ends some time.
+    pub fn stands_on(&self, decision: &Decision) {
+        for container in &decision.verdicts {
+            let Verdict::Allowed(Admitted::Verified(verified)) = &container.verdict else {
+                continue;
+            };
+            let server = self.server(&verified.server);
+            let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_server = ends.entry(server).or_default();
+            let evidence = &verified.evidence;
+            if let Some(end) = of_server.get_mut(&evidence.gun) {
+                *end = evidence.expires;
+            } else if of_server.len() < limits::GUNS_PER_SERVER {
+                of_server.insert(evidence.gun.clone(), evidence.expires);
+            }
+        }
+    }
+
+    /// Brings the gauges up to date that are reckoned only when somebody looks.
+    fn first_ends(&self) {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (server, collections) in ends.iter() {
+            if let Some(first) = collections.values().min() {
+                let gauge = self
+                    .metadata_not_after
+                    .get_or_create_owned(&ByServer { server: server.clone() });
+                gauge.set(since_1970(first.0 / 1_000_000));
+            }
+        }
     }
 
     /// A review was answered, by whomever, after this many microseconds.
@@ -252,6 +387,22 @@ impl Metrics {
     }
 }
 
+/// Registers a metric as the table describes it.
+fn put(registry: &mut Registry, name: &'static str, metric: impl Metric) {
+    let Some(row) = TABLE.iter().find(|row| row.name == name) else { return };
+    match row.unit {
+        "bytes" => registry.register_with_unit(name, row.meaning, Unit::Bytes, metric),
+        "seconds" => registry.register_with_unit(name, row.meaning, Unit::Seconds, metric),
+        _ => registry.register(name, row.meaning, metric),
+    }
+}
+
+/// Exact for all times that a certificate can name.
+#[allow(clippy::cast_precision_loss)]
+const fn since_1970(seconds: i64) -> f64 {
+    seconds as f64
+}
+
 fn in_seconds(micros: u64) -> f64 {
     std::time::Duration::from_micros(micros).as_secs_f64()
 }
@@ -282,6 +433,89 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
+    }
+
+    /// Everything that can happen, once.
+    fn everything(metrics: &Metrics) {
+        let actor = ActorKind::Admission;
+        metrics.certificate(1_795_435_200);
+        metrics.certificate_loaded(true);
+        metrics.fact(&Fact::JournalRestored { denied: 2 });
+        if let Ok(review) = "n/1/admission/1".parse() {
+            let (allowed, code) = (true, None);
+            let fact =
+                Fact::ReviewDecided { allowed, code, images: 1, micros: 9, review, warm: true };
+            metrics.fact(&fact);
+        }
+        metrics.fetched("https://n.example", &FetchOutcome::Absent, 1);
+        metrics.handshake_failed("aborted");
+        metrics.hop_lost(actor);
+        metrics.hop_refused(actor);
+        metrics.in_flight(1);
+        metrics.journal_synced(1);
+        metrics.journal_written(1, 1);
+        metrics.panicked(actor);
+        metrics.poisoned(actor);
+        metrics.reviewed(true, None, 1);
+        metrics.unreadable(400);
+        let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
+        let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert("n.example".to_owned(), ends);
+    }
+
+    /// The names of the labels of a line, without the bounds of histograms.
+    fn labels(line: &str) -> String {
+        let Some((_, rest)) = line.split_once('{') else { return String::new() };
+        let inside = rest.rsplit_once('}').map_or("", |(inside, _)| inside);
+        let names = inside.split(',').filter_map(|pair| pair.split_once('='));
+        let names: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "le").collect();
+        names.join(", ")
+    }
+
+    #[test]
+    fn the_table_is_the_registry_with_every_type_unit_label_and_meaning() {
+        let metrics = Metrics::new("1");
+        everything(&metrics);
+        let text = metrics.encode();
+        let types = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
+        assert_eq!(types, TABLE.len(), "each row is registered once, and nothing else is");
+        for row in TABLE {
+            let full = row.full_name();
+            let family = full.trim_end_matches("_total").trim_end_matches("_info");
+            let has = |wanted: &str| text.lines().any(|line| line == wanted);
+            assert!(has(&format!("# TYPE {family} {}", row.shape)), "{row:?}");
+            assert!(has(&format!("# HELP {family} {}.", row.meaning)), "{row:?}");
+            assert!(row.unit.is_empty() || has(&format!("# UNIT {family} {}", row.unit)));
+            let ending = if row.shape == "histogram" { "_count" } else { "" };
+            let line = text.lines().find(|line| {
+                let name = line.split([' ', '{']).next().unwrap_or_default();
+                name == format!("{full}{ending}")
+            });
+            assert!(line.is_some(), "{full} has no line in:\n{text}");
+            assert_eq!(labels(line.unwrap_or_default()), row.labels, "{row:?}");
+        }
+        assert!(TABLE.is_sorted_by_key(|row| row.name));
+    }
+
+    #[test]
+    fn no_label_names_what_a_client_chose() {
+        let known = ["actor", "allowed", "cache", "code", "fact", "result", "rules", "server"];
+        let known = known.into_iter().chain(["status", "step", "version", "why"]);
+        let known: BTreeSet<_> = known.collect();
+        for row in TABLE {
+            let labels = row.labels.split(", ").filter(|label| !label.is_empty());
+            assert!(labels.clone().all(|label| known.contains(label)), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_trust_data_of_a_server_to_end_is_shown_without_its_name() {
+        let metrics = Metrics::new("1");
+        everything(&metrics);
+        let text = metrics.encode();
+        let line = "portreeve_metadata_not_after_seconds{server=\"n.example\"} 7.0";
+        assert!(text.lines().any(|found| found == line), "{text}");
+        assert!(!text.contains("gun"), "{text}");
     }
 
     #[test]

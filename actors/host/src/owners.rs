@@ -1,9 +1,15 @@
 //! Where the controllers of workloads are looked for.
 
+mod store;
+mod summary;
+
 use std::future::Future;
 use std::pin::Pin;
 
 use portreeve_protocol::messages::admission::{OwnerOutcome, OwnerQuery};
+
+pub use store::{OwnerStore, Workload, Workloads};
+pub use summary::{SealState, SealSummary};
 
 /// What a look comes to, some time.
 pub type OwnerAnswer = Pin<Box<dyn Future<Output = OwnerOutcome> + Send>>;

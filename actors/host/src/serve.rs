@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portreeve_protocol::Settings;
 use portreeve_protocol::entry::Restored;
 use slog::{Logger, error, info};
 
@@ -17,13 +18,15 @@ use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::objects::DirectoryWatch;
-use crate::owners::NoOwners;
-use crate::seals::Sealer;
+use crate::owners::OwnerStore;
+use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
     control: Option<ControlSocket>,
+    drain_delay: Duration,
+    keys: KeyWatch,
     listeners: Listeners,
     log: Logger,
     node: Node,
@@ -38,17 +41,22 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// (see [`Running::ready`]) and asks no trust server for anything.
 ///
 /// # Errors
-/// `Tls` and `File` for files that cannot be used, `Listen`, and whatever [`Node::start`] reports.
+/// `SealKeys`, `Tls` and `File` for files that cannot be used, `Listen`, and whatever
+/// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let credentials = Credentials::default();
-    let options = node_options(&config, &clock, &metrics, &credentials, &logger)?;
+    let owners = OwnerStore::new(Sealer::default());
+    let key_file = config.seal_key.as_deref().map(KeyFile::at);
+    let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
+    let options = node_options(&config, &clock, &metrics, &credentials, &owners, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
-    match around(&node, &config, clock, metrics, &credentials, &logger).await {
+    match around(&node, &config, clock, metrics, &credentials, &owners, &logger).await {
         Ok((listeners, objects, control)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
-            Ok(Running { control, listeners, log: logger, node, objects })
+            let drain_delay = Duration::from_micros(config.drain_delay);
+            Ok(Running { control, drain_delay, keys, listeners, log: logger, node, objects })
         }
         Err(failure) => {
             node.stop().await;
@@ -84,15 +92,20 @@ impl Running {
         }
     }
 
-    /// Ends it: denies what waits and whatever still comes, lets answers under way out, writes what
-    /// there is to write.
+    /// Ends it. First readiness goes false, and reviews are decided as before for the delay that
+    /// was configured, so that none is sent to a closed port. Then what waits and whatever still
+    /// comes is denied as `draining`, the listeners close, and answers under way are let out. Each
+    /// of these steps is bounded.
     ///
     /// # Errors
     /// `Thread` if a thread could not be waited for.
     pub async fn shutdown(self) -> Result<(), HostError> {
-        let Self { control, listeners, log, node, objects } = self;
+        let Self { control, drain_delay, keys, listeners, log, node, objects } = self;
+        info!(log, "not ready any more"; "delay" => ?drain_delay);
+        listeners.leave();
+        tokio::time::sleep(drain_delay).await;
         info!(log, "draining");
-        drop(control);
+        drop((control, keys));
         node.drain().await;
         listeners.stop().await;
         let watch = blocking("objects", move || objects.stop()).await;
@@ -107,6 +120,7 @@ fn node_options(
     clock: &Clock,
     metrics: &Arc<Metrics>,
     credentials: &Credentials,
+    owners: &OwnerStore,
     log: &Logger,
 ) -> Result<NodeOptions, HostError> {
     let fetcher = HttpFetcher::new(FetcherOptions {
@@ -127,12 +141,16 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
-        owners: Arc::new(NoOwners),
+        owners: Arc::new(owners.clone()),
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         retention: config.retention,
         segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
-        settings: config.settings.clone(),
+        // Derived once more, so that no two parts of the node can differ about it.
+        settings: Settings {
+            client_required: config.client_ca.is_some(),
+            ..config.settings.clone()
+        },
         verifiers: std::thread::available_parallelism().map_or(1, NonZero::get),
     })
 }
@@ -144,16 +162,19 @@ async fn around(
     clock: Clock,
     metrics: Arc<Metrics>,
     credentials: &Credentials,
+    owners: &OwnerStore,
     log: &Logger,
 ) -> Result<(Listeners, DirectoryWatch, Option<ControlSocket>), HostError> {
     // Reviews do not depend on it: a path too long for a socket must not keep a cluster waiting.
-    let control = ControlSocket::start(&config.data_dir, node.clone(), log.clone())
+    let control = ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
         .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
         .ok();
     let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
-    let store = credentials.clone();
+    let (store, workloads) = (credentials.clone(), owners.clone());
     let objects = blocking("objects", move || {
-        DirectoryWatch::start(&directory, &store, watch_log, move |input| teller.objects(input))
+        DirectoryWatch::start(&directory, &store, &workloads, watch_log, move |input| {
+            teller.objects(input)
+        })
     });
     let objects = objects.await??;
     let listeners = Listeners::start(WebhookOptions {
@@ -164,7 +185,7 @@ async fn around(
         metrics,
         metrics_listen: config.metrics_listen,
         node: node.clone(),
-        sealer: Sealer::default(),
+        sealer: owners.sealer().clone(),
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),
     });

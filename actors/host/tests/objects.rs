@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use portreeve_host::credentials::Credentials;
 use portreeve_host::objects::{Directory, DirectoryWatch};
+use portreeve_host::owners::OwnerStore;
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::policy::{
     PolicyInput, PolicyObject, Relisted, SignerSecret, SourceObject, WatchLost,
@@ -279,7 +280,14 @@ fn the_watch_tells_the_first_list_before_it_returns_and_a_change_within_a_second
     let (sender, told) = mpsc::channel();
     let log = Logger::root(Discard, o!());
     let sink = move |input| sender.send(input).unwrap();
-    let watch = DirectoryWatch::start(files.path(), &Credentials::default(), log, sink).unwrap();
+    let watch = DirectoryWatch::start(
+        files.path(),
+        &Credentials::default(),
+        &OwnerStore::default(),
+        log,
+        sink,
+    )
+    .unwrap();
     assert_eq!(relisted(told.try_recv().ok()).len(), 1);
     fs::write(files.path().join("q.yaml"), CLUSTER).unwrap();
     // Longer than the second it may take, for a machine that is busy with other tests.

@@ -83,6 +83,7 @@ fn config(files: &Path, tls: &LoopbackTls) -> Config {
     fs::create_dir(files.join("objects")).unwrap();
     let overrides = Overrides {
         data_dir: Some(files.join("data")),
+        drain_delay: Some("0s".to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
         metrics_listen: Some("127.0.0.1:0".to_owned()),
         objects: Some(files.join("objects")),
@@ -258,25 +259,64 @@ async fn requests_without_a_legible_uid_get_a_status_that_says_what_is_wrong() {
     let plain = Request::post("/admit").header("Content-Type", "text/plain");
     let plain = plain.body(Full::from(body.clone())).unwrap();
     let large = vec![b' '; limits::REVIEW_BYTES + 1];
-    for (request, status, word) in [
-        (review("{"), StatusCode::BAD_REQUEST, "not JSON"),
-        (review(""), StatusCode::BAD_REQUEST, "not JSON"),
-        (review("{}"), StatusCode::BAD_REQUEST, "not an AdmissionReview"),
-        (review(large), StatusCode::PAYLOAD_TOO_LARGE, "bytes"),
-        (plain, StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
-        (get("/admit"), StatusCode::METHOD_NOT_ALLOWED, "POST"),
-        (get("/"), StatusCode::NOT_FOUND, "/admit"),
-        (post("/livez"), StatusCode::METHOD_NOT_ALLOWED, "GET"),
+    let no_review = "the body is not an AdmissionReview of admission.k8s.io/v1 or v1beta1\n";
+    for (request, status, expected) in [
+        (review("{"), StatusCode::BAD_REQUEST, "the body is not JSON: line 1, column 1\n"),
+        (review(""), StatusCode::BAD_REQUEST, "the body is empty; a review is sent in it\n"),
+        (review("{}"), StatusCode::BAD_REQUEST, no_review),
+        (review("[]"), StatusCode::BAD_REQUEST, no_review),
+        (review(large), StatusCode::PAYLOAD_TOO_LARGE, "a review may have 8388608 bytes\n"),
+        (
+            plain,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a review is sent as Content-Type application/json\n",
+        ),
+        (get("/admit"), StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
+        (
+            get("/"),
+            StatusCode::NOT_FOUND,
+            "reviews go to /admit and /validate; see also /livez, /readyz, /metrics\n",
+        ),
+        (post("/livez"), StatusCode::METHOD_NOT_ALLOWED, "use GET, HEAD\n"),
     ] {
         let what = format!("{} {}", request.method(), request.uri());
-        let (found, text) = fixture.send(request).await;
-        assert_eq!(found, status, "{what}: {text}");
-        assert!(text.contains(word), "{what}: {text}");
+        assert_eq!(fixture.send(request).await, (status, expected.to_owned()), "{what}");
     }
     let parameters =
         Request::post("/admit").header("Content-Type", "Application/JSON; charset=utf-8");
     let (status, _) = fixture.send(parameters.body(Full::from(body)).unwrap()).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_is_told_the_right_one_in_the_header() {
+    let fixture = fixture(Some(POLICY), None).await;
+    for (request, allowed) in [(get("/admit"), "POST"), (post("/readyz"), "GET, HEAD")] {
+        let stream = fixture.connect(b"http/1.1", true).await;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.headers()["allow"], allowed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_of_an_unknown_version_or_none_is_denied_where_its_uid_can_be_read() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let mut newer = pod("u-1", "registry.example/app:1");
+    newer["apiVersion"] = json!("admission.k8s.io/v2");
+    let mut stranger = pod("u-1", "registry.example/app:1");
+    stranger["kind"] = json!("TokenReview");
+    let bare = json!({"request": {"uid": "u-1"}});
+    for review in [newer, stranger, bare] {
+        let response = fixture.response(&review).await;
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
+        let message = response["status"]["message"].as_str().unwrap();
+        let why = "the body is not an AdmissionReview of admission.k8s.io/v1 or v1beta1";
+        assert!(message.contains(why) && message.contains("review-malformed"), "{message}");
+    }
+    assert!(fixture.journal().contains("review-malformed"));
 }
 
 fn get(path: &str) -> Request<Full<Bytes>> {
@@ -360,8 +400,16 @@ async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let (status, text) = read(sender.send_request(review(body)).await.unwrap()).await;
-    assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(text.contains("certificate of the client CA"), "{text}");
+    // An HTTP error would be an allow under `failurePolicy: Ignore`.
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.contains("\"allowed\":false"), "{text}");
+    assert!(text.contains("client-unauthenticated") && text.contains("client CA"), "{text}");
+    sender.ready().await.unwrap();
+    let mut deletion = pod("u-2", "registry.example/app:1");
+    deletion["request"]["operation"] = json!("DELETE");
+    let request = review(deletion.to_string());
+    let (_, text) = read(sender.send_request(request).await.unwrap()).await;
+    assert!(text.contains("client-unauthenticated"), "not even what is allowed unseen: {text}");
     sender.ready().await.unwrap();
     let (status, _) = read(sender.send_request(get("/livez")).await.unwrap()).await;
     assert_eq!(status, StatusCode::OK, "probes have no certificate");
@@ -369,7 +417,12 @@ async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
     // In TLS 1.3 the client learns only afterwards that its certificate was refused.
     let _ = stranger.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(stranger.read_u8().await.is_err(), "a certificate of another CA ends the connection");
-    assert!(fixture.journal().contains(r#""peer":{"address":"127.0.0.1","authenticated":true}"#));
+    let journal = fixture.journal();
+    assert!(journal.contains(r#""peer":{"address":"127.0.0.1","authenticated":true}"#));
+    assert!(journal.contains("client-unauthenticated"), "the refusal is recorded");
+    assert!(journal.contains(r#""client_required":true"#));
+    let (_, metrics) = fixture.get("/metrics").await;
+    assert!(metrics.contains("portreeve_handshakes_failed_total{why=\"certificate\"} 1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -491,4 +544,120 @@ async fn a_server_serves_where_its_operators_socket_cannot_be_made_or_the_journa
         tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
         running.shutdown().await.unwrap();
     }
+}
+
+/// Swaps the files as the kubelet does: a link to a directory is replaced in one step.
+fn swap(files: &Path, round: u32, certificate: &str, key: &str) {
+    let directory = files.join(format!("..{round}"));
+    fs::create_dir(&directory).unwrap();
+    write(&directory, "tls.crt", certificate);
+    write(&directory, "tls.key", key);
+    let link = files.join("..tmp");
+    std::os::unix::fs::symlink(&directory, &link).unwrap();
+    fs::rename(link, files.join("..data")).unwrap();
+}
+
+/// Asks until the answer is as wanted; the caller's clock bounds it.
+async fn until(wanted: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !wanted().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("it comes about");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_replaced_while_running_and_broken_ones_leave_the_old_in_force() {
+    let files = tempfile::tempdir().unwrap();
+    let mounted = tempfile::tempdir().unwrap();
+    let (first, second) = (LoopbackTls::new().unwrap(), LoopbackTls::new().unwrap());
+    let mut config = config(files.path(), &first);
+    write(&config.objects, "policy.yaml", POLICY);
+    swap(mounted.path(), 1, &first.certificate_pem(), &first.key_pem());
+    for (name, path) in [("tls.crt", &mut config.tls_cert), ("tls.key", &mut config.tls_key)] {
+        *path = mounted.path().join(name);
+        std::os::unix::fs::symlink(Path::new("..data").join(name), &*path).unwrap();
+    }
+    let running = serve(config, Clock::system(), silent()).await.unwrap();
+    let mut fixture = Fixture { client_ca: None, files, running, tls: first };
+    let old = fixture.connect(b"http/1.1", false).await;
+    let shown = async |metric: &str| {
+        let mut stream =
+            TcpStream::connect(fixture.running.metrics_address().unwrap()).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text.lines().any(|line| line == metric)
+    };
+    // A key that is not the certificate's.
+    swap(mounted.path(), 2, &second.certificate_pem(), &fixture.tls.key_pem());
+    until(async || shown("portreeve_certificate_loaded 0").await).await;
+    assert!(shown("portreeve_certificate_reloads_total{result=\"failed\"} 1").await);
+    assert_eq!(fixture.get("/livez").await.0, StatusCode::OK, "the old one is in force");
+    swap(mounted.path(), 3, &second.certificate_pem(), &second.key_pem());
+    until(async || shown("portreeve_certificate_loaded 1").await).await;
+    fixture.tls = second;
+    assert_eq!(fixture.get("/livez").await.0, StatusCode::OK, "the new one is shown");
+    // A connection that stands goes on.
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(old)).await.unwrap();
+    tokio::spawn(connection);
+    let (status, _) = read(sender.send_request(get("/livez")).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_decided() {
+    let files = tempfile::tempdir().unwrap();
+    let tls = LoopbackTls::new().unwrap();
+    let mut config = config(files.path(), &tls);
+    config.drain_delay = 4_000_000;
+    write(&config.objects, "policy.yaml", POLICY);
+    let running = serve(config, Clock::system(), silent()).await.unwrap();
+    tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
+    let fixture = Fixture { client_ca: None, files, running, tls };
+    let stream = fixture.connect(b"http/1.1", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let verbose = "ready\npolicies: ok\ntls: ok\njournal: ok\nserving: ok\n";
+    let (status, text) = read(sender.send_request(get("/readyz?verbose")).await.unwrap()).await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, verbose));
+    let ended = tokio::spawn(fixture.running.shutdown());
+    let ready = async {
+        loop {
+            sender.ready().await.unwrap();
+            let answer = read(sender.send_request(get("/readyz")).await.unwrap()).await;
+            if answer.0 != StatusCode::OK {
+                return answer.1;
+            }
+        }
+    };
+    let text = tokio::time::timeout(PATIENCE, ready).await.unwrap();
+    assert_eq!(text, "not ready\nthis replica is shutting down\n");
+    sender.ready().await.unwrap();
+    let body = pod("u-1", "registry.example/app:1").to_string();
+    let (_, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+    assert!(text.contains("\"allowed\":true"), "{text}");
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_that_dawdle_keep_no_review_of_a_known_client_waiting() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let mut silent = Vec::new();
+    for _ in 0..limits::STRANGERS_IN_FLIGHT * 4 {
+        let mut stream = fixture.connect(b"http/1.1", false).await;
+        let head = "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+            Content-Length: 4000000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    let asked = pod("u-1", "registry.example/app:1");
+    let asked = fixture.response(&asked);
+    let response = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    assert_eq!(response["allowed"], json!(true));
+    drop(silent);
 }

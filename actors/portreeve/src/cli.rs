@@ -8,9 +8,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
+use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, demo, explain, replay, serve, trust};
+use crate::{check, demo, explain, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -57,6 +58,9 @@ enum Command {
     /// Run the admission webhook
     #[command(after_help = SERVE_HELP)]
     Serve(Box<ServeArgs>),
+    /// Make keys of seals, show and renew the seals of workloads, end an entry
+    #[command(subcommand)]
+    Seal(SealCommand),
     /// Show or forget which roots and versions are trusted
     #[command(subcommand)]
     Trust(TrustCommand),
@@ -153,6 +157,10 @@ pub(crate) struct ServeArgs {
     /// Directory of the journal and other state [default: /var/lib/portreeve]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Go on answering for this long after readiness went false, so that no review is sent to a
+    /// closed port [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) drain_delay: Option<String>,
     /// When an answer may leave: `group` when its record is on disk, `process` when it is written
     /// [default: group]
     #[arg(long, value_name = "group|process")]
@@ -175,6 +183,9 @@ pub(crate) struct ServeArgs {
     /// Refuse roots that no pin covers instead of trusting them at first use
     #[arg(long)]
     pub(crate) require_pins: bool,
+    /// File of the keys that workloads are sealed with; without it nothing is sealed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seal_key: Option<PathBuf>,
     /// How log lines look: JSON, or text for a terminal [default: json]
     #[arg(long, value_name = "json|term")]
     pub(crate) log: Option<String>,
@@ -206,21 +217,23 @@ pub(crate) fn check_args(
         Command::Demo(_)
         | Command::Explain(_)
         | Command::Replay(_)
+        | Command::Seal(_)
         | Command::Serve(_)
         | Command::Trust(_) => Err(unclear("the words are those of another command".to_owned())),
     }
 }
 
 /// Reads the command line and runs what it asks for.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Wrong usage ends here, with status 2.
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words);
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
         Command::Check(args) => check::run(&args, &terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
+        Command::Seal(command) => seal::run(&command, &terminal),
         Command::Serve(args) => serve::run(*args),
         Command::Trust(command) => trust::run(&command, &terminal),
     };
@@ -251,8 +264,8 @@ mod tests {
         let line = "portreeve serve --config c.yaml --listen 127.0.0.1:1 \
                     --metrics-listen 127.0.0.1:2 --tls-cert c --tls-key k --client-ca ca \
                     --objects o --data-dir d --durability process --trust-ca a --trust-ca b \
-                    --allow-trust-server https://n --allow-realm n=m --require-pins --log term \
-                    --log-level debug";
+                    --allow-trust-server https://n --allow-realm n=m --require-pins --seal-key s \
+                    --log term --log-level debug";
         let parsed = Cli::try_parse_from(line.split_whitespace());
         let Ok(Cli { command: Command::Serve(args) }) = parsed else {
             unreachable!("the line is a serve command")

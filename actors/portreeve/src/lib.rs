@@ -6,10 +6,12 @@ mod demo;
 mod error;
 mod explain;
 mod replay;
+mod seal;
 mod serve;
 mod terminal;
 mod trust;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use error::CommandError;
@@ -17,8 +19,14 @@ pub use error::CommandError;
 /// Runs what the command line of this process asks for.
 #[must_use]
 pub fn run() -> ExitCode {
+    run_words(std::env::args_os())
+}
+
+/// Runs what the words of a command line ask for, the name of the program first.
+#[must_use]
+pub fn run_words(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     provide_cryptography();
-    cli::run()
+    cli::run(words)
 }
 
 /// Makes aws-lc-rs the provider of all TLS of this process.

@@ -82,7 +82,7 @@ pub fn smallest_review() -> ReviewFacts {
 
 fn resolution(outcome: ResolutionOutcome) -> AdmissionInput {
     let last_verified = matches!(outcome, ResolutionOutcome::Unavailable(_)).then(|| {
-        let tag = VerifiedTag { evidence: evidence(), view: view() };
+        let tag = VerifiedTag { evidence: evidence().into(), view: view() };
         Box::new(LastVerified { at: Mono(3_000_000), tag })
     });
     AdmissionInput::Resolution(Arc::new(Resolution {
@@ -134,7 +134,7 @@ pub fn admission() -> Vec<AdmissionInput> {
         to: notary(),
         why: Denial::new(DenyCode::Overloaded, "the fetcher's mailbox is full"),
     };
-    let verified = VerifiedTag { evidence: evidence(), view: view() };
+    let verified = VerifiedTag { evidence: evidence().into(), view: view() };
     let rest = vec![
         AdmissionInput::Drain,
         AdmissionInput::HopRefused(refused),

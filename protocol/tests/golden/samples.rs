@@ -191,7 +191,7 @@ pub fn decision() -> Decision {
     };
     let verified = Verified {
         digest: sha("manifest"),
-        evidence: evidence(),
+        evidence: evidence().into(),
         pin: Some(pin),
         released_by: "targets/releases".to_owned(),
         server: SERVER.to_owned(),
@@ -244,6 +244,7 @@ pub fn started(restored: Restored) -> Entry {
     let settings = Settings {
         approved_only: false,
         approved_servers: BTreeSet::from([SERVER.to_owned()]),
+        client_required: false,
         freshness: 30_000_000,
         max_staleness: 600_000_000,
         operator_namespace: "portreeve".to_owned(),

@@ -69,6 +69,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "portreeve-host",
         ],
     ),
+    ("portreeve-bench", &["portreeve-protocol", "portreeve-lab", "portreeve"]),
 ];
 
 /// Packages that only one of ours may depend on directly, and which.

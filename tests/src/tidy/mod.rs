@@ -4,6 +4,7 @@
 pub mod function;
 pub mod graph;
 pub mod manual;
+pub mod pages;
 pub mod reasons;
 pub mod rules;
 pub mod source;

@@ -43,7 +43,8 @@ impl Source {
     #[must_use]
     pub fn is_test(&self) -> bool {
         let inside = self.path.split('/').rev().skip(1).any(|part| part == "tests");
-        let workspace_library = self.path.starts_with("tests/src/");
+        let workspace_library =
+            ["tests/src/", "tests/bench/src/"].iter().any(|at| self.path.starts_with(at));
         (inside && !workspace_library) || self.path.ends_with("/tests.rs")
     }
 

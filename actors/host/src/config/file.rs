@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) approved_only: Option<bool>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) data_dir: Option<PathBuf>,
+    /// For how long reviews are still taken after this replica stopped being ready, such as `5s`.
+    pub(super) drain_delay: Option<String>,
     pub(super) durability: Option<String>,
     /// For how long a verified timestamp serves allows, such as `30s`.
     pub(super) freshness: Option<String>,
@@ -42,6 +44,8 @@ pub(super) struct File {
     /// GUN, or whole path segments with `/*`, to the ids of admissible root keys.
     pub(super) pins: Option<BTreeMap<String, Vec<String>>>,
     pub(super) require_pins: Option<bool>,
+    /// File of the keys that workloads are sealed with.
+    pub(super) seal_key: Option<PathBuf>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) trust_ca: Option<Vec<PathBuf>>,

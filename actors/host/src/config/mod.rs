@@ -29,6 +29,8 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// Directory of the node's own files; made if it is not there.
     pub data_dir: PathBuf,
+    /// For how long reviews are still taken after readiness went false; microseconds.
+    pub drain_delay: u64,
     /// When an answer may leave.
     pub durability: Durability,
     /// Directory of the journal and its blobs: `journal` below `data_dir`, unless it is moved.
@@ -47,6 +49,8 @@ pub struct Config {
     pub node: NodeId,
     /// Directory of Kubernetes YAML: policies and the Secrets they name.
     pub objects: PathBuf,
+    /// File of the keys that workloads are sealed with; `None` seals nothing.
+    pub seal_key: Option<PathBuf>,
     /// What the machines obey.
     pub settings: Settings,
     /// PEM file of the server's certificate chain, leaf first.
@@ -70,6 +74,8 @@ pub struct Overrides {
     pub client_ca: Option<PathBuf>,
     /// `--data-dir DIR`.
     pub data_dir: Option<PathBuf>,
+    /// `--drain-delay DURATION`.
+    pub drain_delay: Option<String>,
     /// `--durability group|process`.
     pub durability: Option<String>,
     /// `--journal-max-age SPAN`.
@@ -88,6 +94,8 @@ pub struct Overrides {
     pub objects: Option<PathBuf>,
     /// `--require-pins`.
     pub require_pins: bool,
+    /// `--seal-key FILE`.
+    pub seal_key: Option<PathBuf>,
     /// `--tls-cert FILE`.
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key FILE`.
@@ -114,9 +122,11 @@ impl Config {
         let listen = flags.listen.or(file.listen);
         let metrics = flags.metrics_listen.or(file.metrics_listen);
         let node = file.node.unwrap_or_else(file::host_name);
+        let client_ca = flags.client_ca.or(file.client_ca);
         let settings = Settings {
             approved_only: file.approved_only.unwrap_or_default(),
             approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
+            client_required: client_ca.is_some(),
             freshness: freshness(file.freshness.as_deref())?,
             max_staleness: max_staleness(file.max_staleness.as_deref())?,
             operator_namespace: namespace(file.operator_namespace)?,
@@ -130,7 +140,8 @@ impl Config {
             allow_realm: allowed_realms(
                 file.allow_realm.into_iter().flatten().chain(flags.allow_realm),
             )?,
-            client_ca: flags.client_ca.or(file.client_ca),
+            client_ca,
+            drain_delay: drain_delay(flags.drain_delay.or(file.drain_delay).as_deref())?,
             durability: durability(flags.durability.or(file.durability).as_deref())?,
             journal_dir: data_dir.join("journal"),
             retention: Retention {
@@ -147,6 +158,7 @@ impl Config {
             },
             node: node.parse().map_err(|error| setting("node", format!("{error}")))?,
             objects: required("objects", "--objects DIR", flags.objects.or(file.objects))?,
+            seal_key: flags.seal_key.or(file.seal_key),
             settings,
             tls_cert: required("tlsCert", "--tls-cert FILE", flags.tls_cert.or(file.tls_cert))?,
             tls_key: required("tlsKey", "--tls-key FILE", flags.tls_key.or(file.tls_key))?,
@@ -157,6 +169,9 @@ impl Config {
 }
 
 const DATA_DIR: &str = "/var/lib/portreeve";
+/// Kubernetes removes an endpoint within this time of the replica's not being ready, as a rule.
+const DRAIN_DELAY: u64 = 5 * portreeve_protocol::time::SECOND;
+const LONGEST_DRAIN_DELAY: u64 = 60 * portreeve_protocol::time::SECOND;
 const LISTEN: &str = "0.0.0.0:8443";
 
 fn setting(key: &'static str, why: impl Into<String>) -> HostError {
@@ -203,6 +218,14 @@ fn max_age(text: Option<&str>) -> Result<Option<std::time::Duration>, HostError>
         setting("journalMaxAge", format!("`{text}` is not a duration such as 720h"))
     })?;
     Ok(Some(std::time::Duration::from_micros(micros)))
+}
+
+/// Delay and drain must end before Kubernetes kills, after thirty seconds as a rule.
+fn drain_delay(text: Option<&str>) -> Result<u64, HostError> {
+    let Some(text) = text else { return Ok(DRAIN_DELAY) };
+    duration::parse(text).filter(|delay| *delay <= LONGEST_DRAIN_DELAY).ok_or_else(|| {
+        setting("drainDelay", format!("`{text}` is not a duration such as 5s, at most 60s"))
+    })
 }
 
 fn log_format(text: Option<&str>) -> Result<LogFormat, HostError> {

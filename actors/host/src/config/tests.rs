@@ -53,6 +53,7 @@ allowTrustServer: ['https://Notary.Example:4443/']
 approvedOnly: true
 clientCa: client.crt
 dataDir: /data
+drainDelay: 7s
 durability: process
 freshness: 1m
 listen: 127.0.0.1:1
@@ -78,6 +79,8 @@ trustServers: {registry.example: 'https://n.example/'}
     assert!(settings.approved_only && settings.require_pins);
     assert_eq!(settings.freshness, 60_000_000);
     assert_eq!(settings.operator_namespace, "security");
+    assert_eq!(config.drain_delay, 7_000_000);
+    assert!(settings.client_required, "a client CA means that clients are known by it");
     assert_eq!(config.client_ca.as_deref(), Some(Path::new("client.crt")));
     assert_eq!(config.journal_dir, Path::new("/data/journal"));
     assert_eq!((config.durability, config.log), (Durability::Process, LogFormat::Term));
@@ -146,6 +149,8 @@ fn a_value_that_cannot_be_obeyed_is_named_with_what_is_expected() {
         ("listen: '8443'", "the setting `listen`: `8443` is not an address with port"),
         ("metricsListen: x", "the setting `metricsListen`: `x` is not an address with port"),
         ("durability: always", "the setting `durability`: `always` is not group or process"),
+        ("drainDelay: 5", "the setting `drainDelay`: `5` is not a duration such as 5s"),
+        ("drainDelay: 61s", "the setting `drainDelay`: `61s` is not a duration such as 5s, at m"),
         ("log: xml", "the setting `log`: `xml` is not json or term"),
         ("logLevel: loud", "the setting `logLevel`: `loud` is not critical, error,"),
         ("freshness: '30'", "the setting `freshness`: `30` is not a duration such as 30s"),

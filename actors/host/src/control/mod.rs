@@ -8,8 +8,10 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
+use portreeve_protocol::Sha256;
 use serde::{Deserialize, Serialize};
 
+use crate::owners::SealSummary;
 use crate::state::TrustSummary;
 
 pub use client::ask;
@@ -19,6 +21,22 @@ pub use server::ControlSocket;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
+    /// Believe the wall clock as it is now. It is a recorded event.
+    ClockAcknowledge {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// End an entry of seals. It is a recorded event.
+    SealRevoke {
+        /// The digest, 64 hexadecimal digits.
+        digest: Sha256,
+        /// The collection.
+        gun: String,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// How the workloads are sealed.
+    SealStatus,
     /// What is trusted.
     TrustList,
     /// Forget what is trusted of a collection. It is a recorded event.
@@ -36,6 +54,8 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Reply {
+    /// It was done.
+    Done,
     /// The request could not be done; why.
     Failed {
         /// A sentence that says what to do.
@@ -45,6 +65,11 @@ pub enum Reply {
     Reset {
         /// Whether anything was known of it.
         known: bool,
+    },
+    /// How the workloads are sealed, in order of group, kind, namespace and name.
+    Seals {
+        /// The workloads.
+        workloads: Vec<SealSummary>,
     },
     /// What is trusted, in order of server and GUN.
     Trust {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portreeve_protocol::limits;
+use portreeve_protocol::messages::admission::RevokeSeal;
 use slog::{Logger, info, warn};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -18,7 +19,16 @@ use super::{Reply, Request};
 use crate::HostError;
 use crate::node::Node;
 use crate::notary_client::ServerUrl;
+use crate::owners::{OwnerStore, SealSummary};
 use crate::state::TrustSummary;
+
+/// What requests are about.
+#[derive(Clone)]
+struct Operator {
+    log: Logger,
+    node: Node,
+    owners: OwnerStore,
+}
 
 /// A listening socket; it goes when this is dropped.
 #[derive(Debug)]
@@ -33,13 +43,19 @@ impl ControlSocket {
     ///
     /// # Errors
     /// `Control` if the socket cannot be made.
-    pub fn start(data_dir: &Path, node: Node, log: Logger) -> Result<Self, HostError> {
+    pub fn start(
+        data_dir: &Path,
+        node: Node,
+        owners: OwnerStore,
+        log: Logger,
+    ) -> Result<Self, HostError> {
         let path = super::path(data_dir);
         let listener = listen(data_dir, &path).map_err(|error| HostError::Control {
             path: path.clone(),
             why: format!("it cannot be listened on: {error}"),
         })?;
-        let task = tokio::spawn(accept(listener, node, log));
+        let operator = Operator { log, node, owners };
+        let task = tokio::spawn(accept(listener, operator));
         Ok(Self { path, task })
     }
 }
@@ -71,34 +87,35 @@ fn listen(data_dir: &Path, path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Accepts until it is aborted.
-async fn accept(listener: UnixListener, node: Node, log: Logger) {
+async fn accept(listener: UnixListener, operator: Operator) {
     let places = Arc::new(Semaphore::new(limits::CONTROL_CONNECTIONS));
     let patience = Duration::from_micros(limits::CONTROL_TIMEOUT);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (node, log) = (node.clone(), log.clone());
+                let operator = operator.clone();
                 tokio::spawn(async move {
                     let _place = place;
                     // A client that goes away, or is too slow, ends its own connection only.
-                    drop(tokio::time::timeout(patience, converse(stream, &node, &log)).await);
+                    drop(tokio::time::timeout(patience, converse(stream, &operator)).await);
                 });
             }
             Err(error) => {
-                warn!(log, "the operator's socket does not accept"; "why" => error.to_string());
+                let why = error.to_string();
+                warn!(operator.log, "the operator's socket does not accept"; "why" => why);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-async fn converse(mut stream: UnixStream, node: &Node, log: &Logger) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, operator: &Operator) -> io::Result<()> {
     let mut line = Vec::new();
     let (read, mut write) = stream.split();
     BufReader::new(read).take(limits::CONTROL_BYTES).read_until(b'\n', &mut line).await?;
     let reply = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, node, log).await,
+        Ok(request) => answer(request, operator).await,
         Err(_) => failed("the request is not one line of JSON that this version understands"),
     };
     let mut line = serde_json::to_vec(&reply)?;
@@ -111,8 +128,24 @@ fn failed(why: impl Into<String>) -> Reply {
     Reply::Failed { why: why.into() }
 }
 
-async fn answer(request: Request, node: &Node, log: &Logger) -> Reply {
+async fn answer(request: Request, operator: &Operator) -> Reply {
+    let Operator { log, node, owners } = operator;
     match request {
+        Request::ClockAcknowledge { reason } => {
+            info!(log, "an operator says that the clock is right"; "reason" => &reason);
+            node.acknowledge_clock(reason);
+            Reply::Done
+        }
+        Request::SealRevoke { digest, gun, reason } => {
+            info!(log, "an operator ends an entry of seals"; "gun" => &gun,
+                "digest" => digest.to_string(), "reason" => &reason);
+            node.revoke_seal(RevokeSeal { digest, gun, reason });
+            Reply::Done
+        }
+        Request::SealStatus => {
+            let workloads = SealSummary::of_all(&owners.workloads(), owners.sealer());
+            Reply::Seals { workloads }
+        }
         Request::TrustList => match node.trusted().await {
             Ok(trust) => {
                 Reply::Trust { collections: trust.iter().map(TrustSummary::from).collect() }

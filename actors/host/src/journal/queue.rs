@@ -30,8 +30,6 @@ pub struct Appended {
 /// What the journal's thread is told.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// An answer was sent.
-    Answered(Answered),
     /// The states of all machines between two deliveries.
     Cut(Vec<(ActorId, Kept)>),
     /// A machine took an input.
@@ -65,6 +63,7 @@ pub(crate) struct Gauges {
 /// handed over is the order of the journal.
 #[derive(Debug, Clone)]
 pub struct Appender {
+    answered: mpsc::Sender<Answered>,
     gauges: Arc<Gauges>,
     queue: mpsc::Sender<Item>,
 }
@@ -72,6 +71,7 @@ pub struct Appender {
 /// The thread's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Items {
+    answered: mpsc::Receiver<Answered>,
     gauges: Arc<Gauges>,
     queue: mpsc::Receiver<Item>,
 }
@@ -80,7 +80,9 @@ pub(crate) struct Items {
 pub(crate) fn queue() -> (Appender, Items) {
     let gauges = Arc::new(Gauges::default());
     let (sender, receiver) = mpsc::channel();
-    (Appender { gauges: Arc::clone(&gauges), queue: sender }, Items { gauges, queue: receiver })
+    let (answer, answered) = mpsc::channel();
+    let appender = Appender { answered: answer, gauges: Arc::clone(&gauges), queue: sender };
+    (appender, Items { answered, gauges, queue: receiver })
 }
 
 impl Appender {
@@ -114,10 +116,16 @@ impl Appender {
         self.push(Item::Panicked(Box::new(panicked)));
     }
 
-    /// Hands over the end of an answer, unless records wait in numbers: it is dispensable.
+    /// Hands over the end of an answer, unless records wait in numbers: it is dispensable, and
+    /// so it goes into the next batch or waits for the next look, but wakes nobody.
     pub fn answered(&self, answered: Answered) {
-        if self.gauges.waiting.load(Ordering::Relaxed) < limits::JOURNAL_QUEUE / 2 {
-            self.push(Item::Answered(answered));
+        let gauges = &self.gauges;
+        if gauges.waiting.load(Ordering::Relaxed) >= limits::JOURNAL_QUEUE / 2 {
+            return;
+        }
+        gauges.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.answered.send(answered).is_err() {
+            gauges.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -185,6 +193,18 @@ impl Items {
     /// The next item, if one is there.
     pub(crate) fn next(&self) -> Option<Item> {
         self.queue.try_recv().ok().map(|item| self.taken(item))
+    }
+
+    /// How much waits.
+    pub(crate) fn waiting(&self) -> usize {
+        self.gauges.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The end of an answer, if one is there.
+    pub(crate) fn next_answered(&self) -> Option<Answered> {
+        let answered = self.answered.try_recv().ok()?;
+        self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(answered)
     }
 
     fn taken(&self, item: Item) -> Item {

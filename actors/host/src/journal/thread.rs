@@ -127,11 +127,22 @@ impl JournalThread {
                         break;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.tend(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.write_answered();
+                    self.tend();
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.write_answered();
         self.sync_lazily(true);
+    }
+
+    /// Writes the ends of answers that no batch took along.
+    fn write_answered(&mut self) {
+        if self.items.waiting() > 0 {
+            self.commit(Vec::new());
+        }
     }
 
     fn batch(&self, first: Item) -> (Vec<Item>, bool) {
@@ -159,7 +170,7 @@ impl JournalThread {
             self.restore();
         }
         let mut batch = Batch::default();
-        let mut staged = Ok(());
+        let mut staged = self.stage_answered();
         for item in items {
             if let Err(error) = self.take(item, &mut batch, staged.is_ok()) {
                 staged = Err(error);
@@ -182,15 +193,22 @@ impl JournalThread {
         }
     }
 
+    /// Stages the ends of answers that wait; while the journal is degraded they are dropped.
+    fn stage_answered(&mut self) -> io::Result<()> {
+        while let Some(answered) = self.items.next_answered() {
+            if !self.degraded {
+                self.ledger.answered(&answered);
+                self.writer.stage(Entry::Answered(answered))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Stages one item, unless the journal is degraded or the batch has failed already.
     fn take(&mut self, item: Item, batch: &mut Batch, going: bool) -> io::Result<()> {
         let writing = going && !self.degraded;
         match item {
-            Item::Answered(answered) if writing => {
-                self.ledger.answered(&answered);
-                self.writer.stage(Entry::Answered(answered)).map(drop)
-            }
-            Item::Answered(_) | Item::Stop => Ok(()),
+            Item::Stop => Ok(()),
             Item::Cut(machines) if writing && !self.unsure => self.cut(machines),
             Item::Cut(_) => Ok(()),
             Item::Flush(reply) => {

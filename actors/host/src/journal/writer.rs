@@ -289,7 +289,11 @@ mod tests {
         let mut writer = writer(dir.path())?;
         writer.segment_bytes = 1_000;
         writer.stage(gap("x".repeat(1_000)))?;
+        assert!(!writer.full());
         writer.write()?;
+        assert!(writer.full());
+        writer.sync()?;
+        writer.open()?;
         writer.stage(gap("second".to_owned()))?;
         writer.write()?;
         writer.sync()?;

@@ -5,9 +5,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portreeve_protocol::{ActorId, Effect, EventId, Fact};
-use slog::{Logger, crit, debug, error, info, warn};
+use slog::{Drain as _, Level, Logger, crit, debug, error, info, warn};
 
 use crate::metrics::Metrics;
+
+/// The line that a fact becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactLine {
+    /// The fact's name.
+    pub fact: &'static str,
+    /// Its keys besides `event` and `fact`, in order.
+    pub keys: &'static [&'static str],
+    /// Its level.
+    pub level: Level,
+}
+
+const fn line(fact: &'static str, level: Level, keys: &'static [&'static str]) -> FactLine {
+    FactLine { fact, keys, level }
+}
+
+/// The line of every fact, in the order of names; `docs/logging.md` is written from it. A review
+/// that was allowed is a line of `debug`, one that was denied of `info`, with `code`.
+pub const LINES: &[FactLine] = &[
+    line("clock-returned", Level::Info, &[]),
+    line("clock-stepped-back", Level::Error, &["seconds"]),
+    line("delegation-dropped", Level::Warning, &["code", "gun", "role"]),
+    line("fetch-failed", Level::Warning, &["code", "document", "gun", "server", "why"]),
+    line("fetch-retried", Level::Debug, &["code", "document", "gun", "server"]),
+    line("first-use", Level::Warning, &["gun", "server", "version"]),
+    line("journal-degraded", Level::Error, &["why"]),
+    line("journal-restored", Level::Info, &["denied"]),
+    line("policies-published", Level::Info, &["policies", "revision"]),
+    line("policy-invalid", Level::Warning, &["policy", "why"]),
+    line("refreshed", Level::Debug, &["gun", "server", "timestamp"]),
+    line("refused", Level::Warning, &["code", "gun", "server", "why"]),
+    line("review-decided", Level::Debug, &["images", "micros", "review", "warm"]),
+    line("review-decided", Level::Info, &["code", "images", "micros", "review", "warm"]),
+    line("root-rotated", Level::Info, &["gun", "server", "version"]),
+    line("seal-revoked", Level::Warning, &["digest", "gun", "reason"]),
+    line("trust-reset", Level::Warning, &["gun", "reason", "server"]),
+    line("unexpected", Level::Debug, &["actor", "what"]),
+    line("watch-lost", Level::Warning, &["why"]),
+    line("watch-restored", Level::Info, &[]),
+];
 
 /// Where facts go. Shared by all threads of a node.
 #[derive(Debug)]
@@ -85,6 +125,17 @@ impl Facts {
         self.metrics.fact(fact);
         if matches!(fact, Fact::PoliciesPublished { .. }) {
             self.policies_loaded.store(true, Ordering::Relaxed);
+        }
+        // Most facts are of reviews that were allowed: nothing is written out for nobody.
+        let quiet = matches!(
+            fact,
+            Fact::FetchRetried { .. }
+                | Fact::Refreshed { .. }
+                | Fact::ReviewDecided { allowed: true, .. }
+                | Fact::Unexpected { .. }
+        );
+        if quiet && !self.log.is_debug_enabled() {
+            return;
         }
         let log = self.log.new(slog::o!("event" => event.to_string(), "fact" => fact.name()));
         write(&log, fact);
@@ -180,21 +231,39 @@ fn decided(log: &Logger, fact: &Fact) {
 
 #[cfg(test)]
 mod tests {
-    use portreeve_protocol::{Denial, DenyCode, NodeId};
-    use slog::{Drain, Level, Never, OwnedKVList, Record};
+    use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+    use portreeve_protocol::{Denial, DenyCode, NodeId, Sha256};
+    use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
     use super::*;
 
-    /// Remembers level and message of each line.
-    struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+    /// Remembers level and keys of each line.
+    struct Lines(Arc<Mutex<Vec<Line>>>);
+
+    type Line = (Level, Vec<String>);
+
+    struct Keys(Vec<String>);
+
+    impl Serializer for Keys {
+        fn emit_arguments(&mut self, key: Key, _: &std::fmt::Arguments<'_>) -> slog::Result {
+            self.0.push(key.to_string());
+            Ok(())
+        }
+    }
 
     impl Drain for Lines {
         type Ok = ();
         type Err = Never;
 
-        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+        fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+            let (mut shared, mut own) = (Keys(Vec::new()), Keys(Vec::new()));
+            let written = values.serialize(record, &mut shared);
+            assert!(written.and_then(|()| record.kv().serialize(record, &mut own)).is_ok());
+            shared.0.sort();
+            own.0.sort();
+            let keys = shared.0.into_iter().chain(own.0).collect();
             let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.push((record.level(), record.msg().to_string()));
+            lines.push((record.level(), keys));
             Ok(())
         }
     }
@@ -216,29 +285,88 @@ mod tests {
         })
     }
 
+    /// Each fact once, and reviews of both answers.
+    fn samples() -> Result<Vec<Fact>, portreeve_protocol::ProtocolError> {
+        let (gun, server) = (|| "gun".to_owned(), || "https://n.example".to_owned());
+        let why = || Denial::new(DenyCode::Signature, "no");
+        let code = DenyCode::Signature;
+        let text = || "text".to_owned();
+        let policy = PolicyRef { group: PolicyGroup::Portieris, name: text(), namespace: None };
+        Ok(vec![
+            Fact::ClockReturned,
+            Fact::ClockSteppedBack { micros: 1 },
+            Fact::DelegationDropped { gun: gun(), role: text(), why: code },
+            Fact::FetchFailed { document: text(), gun: gun(), server: server(), why: why() },
+            Fact::FetchRetried { document: text(), gun: gun(), server: server(), why: code },
+            Fact::FirstUse { gun: gun(), server: server(), version: 1 },
+            Fact::JournalDegraded { why: text() },
+            Fact::JournalRestored { denied: 1 },
+            Fact::PoliciesPublished { policies: 1, revision: 1 },
+            Fact::PolicyInvalid { policy, why: text() },
+            Fact::Refreshed { gun: gun(), server: server(), timestamp: 1 },
+            Fact::Refused { gun: gun(), server: server(), why: why() },
+            decided(true)?,
+            decided(false)?,
+            Fact::RootRotated { gun: gun(), server: server(), version: 2 },
+            Fact::SealRevoked { digest: Sha256::ZERO, gun: gun(), reason: text() },
+            Fact::TrustReset { gun: gun(), reason: text(), server: server() },
+            Fact::Unexpected { actor: ActorId::Admission, what: text() },
+            Fact::WatchLost { why: text() },
+            Fact::WatchRestored,
+        ])
+    }
+
+    /// A new fact does not compile until it stands here, and so among the samples.
+    fn known(fact: &Fact) {
+        match fact {
+            Fact::ClockReturned
+            | Fact::ClockSteppedBack { .. }
+            | Fact::DelegationDropped { .. }
+            | Fact::FetchFailed { .. }
+            | Fact::FetchRetried { .. }
+            | Fact::FirstUse { .. }
+            | Fact::JournalDegraded { .. }
+            | Fact::JournalRestored { .. }
+            | Fact::PolicyInvalid { .. }
+            | Fact::PoliciesPublished { .. }
+            | Fact::Refreshed { .. }
+            | Fact::Refused { .. }
+            | Fact::ReviewDecided { .. }
+            | Fact::RootRotated { .. }
+            | Fact::SealRevoked { .. }
+            | Fact::TrustReset { .. }
+            | Fact::Unexpected { .. }
+            | Fact::WatchLost { .. }
+            | Fact::WatchRestored => {}
+        }
+    }
+
     #[test]
-    fn facts_are_logged_at_the_level_of_the_contract_and_counted()
+    fn each_fact_is_one_line_with_the_level_and_the_keys_of_the_contract_and_is_counted()
     -> Result<(), portreeve_protocol::ProtocolError> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let log = Logger::root(Lines(Arc::clone(&lines)).fuse(), slog::o!());
         let metrics = Arc::new(Metrics::new("1"));
         let facts = Facts::new(log, Arc::clone(&metrics));
-        let why = Denial::new(DenyCode::Signature, "no");
-        let named = |server: &str| (server.to_owned(), "gun".to_owned());
-        let (server, gun) = named("https://n.example");
-        for (fact, level) in [
-            (decided(true)?, Level::Debug),
-            (decided(false)?, Level::Info),
-            (Fact::Refused { gun, server, why }, Level::Warning),
-            (Fact::JournalDegraded { why: "full".to_owned() }, Level::Error),
-            (Fact::PoliciesPublished { policies: 1, revision: 1 }, Level::Info),
-        ] {
+        let mut found = Vec::new();
+        for fact in samples()? {
+            known(&fact);
             facts.note(&event()?, &fact);
-            let last = lines.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            assert_eq!(last.map(|(level, _)| level), Some(level), "{fact:?}");
+            let mut written = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(written.len(), 1, "{fact:?}");
+            let (level, keys) = written.pop().unwrap_or((Level::Trace, Vec::new()));
+            found.push((fact.name(), level, keys));
             let counted = format!("portreeve_facts_total{{fact=\"{}\"}}", fact.name());
             assert!(metrics.encode().contains(&counted), "{counted}");
         }
+        let wanted: Vec<_> = LINES
+            .iter()
+            .map(|line| {
+                let both = ["event", "fact"].into_iter().chain(line.keys.iter().copied());
+                (line.fact, line.level, both.map(str::to_owned).collect::<Vec<_>>())
+            })
+            .collect();
+        assert_eq!(found, wanted);
         assert!(facts.policies_loaded());
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::deliver::{Deliver, Inspect};
 use super::drive::Seat;
 use super::links::{Links, Survived};
 use super::seats;
+use crate::metrics::Step;
 
 /// Hosts a machine on the arbiter that all machines share.
 pub(crate) struct Host<M> {
@@ -124,7 +125,11 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         self.links.directory.verification_taken();
-        if self.links.take(&mut self.seat, deliver) == Survived::No {
+        let begun = self.links.clock.now().mono;
+        let survived = self.links.take(&mut self.seat, deliver);
+        let micros = self.links.clock.now().mono.since(begun);
+        self.links.facts.metrics().step(Step::Verify, micros);
+        if survived == Survived::No {
             // What keeps nothing between inputs is the same after as before.
             self.seat.replace((self.make)());
         }

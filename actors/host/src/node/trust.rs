@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use portreeve_protocol::evidence::TrustedCollection;
+use portreeve_protocol::messages::admission::{AcknowledgeClock, AdmissionInput, RevokeSeal};
 use portreeve_protocol::messages::notary::{Forget, NotaryInput};
 use portreeve_protocol::{ActorId, Outside, limits};
 use tokio::sync::oneshot;
@@ -31,6 +32,19 @@ impl Node {
         }
         trust.sort_by(|one, other| (&one.server, &one.gun).cmp(&(&other.server, &other.gun)));
         Ok(trust)
+    }
+
+    /// Ends an entry of seals, as a recorded event.
+    pub fn revoke_seal(&self, revoke: RevokeSeal) {
+        let deliver = Deliver::outside(Outside::Operator, AdmissionInput::RevokeSeal(revoke));
+        self.inner.links.send_or_wait(&ActorId::Admission, deliver);
+    }
+
+    /// Believes the wall clock as it is now, as a recorded event.
+    pub fn acknowledge_clock(&self, reason: String) {
+        let input = AdmissionInput::AcknowledgeClock(AcknowledgeClock { reason });
+        let deliver = Deliver::outside(Outside::Operator, input);
+        self.inner.links.send_or_wait(&ActorId::Admission, deliver);
     }
 
     /// Forgets what is trusted of a collection, as a recorded event. `false` if nothing was known.

@@ -22,6 +22,7 @@ use slog::{Logger, error, info, warn};
 
 use crate::HostError;
 use crate::credentials::{Credentials, PullObjects};
+use crate::owners::OwnerStore;
 pub use scan::{Files, Objects, ScanFault};
 
 /// How often the directory is read again, whatever the watch says.
@@ -38,6 +39,7 @@ pub struct Directory {
     digest: Option<Sha256>,
     lost: Option<String>,
     objects: Option<Vec<SourceObject>>,
+    owners: OwnerStore,
     path: PathBuf,
     warnings: Vec<String>,
 }
@@ -49,10 +51,12 @@ impl Directory {
         Self { path: path.to_owned(), ..Self::default() }
     }
 
-    /// Puts the pull secrets that are found into this store, besides what it tells.
+    /// Puts the pull secrets and the workloads that are found into these stores, besides what it
+    /// tells.
     #[must_use]
-    pub fn filling(mut self, credentials: &Credentials) -> Self {
+    pub fn filling(mut self, credentials: &Credentials, owners: &OwnerStore) -> Self {
         self.credentials = credentials.clone();
+        self.owners = owners.clone();
         self
     }
 
@@ -72,7 +76,8 @@ impl Directory {
             return None;
         }
         match files.objects() {
-            Ok(Objects { credentials, objects, .. }) => {
+            Ok(Objects { credentials, objects, workloads, .. }) => {
+                self.owners.replace(workloads);
                 self.filled(credentials);
                 self.found(digest, objects)
             }
@@ -120,7 +125,7 @@ enum Signal {
 }
 
 impl DirectoryWatch {
-    /// Looks at the directory, tells `sink` and fills `credentials` before it returns, and goes on
+    /// Looks at the directory, tells `sink` and fills the stores before it returns, and goes on
     /// to do so whenever the directory changes, within a second.
     ///
     /// # Errors
@@ -128,12 +133,13 @@ impl DirectoryWatch {
     pub fn start(
         path: &Path,
         credentials: &Credentials,
+        owners: &OwnerStore,
         log: Logger,
         sink: impl Fn(PolicyInput) + Send + 'static,
     ) -> Result<Self, HostError> {
         let (signal, signals) = mpsc::sync_channel(1);
         let watcher = watcher(path, signal.clone(), &log);
-        let mut directory = Directory::new(path).filling(credentials);
+        let mut directory = Directory::new(path).filling(credentials, owners);
         tell(&mut directory, &log, &sink);
         let body = move || {
             // Dropped with the thread; without it the directory is read every two seconds.

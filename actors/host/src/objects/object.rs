@@ -4,11 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::core::{DynamicObject, TypeMeta};
 use portreeve_protocol::limits;
+use portreeve_protocol::messages::admission::OwnerFact;
 use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret};
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+use portreeve_protocol::seal::{ANNOTATION, is_sealed_kind};
 use serde_json::Value;
 
 use crate::credentials::Format;
+use crate::owners::Workload;
 
 /// What a document is.
 pub(super) enum Known {
@@ -22,6 +25,8 @@ pub(super) enum Known {
     PullSecret(PullSecret),
     /// A Secret that names a signer.
     Secret(SignerSecret),
+    /// A workload that may carry a seal.
+    Workload(Workload),
     /// A service account: namespace and name, and the names of the pull secrets it lists.
     ServiceAccount((String, String), Vec<String>),
 }
@@ -70,7 +75,41 @@ pub(super) fn read(document: Value) -> Result<Known, String> {
         (None, "ServiceAccount") if group.is_empty() => {
             Ok(service_account(&document).unwrap_or(Known::Other))
         }
-        _ => Ok(Known::Other),
+        _ => Ok(workload(&document, &types).map_or(Known::Other, Known::Workload)),
+    }
+}
+
+/// A workload of a kind that can carry a seal; one without a name is none.
+fn workload(document: &Value, types: &TypeMeta) -> Option<Workload> {
+    if !is_sealed_kind(&types.api_version, &types.kind) {
+        return None;
+    }
+    let (name, namespace) = identity(document).ok()?;
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    let owners = document.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let mut owners = owners.into_iter().flatten();
+    let controller = owners.find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
+    let seal = document.pointer("/metadata/annotations").and_then(|all| all.get(ANNOTATION));
+    Some(Workload {
+        api_version: types.api_version.clone(),
+        controller: controller.map(owner),
+        kind: types.kind.clone(),
+        name,
+        namespace,
+        seal: seal.and_then(Value::as_str).map(str::to_owned),
+        uid: text("/metadata/uid").unwrap_or_default().to_owned(),
+    })
+}
+
+fn owner(reference: &Value) -> OwnerFact {
+    let text =
+        |member: &str| reference.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    OwnerFact {
+        api_version: text("apiVersion"),
+        controller: true,
+        kind: text("kind"),
+        name: text("name"),
+        uid: text("uid"),
     }
 }
 

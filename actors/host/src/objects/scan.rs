@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::object::{self, Known};
 use crate::credentials::PullObjects;
+use crate::owners::Workloads;
 
 /// Why the directory as it is cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Objects {
     pub objects: Vec<SourceObject>,
     /// How many others there were, of kinds that are of no use here.
     pub others: usize,
+    /// The workloads that may own others.
+    pub workloads: Workloads,
 }
 
 impl fmt::Debug for Files {
@@ -105,6 +108,11 @@ impl Files {
             contents.insert(name.clone(), read_file(path).map_err(fault)?);
         }
         Ok(Self { contents })
+    }
+
+    /// The names of the files, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.contents.keys().map(String::as_str)
     }
 
     /// One digest for all names and contents.
@@ -192,6 +200,7 @@ fn documents(name: &str, content: &[u8]) -> Result<Vec<Value>, String> {
 struct Found {
     credentials: PullObjects,
     others: usize,
+    workloads: Workloads,
     policies: BTreeMap<PolicyRef, (PolicyObject, String)>,
     secrets: BTreeMap<(String, String), (SignerSecret, String)>,
 }
@@ -206,6 +215,7 @@ impl Found {
                 return items.into_iter().try_for_each(|item| self.add(item, file, depth + 1));
             }
             Known::Other => self.others += 1,
+            Known::Workload(workload) => self.workloads.add(workload),
             Known::PullSecret(secret) => {
                 self.credentials.add_secret(secret.place, secret.format, &secret.text);
             }
@@ -233,6 +243,7 @@ impl Found {
         }
         let credentials = self.credentials.len();
         let most = self.policies.len().max(self.secrets.len()).max(credentials);
+        let most = most.max(self.workloads.len());
         if most > limits::OBJECTS {
             return Err(format!("there are more than {} objects of a kind", limits::OBJECTS));
         }
@@ -240,10 +251,11 @@ impl Found {
     }
 
     fn finish(self) -> Result<Objects, ScanFault> {
-        let policies = self.policies.into_values().map(|(policy, _)| SourceObject::Policy(policy));
-        let secrets = self.secrets.into_values();
+        let Self { credentials, others, policies, secrets, workloads } = self;
+        let policies = policies.into_values().map(|(policy, _)| SourceObject::Policy(policy));
+        let secrets = secrets.into_values();
         let secrets = secrets.map(|(secret, _)| SourceObject::SignerSecret(secret));
         let objects = policies.chain(secrets).collect();
-        Ok(Objects { credentials: self.credentials, objects, others: self.others })
+        Ok(Objects { credentials, objects, others, workloads })
     }
 }

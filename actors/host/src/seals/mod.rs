@@ -3,6 +3,7 @@
 mod file;
 mod keys;
 mod text;
+mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,6 +12,7 @@ use portreeve_protocol::seal::{SealClaims, SealFact};
 pub use file::{KeyFile, make_key};
 pub use keys::{KeyId, SealKeys};
 pub use text::{Seal, read};
+pub use watch::KeyWatch;
 
 /// The keys in force, shared by whoever makes or checks seals; they may be replaced while in use.
 #[derive(Clone, Default)]

@@ -7,8 +7,12 @@ mod answer;
 mod body;
 mod diagnose;
 mod pod;
+mod probes;
+mod refusal;
+mod reload;
 mod review;
 mod server;
+mod strangers;
 mod timeout;
 mod tls;
 
@@ -16,6 +20,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -25,18 +30,20 @@ use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
 use slog::{Logger, error};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use crate::HostError;
 use crate::clock::Clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Step};
 use crate::node::Node;
 use crate::seals::Sealer;
 pub use answer::{RECORD_ANNOTATION, SealChange, decided};
 use body::Outgoing;
+use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
+use strangers::Strangers;
 pub use timeout::budget;
+use tls::TlsPaths;
 
 /// What the HTTP side needs.
 pub struct WebhookOptions {
@@ -64,8 +71,10 @@ pub struct WebhookOptions {
 
 /// The two listeners.
 pub struct Listeners {
+    _certificates: Certificates,
     main: Server,
     metrics: Option<Server>,
+    webhook: Arc<Webhook>,
 }
 
 /// Which listener a request came to.
@@ -78,14 +87,16 @@ enum Port {
 /// What answers requests.
 struct Webhook {
     clock: Clock,
+    /// Whether reviews should be sent elsewhere, though they are still decided here.
+    leaving: AtomicBool,
     log: Logger,
     /// Room for bodies, in KiB.
     memory: Semaphore,
     metrics: Arc<Metrics>,
     node: Node,
     sealer: Sealer,
-    /// Whether reviews are taken only from clients whose certificate was verified.
-    verified_only: bool,
+    /// Room for clients without a certificate, where one is asked for.
+    strangers: Option<Strangers>,
 }
 
 type Reply = Response<Outgoing>;
@@ -97,26 +108,31 @@ impl Listeners {
     /// `Tls` for a file that cannot be used, `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
         let WebhookOptions { client_ca, clock, listen, log, metrics, node, sealer, .. } = options;
-        let config = tls::server_config(&options.tls_cert, &options.tls_key, client_ca.as_deref())?;
+        let strangers = client_ca.is_some().then(Strangers::new);
+        let (certificate, key) = (options.tls_cert, options.tls_key);
+        let paths = TlsPaths { certificate, client_ca, key };
+        let certificates =
+            Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics))?;
         let webhook = Arc::new(Webhook {
             clock,
+            leaving: AtomicBool::new(false),
             log: log.clone(),
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
             sealer,
-            verified_only: client_ca.is_some(),
+            strangers,
         });
-        let acceptor = Some(TlsAcceptor::from(Arc::new(config)));
         let shared = || Arc::clone(&webhook);
-        let main = Server::start(listen, acceptor, Port::Main, shared(), log.clone()).await?;
+        let tls = Some(certificates.follow());
+        let main = Server::start(listen, tls, Port::Main, shared(), log.clone()).await?;
         let metrics = match options.metrics_listen {
             None => None,
             Some(address) => {
                 Some(Server::start(address, None, Port::Metrics, shared(), log).await?)
             }
         };
-        Ok(Self { main, metrics })
+        Ok(Self { _certificates: certificates, main, metrics, webhook })
     }
 
     /// Where reviews are received.
@@ -129,6 +145,11 @@ impl Listeners {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(Server::address)
+    }
+
+    /// Says from now on that this replica is not ready. Reviews are decided as before.
+    pub fn leave(&self) {
+        self.webhook.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Accepts nothing more, lets answers under way out, and ends.
@@ -157,7 +178,7 @@ impl Webhook {
             (Port::Main, "/validate") => self.receive(ReviewPath::Validate, client, request).await,
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
             (_, "/livez") => self.alive(),
-            (_, "/readyz") => self.ready(),
+            (_, "/readyz") => self.ready(probes::is_verbose(request.uri().query())),
             (_, "/metrics") => with_type(
                 StatusCode::OK,
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -173,10 +194,6 @@ impl Webhook {
 
     /// Answers a review.
     async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
-        if self.verified_only && !client.authenticated {
-            let why = "reviews are taken only from clients with a certificate of the client CA";
-            return plain(StatusCode::FORBIDDEN, why);
-        }
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             let why = "a review is sent as Content-Type application/json";
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
@@ -188,16 +205,42 @@ impl Webhook {
             peer: Peer { address, authenticated: client.authenticated },
             sealer: self.sealer.clone(),
         };
-        let body = match body::read(request.into_body(), &self.memory).await {
-            Ok(body) => body,
-            Err((status, why)) => return plain(status, &why),
+        let strangers = self.strangers.as_ref().filter(|_| !client.authenticated);
+        // Held until the answer is there.
+        let _place = match strangers {
+            None => None,
+            Some(strangers) => match strangers.place().await {
+                Some(place) => Some(place),
+                None => return plain(StatusCode::SERVICE_UNAVAILABLE, strangers::TOO_MANY),
+            },
         };
-        match parse(&body.bytes, circumstances) {
+        let memory = strangers.map_or(&self.memory, Strangers::memory);
+        let begun = self.clock.now().mono;
+        let body = match body::read(request.into_body(), memory).await {
+            Ok(body) => body,
+            Err((status, why)) => {
+                self.metrics.unreadable(status.as_u16());
+                return plain(status, &why);
+            }
+        };
+        if body.bytes.is_empty() {
+            self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
+            return plain(StatusCode::BAD_REQUEST, "the body is empty; a review is sent in it");
+        }
+        let received = self.clock.now().mono;
+        self.metrics.step(Step::Receive, received.since(begun));
+        let parsed = parse(&body.bytes, circumstances.clone());
+        let parsed = parsed.or_else(|why| refusal::rescue(&body.bytes, circumstances, why));
+        self.metrics.step(Step::Parse, self.clock.now().mono.since(received));
+        match parsed {
             Ok(facts) => {
                 drop(body);
                 self.review(facts).await
             }
-            Err(Unreadable(why)) => plain(StatusCode::BAD_REQUEST, &why),
+            Err(Unreadable(why)) => {
+                self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
+                plain(StatusCode::BAD_REQUEST, &why)
+            }
         }
     }
 
@@ -205,6 +248,7 @@ impl Webhook {
     async fn review(&self, facts: ReviewFacts) -> Reply {
         let (version, annotated) = (facts.version, facts.annotated);
         let answer = self.node.review(facts).await;
+        let released = self.clock.now().mono;
         let claims = answer.decision.seal.as_deref();
         let text = claims.and_then(|claims| self.sealer.seal(claims));
         let seal = text.map(|text| SealChange { annotated, text });
@@ -216,6 +260,8 @@ impl Webhook {
                 return plain(StatusCode::INTERNAL_SERVER_ERROR, why);
             }
         };
+        self.metrics.stands_on(&answer.decision);
+        self.metrics.step(Step::Answer, self.clock.now().mono.since(released));
         let (node, clock) = (self.node.clone(), self.clock.clone());
         json(Outgoing::noticed(bytes, move || {
             let decision = &answer.decision;
@@ -226,40 +272,6 @@ impl Webhook {
                 wall: clock.now().wall,
             });
         }))
-    }
-
-    /// A replica that cannot go on is to be restarted, which is what a failed probe brings about.
-    fn alive(&self) -> Reply {
-        let health = self.node.health();
-        if health.alive() {
-            return plain(StatusCode::OK, "alive");
-        }
-        let panicked = health.poisoned.iter().map(|actor| format!("{actor} panicked"));
-        let lines: Vec<_> = std::iter::once("not alive".to_owned()).chain(panicked).collect();
-        plain(StatusCode::SERVICE_UNAVAILABLE, &lines.join("\n"))
-    }
-
-    /// Whether reviews should be sent here, and why not.
-    fn ready(&self) -> Reply {
-        let health = self.node.health();
-        let mut lines = Vec::new();
-        if !health.policies_loaded {
-            lines.push("the policies have not been read yet".to_owned());
-        }
-        if !health.journal_writable {
-            lines.push("the journal cannot be written".to_owned());
-        }
-        if health.draining {
-            lines.push("this replica is shutting down".to_owned());
-        }
-        lines.extend(health.poisoned.iter().map(|actor| format!("{actor} panicked")));
-        // A failed fetcher of one trust server is worth a line; the others go on.
-        let (status, first) = match health.ready() {
-            true => (StatusCode::OK, "ready"),
-            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-        };
-        lines.insert(0, first.to_owned());
-        plain(status, &lines.join("\n"))
     }
 }
 

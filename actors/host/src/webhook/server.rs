@@ -8,7 +8,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use portreeve_protocol::limits;
-use slog::{Logger, debug, warn};
+use rustls::ServerConfig;
+use slog::{Logger, debug, info, warn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -23,6 +24,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may be idle or spell out a request's head. Longer than the 90 seconds
 /// after which an API server closes its idle connections: the client must be the one who closes.
 const HEAD: Duration = Duration::from_secs(300);
+const _: () = assert!(HEAD.as_secs() > 90, "an API server closes after 90 seconds; we must not");
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the system is out of file descriptors.
@@ -47,15 +49,18 @@ struct Context {
     log: Logger,
     port: Port,
     stop: watch::Receiver<bool>,
-    tls: Option<TlsAcceptor>,
+    tls: Tls,
     webhook: Arc<Webhook>,
 }
+
+/// The configuration of TLS in force when a connection begins; `None` speaks without.
+pub(super) type Tls = Option<watch::Receiver<Arc<ServerConfig>>>;
 
 impl Server {
     /// Listens on `address`; with `tls`, speaks nothing else.
     pub(super) async fn start(
         address: SocketAddr,
-        tls: Option<TlsAcceptor>,
+        tls: Tls,
         port: Port,
         webhook: Arc<Webhook>,
         log: Logger,
@@ -127,7 +132,8 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted
 async fn connection(stream: TcpStream, address: SocketAddr, mut context: Context) {
     let _ = stream.set_nodelay(true);
     let address = address.ip().to_canonical();
-    let Some(acceptor) = context.tls.clone() else {
+    let config = context.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+    let Some(acceptor) = config.map(TlsAcceptor::from) else {
         let client = Client { address, authenticated: false };
         return serve(stream, false, client, context).await;
     };
@@ -135,13 +141,34 @@ async fn connection(stream: TcpStream, address: SocketAddr, mut context: Context
         () = told(&mut context.stop) => return,
         shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
     };
-    let Ok(Ok(stream)) = shaken else {
-        return debug!(context.log, "a TLS handshake came to nothing"; "peer" => %address);
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(failure)) => return context.not_shaken(address, &failure),
+        Err(_) => {
+            context.webhook.metrics.handshake_failed("timeout");
+            return debug!(context.log, "a TLS handshake took too long"; "peer" => %address);
+        }
     };
     let session = stream.get_ref().1;
     let authenticated = session.peer_certificates().is_some();
     let http2 = session.alpn_protocol() == Some(b"h2");
     serve(stream, http2, Client { address, authenticated }, context).await;
+}
+
+impl Context {
+    /// Clients that go away, or speak something else, are nothing to speak of; a certificate that
+    /// does not verify is, since the API server may be the one whose reviews are lost.
+    fn not_shaken(&self, address: IpAddr, failure: &std::io::Error) {
+        let inner = failure.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(why)) = inner {
+            self.webhook.metrics.handshake_failed("certificate");
+            info!(self.log, "a client's certificate was refused";
+                "peer" => %address, "why" => %why);
+        } else {
+            self.webhook.metrics.handshake_failed("aborted");
+            debug!(self.log, "a TLS handshake came to nothing"; "peer" => %address);
+        }
+    }
 }
 
 async fn serve<S>(stream: S, http2: bool, client: Client, mut context: Context)

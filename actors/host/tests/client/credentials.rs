@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use portreeve_host::credentials::Credentials;
 use portreeve_host::notary_client::{Fetcher, FetcherOptions};
 use portreeve_host::objects::Directory;
+use portreeve_host::owners::OwnerStore;
 use portreeve_protocol::messages::notary::{DocumentName, FetchOutcome, FetchRequest};
 use portreeve_protocol::{CredentialRef, DenyCode};
 use serde_json::{Value, json};
@@ -33,7 +34,8 @@ fn filled(objects: Vec<Value>) -> Credentials {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     std::fs::write(directory.path().join("secrets.json"), list.to_string()).unwrap();
     let credentials = Credentials::default();
-    let mut watched = Directory::new(directory.path()).filling(&credentials);
+    let mut watched =
+        Directory::new(directory.path()).filling(&credentials, &OwnerStore::default());
     let told = format!("{:?}", watched.look());
     assert!(!told.contains(CANARY) && watched.take_warnings().is_empty());
     credentials

@@ -16,6 +16,7 @@ use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Answer, Durability, Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher, FetcherOptions, HttpFetcher};
 use portreeve_host::objects::Directory;
+use portreeve_host::owners::OwnerStore;
 use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
@@ -31,11 +32,11 @@ use tempfile::TempDir;
 
 use crate::server::*;
 
-const PASSWORD: &str = "canary-in-the-password";
-const TOKEN: &str = "canary-in-the-token";
-const NOW: Wall = Wall(1_795_415_688_000_000);
+pub const PASSWORD: &str = "canary-in-the-password";
+pub const TOKEN: &str = "canary-in-the-token";
+pub const NOW: Wall = Wall(1_795_415_688_000_000);
 const HOUR: i64 = 3_600_000_000;
-const GOOD: &str = "good.example/shop/web";
+pub const GOOD: &str = "good.example/shop/web";
 /// Nothing here takes this long, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,7 +51,7 @@ impl Fetcher for Showing {
 
 /// Log lines in memory.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub struct Lines(pub Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -143,7 +144,7 @@ fn assert_free_of_secrets(text: &str) {
 }
 
 /// The content of all files below a directory, but for those the test itself put there.
-fn read_all(directory: &Path, into: &mut Vec<Vec<u8>>) {
+pub fn read_all(directory: &Path, into: &mut Vec<Vec<u8>>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -375,7 +376,7 @@ async fn a_huge_chain_of_roots_is_walked_so_far_and_no_further() {
 }
 
 /// A trust server for those who are alice at its token server.
-async fn private() -> Server {
+pub async fn private() -> Server {
     let (_, _, mut collection) = good().await;
     let documents = collection.publish(Wall(NOW.0 - HOUR)).unwrap().clone();
     let basic = format!("Basic {}", STANDARD.encode(format!("alice:{PASSWORD}")));
@@ -400,7 +401,7 @@ async fn private() -> Server {
 }
 
 /// A policy and the pull secret `pull` of the namespace `web`, in a directory of objects.
-fn objects(directory: &Path, server: &str) {
+pub fn objects(directory: &Path, server: &str) {
     let rule = json!({"name": "good.example/*",
         "policy": {"trust": {"enabled": true, "trustServer": server}}});
     let auths = json!({"good.example": {"username": "alice", "password": PASSWORD}});
@@ -425,7 +426,10 @@ async fn private_trust_data_is_had_with_the_pull_secrets_of_the_pod_or_of_its_se
     let watched = tempfile::tempdir().unwrap();
     objects(watched.path(), &server.url());
     let credentials = Credentials::default();
-    let input = Directory::new(watched.path()).filling(&credentials).look().unwrap();
+    let input = Directory::new(watched.path())
+        .filling(&credentials, &OwnerStore::default())
+        .look()
+        .unwrap();
     let approved = BTreeSet::from([server.url()]);
     let options = FetcherOptions { approved: approved.clone(), credentials, ..Default::default() };
     let fetcher = Arc::new(client(&[&server], options));

@@ -29,6 +29,10 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let revision = self.policies.as_ref().map_or(0, |policies| policies.revision);
+        if self.settings.client_required && !facts.peer.authenticated {
+            answer::denied(delivery, facts, revision, stranger(), out);
+            return;
+        }
         if let Some(why) = exempt(facts) {
             answer::exempt(delivery, facts, revision, why, out);
             return;
@@ -104,6 +108,10 @@ impl Admission {
     /// An update that leaves all images as they are waits for nothing, not even for policies.
     fn gate(&self, facts: &ReviewFacts, all_same: bool) -> Result<Arc<PolicySnapshot>, Denial> {
         let GroupKind { group, kind, version } = &facts.kind;
+        // A body so odd that not even a kind could be read is not of an unknown kind.
+        if let Some(why) = facts.malformed.as_ref().filter(|_| kind.is_empty()) {
+            return Err(Denial::new(DenyCode::ReviewMalformed, why.clone()));
+        }
         if carrier(group, kind, facts.sub_resource.as_deref()) == Carrier::Unknown {
             let under = facts.sub_resource.as_deref().unwrap_or_default();
             let slash = if under.is_empty() { "" } else { "/" };
@@ -129,6 +137,13 @@ impl Admission {
             Denial::new(DenyCode::PoliciesNotLoaded, "the policies have not been read yet")
         })
     }
+}
+
+/// The refusal of a caller who could be anyone. Even what is otherwise allowed unseen is refused:
+/// a stranger learns nothing, and whoever configured the API server wrongly notices at once.
+fn stranger() -> Denial {
+    let detail = "the review came without a certificate of the client CA";
+    Denial::new(DenyCode::ClientUnauthenticated, detail)
 }
 
 /// Why a review is allowed unseen, if it is: nothing that it does can make an image run.

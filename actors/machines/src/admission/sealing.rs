@@ -1,11 +1,11 @@
 //! The seal that a workload is to carry.
 
 use portreeve_protocol::messages::admission::{GroupKind, ReviewFacts, ReviewPath};
-use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact};
+use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact, is_sealed_kind};
 use portreeve_protocol::{Admitted, Sha256, Verdict, codec, limits};
 
 use super::image::Concluded;
-use super::seals::{Seals, is_sealed_kind, newest};
+use super::seals::{Seals, newest};
 
 /// What a seal may hold as JSON, so that its annotation stays within [`limits::SEAL_BYTES`]: three
 /// bytes become four letters, and some room is for the key's name and the code of authenticity.

@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{
     FoundOwner, ImageFact, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact};
+use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact, is_sealed_kind};
 use portreeve_protocol::{ProtocolError, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -142,13 +142,13 @@ impl Seals {
     /// The entry that says the same as `entry` but for the reference, so that it need not change:
     /// an image that was pinned in the meantime is still the one submitted by its tag.
     pub(super) fn same(&self, entry: SealEntry) -> SealEntry {
-        let known = self.own.iter().chain(&self.old).flat_map(SealClaims::entries);
-        let same = known.cloned().find(|known| {
+        let mut known = self.own.iter().chain(&self.old).flat_map(SealClaims::entries);
+        let same = known.find(|known| {
             let reference = entry.reference.clone();
             same_image(&known.reference, &reference)
-                && SealEntry { reference, ..known.clone() } == entry
+                && SealEntry { reference, ..SealEntry::clone(known) } == entry
         });
-        same.unwrap_or(entry)
+        same.cloned().unwrap_or(entry)
     }
 }
 
@@ -202,18 +202,6 @@ fn sealed(by: SealOf, entry: &SealEntry) -> Sealed {
         requirement: entry.requirement,
         root_keys: entry.root_keys.clone(),
     }
-}
-
-/// Whether objects of this API version and kind can carry a seal.
-pub(super) fn is_sealed_kind(api_version: &str, kind: &str) -> bool {
-    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    matches!(
-        (group, kind),
-        ("", "ReplicationController")
-            | ("apps" | "extensions", "DaemonSet" | "Deployment" | "ReplicaSet")
-            | ("apps", "StatefulSet")
-            | ("batch", "CronJob" | "Job")
-    )
 }
 
 /// The controller that the object names, if it is one that can carry a seal.

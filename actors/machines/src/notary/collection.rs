@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::evidence::{Evidence, Floors, TagView, TrustedCollection};
 use portreeve_protocol::limits::TAGS_PER_GUN;
-use portreeve_protocol::{Blob, Mono, Sha256, Wall};
+use portreeve_protocol::{Blob, Mono, Proof, Sha256, Wall};
 use serde::{Deserialize, Serialize};
 
 /// What is kept of one collection whose root was verified.
@@ -34,7 +34,7 @@ pub(super) struct Checked {
     /// When the timestamp was asked for.
     pub(super) at: Mono,
     /// What was established.
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Proof,
     /// Tag to what the documents say about it.
     views: BTreeMap<String, KeptView>,
 }
@@ -99,7 +99,7 @@ impl Checked {
     /// timestamp are the same, because then they would come out the same again.
     pub(super) fn new(
         at: Mono,
-        evidence: Evidence,
+        evidence: Proof,
         tags: &BTreeMap<String, TagView>,
         before: Option<Self>,
         now: Mono,

@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{
     NotaryEffect, Verification, VerifiedCollection, VerifyOutcome, Wanted,
 };
-use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Sha256};
+use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Proof, Sha256};
 
 use super::collection::{Checked, Collection};
 use super::flight::{Ask, Flight, Stage};
@@ -86,10 +86,11 @@ impl NotaryFetcher {
             let root = root.clone();
             self.keep(gun, &mut flight, root, verified, turn);
         }
+        let proof = Proof::from(verified.evidence.clone());
         for tag in asked {
             let outcome = match verified.tags.get(tag) {
                 Some(view) => ResolutionOutcome::Verified(Box::new(VerifiedTag {
-                    evidence: verified.evidence.clone(),
+                    evidence: proof.clone(),
                     view: view.clone(),
                 })),
                 None => ResolutionOutcome::Unavailable(Denial::new(
@@ -131,7 +132,8 @@ impl NotaryFetcher {
         documents.retain(|digest, _| {
             same_snapshot || in_use.contains(digest) || flight.fetched.contains(digest)
         });
-        let checked = Checked::new(flight.asked_at, evidence.clone(), tags, before, turn.mono);
+        let proof = Proof::from(evidence.clone());
+        let checked = Checked::new(flight.asked_at, proof, tags, before, turn.mono);
         let collection = Collection {
             checked: Some(checked),
             documents,

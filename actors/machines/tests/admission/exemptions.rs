@@ -26,6 +26,22 @@ fn deletion_and_connection_are_allowed_and_recorded() {
 }
 
 #[test]
+fn where_clients_must_be_known_a_stranger_is_refused_even_what_is_allowed_unseen() {
+    let mut settings = Settings { client_required: true, ..Settings::default() };
+    for (authenticated, required, refused) in
+        [(false, true, true), (true, true, false), (false, false, false)]
+    {
+        settings.client_required = required;
+        let mut facts = pod(&["nginx"]);
+        facts.operation = Operation::Delete;
+        facts.peer.authenticated = authenticated;
+        let decision = answer(&World::new(settings.clone()).review(&facts));
+        let expected = refused.then_some(DenyCode::ClientUnauthenticated);
+        assert_eq!(code(&decision), expected, "{authenticated} {required}");
+    }
+}
+
+#[test]
 fn subresources_without_images_are_allowed_and_recorded() {
     for (group, name, sub) in [
         ("autoscaling", "Scale", "scale"),

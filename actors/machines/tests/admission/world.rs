@@ -282,7 +282,7 @@ pub fn signed(gun: &str, tag: &str, image: Sha256, signers: &[(&str, Sha256)]) -
         gun: gun.to_owned(),
         roles,
     };
-    VerifiedTag { evidence, view: TagView { entries, tag: tag.to_owned() } }
+    VerifiedTag { evidence: evidence.into(), view: TagView { entries, tag: tag.to_owned() } }
 }
 
 pub fn verified(tag: VerifiedTag) -> ResolutionOutcome {

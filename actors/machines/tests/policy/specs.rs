@@ -135,12 +135,28 @@ fn a_member_nobody_knows_inside_a_rule_makes_the_policy_invalid() {
         json!({"trust": {"enabled": true, "signerSecrets": [{"name": "a", "namespace": "b"}]}}),
         json!({"simple": {"Requirements": [{}]}}),
         json!({"vulnerability": {"other": {"enabled": true}}}),
-        json!({"mode": "enforce"}),
+        json!({"modes": "enforce"}),
     ] {
         assert!(why_invalid(&with(&policy)).contains("unknown field"), "{policy}");
     }
     why_invalid(r#"{"repositories":[{"name":"*","Policy":{"trust":{"enabled":true}}}]}"#);
     why_invalid(r#"{"Repositories":[{"name":"*"}]}"#);
+}
+
+#[test]
+fn a_rule_has_its_own_mode_else_that_of_its_policy_else_it_enforces() {
+    let modes = |spec: &str| rules(spec).iter().map(|rule| rule.mode).collect::<Vec<_>>();
+    let own = r#"{"name":"a","policy":{"mode":"audit"}},{"name":"b"}"#;
+    assert_eq!(modes(&format!(r#"{{"repositories":[{own}]}}"#)), [Mode::Audit, Mode::Enforce]);
+    let common = format!(r#"{{"mode":"warn","repositories":[{own}]}}"#);
+    assert_eq!(modes(&common), [Mode::Audit, Mode::Warn]);
+    for spec in [
+        r#"{"mode":"off","repositories":[{"name":"*"}]}"#,
+        r#"{"Mode":"warn","repositories":[{"name":"*"}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"mode":"Enforce"}}]}"#,
+    ] {
+        assert!(why_invalid(spec).contains("mode"), "{spec}");
+    }
 }
 
 #[test]

@@ -10,13 +10,13 @@ use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::notary_client::HttpFetcher;
 use portreeve_host::owners::NoOwners;
 use portreeve_protocol::entry::Restored;
-use portreeve_protocol::evidence::{Evidence, TrustedCollection};
+use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::admission::{
     AdmissionInput, ContainerList, GroupKind, ImageFact, Operation, Peer, Resolution,
     ResolutionOutcome, ReviewFacts, ReviewPath, ReviewVersion,
 };
 use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
-use portreeve_protocol::{Decision, Entry, Input, NodeId, SealFact, codec, limits};
+use portreeve_protocol::{Decision, Entry, Input, NodeId, Proof, SealFact, codec, limits};
 use tokio::runtime::{Handle, Runtime};
 
 use super::options::Options;
@@ -36,7 +36,7 @@ pub(super) struct Judged {
     /// The decision.
     pub(super) decision: Arc<Decision>,
     /// The collections verified on the way, each with the trust server it came from.
-    pub(super) seen: Vec<(String, Evidence)>,
+    pub(super) seen: Vec<(String, Proof)>,
     /// The trust it was left with.
     trust: Vec<TrustedCollection>,
 }
@@ -155,7 +155,7 @@ fn facts(options: &Options) -> ReviewFacts {
 }
 
 /// The collections that were verified, as the admission actor was told.
-fn seen(journal: &Journal) -> Result<Vec<(String, Evidence)>, CommandError> {
+fn seen(journal: &Journal) -> Result<Vec<(String, Proof)>, CommandError> {
     let mut seen = Vec::new();
     for line in journal.lines() {
         let line = line?;

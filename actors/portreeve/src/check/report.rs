@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portreeve_protocol::decision::RuleRef;
-use portreeve_protocol::evidence::{DroppedRole, Evidence};
-use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Tolerated, Verdict};
+use portreeve_protocol::evidence::DroppedRole;
+use portreeve_protocol::{Admitted, Denial, DenyCode, Proof, Sha256, Tolerated, Verdict};
 use serde::Serialize;
 
 use super::judge::{CONTAINER, Judged};
@@ -17,7 +17,7 @@ pub(super) struct Report {
     /// Why it is denied, if it is.
     pub(super) denial: Option<Denial>,
     /// The trust server and the collection, if one was verified, even if the image is denied.
-    pub(super) evidence: Option<(String, Evidence)>,
+    pub(super) evidence: Option<(String, Proof)>,
     /// The image as given.
     pub(super) image: String,
     /// The rules that decided.

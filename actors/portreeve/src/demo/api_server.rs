@@ -43,6 +43,8 @@ pub(super) struct Answer {
     pub(super) record: String,
     /// The JSON patch, if there is one.
     pub(super) patch: Option<json_patch::Patch>,
+    /// Whose seals counted, and which did not, as the audit annotations say it.
+    pub(super) seal: String,
     /// What a person is warned of.
     pub(super) warnings: Vec<String>,
 }
@@ -139,6 +141,7 @@ fn read(review: &Value, answer: &Value, latency: Duration) -> Result<Answer, Com
         message: text(&response["status"]["message"]),
         patch,
         record: text(&audit["record"]),
+        seal: text(&audit["seal"]),
         warnings: warnings.map(text).collect(),
     })
 }

@@ -18,6 +18,8 @@ pub(super) struct Case {
     pub(super) name: &'static str,
     /// The review, as the API server sends it.
     pub(super) review: Value,
+    /// Whose seal must stand for it, so that no trust server is asked; empty for nobody's.
+    pub(super) seal_of: &'static str,
 }
 
 /// What must become of a workload.
@@ -109,6 +111,15 @@ fn pod(
     Ok(case)
 }
 
+/// A Pod of the ReplicaSet that the signed Deployment made.
+pub(super) fn sealed_owner(stage: &Stage) -> Result<Case, CommandError> {
+    let digest = stage.digest(WEB).unwrap_or(Sha256::ZERO);
+    let images = vec![(POD_IMAGE, format!("{WEB}@{}", digest.to_oci()))];
+    let mut case = case("sealed owner", OWNED_POD, "", images, Expected::Allowed(Vec::new()))?;
+    case.seal_of = "ReplicaSet web-769fdccc97";
+    Ok(case)
+}
+
 /// A Pod that claims a ReplicaSet as its controller, sent by a person and not by the controller.
 fn forged_owner(expected: Expected) -> Result<Case, CommandError> {
     let images = vec![(POD_IMAGE, UNSIGNED.to_owned())];
@@ -134,7 +145,7 @@ fn case(
     for (pointer, image) in &images {
         set(&mut review, &format!("/request/object{pointer}"), json!(image))?;
     }
-    Ok(Case { expected, explain: false, images, name, review })
+    Ok(Case { expected, explain: false, images, name, review, seal_of: "" })
 }
 
 /// Replaces a value of a review.

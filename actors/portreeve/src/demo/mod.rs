@@ -2,6 +2,7 @@
 
 mod api_server;
 mod cases;
+mod owner;
 mod play;
 mod stage;
 mod table;

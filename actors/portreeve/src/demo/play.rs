@@ -1,10 +1,12 @@
 //! Sends the cases and compares what came with what must come.
 
 use portreeve_protocol::Sha256;
+use portreeve_protocol::seal::ANNOTATION;
 use serde_json::{Value, json};
 
 use super::api_server::{Answer, ApiServer};
 use super::cases::{self, Case, Expected};
+use super::owner;
 use super::stage::Stage;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
@@ -39,7 +41,16 @@ pub(super) async fn all(
         let (done, again) = play(api_server, case, &mut uids, terminal).await?;
         played.push(done);
         if let Some(again) = again {
+            let stored = again.review["request"]["object"].clone();
             played.push(play(api_server, again, &mut uids, terminal).await?.0);
+            let pod = cases::sealed_owner(stage)?;
+            owner::store(stage, &stored, &pod.review).await?;
+            let asked = stage.trust_requests();
+            let (mut done, _) = play(api_server, pod, &mut uids, terminal).await?;
+            if stage.trust_requests() != asked {
+                done.failures.push("the trust server was asked".to_owned());
+            }
+            played.push(done);
         }
     }
     Ok(played)
@@ -92,6 +103,7 @@ fn once_more(case: &Case, object: &Value) -> Result<Case, CommandError> {
         images: images.collect(),
         name: "the same, patched",
         review,
+        seal_of: "",
     })
 }
 
@@ -125,9 +137,29 @@ fn compare(case: &Case, answer: &Answer, after: &Value, failures: &mut Vec<Strin
             }
         }
     }
-    if *after != wanted {
+    if !answer.seal.contains(case.seal_of) {
+        failures.push(format!("it was not the seal of {} that counted", case.seal_of));
+    }
+    let mut after = after.clone();
+    let seal = without_seal(&mut after);
+    without_seal(&mut wanted);
+    if workload(&case.review).starts_with("Deployment") && seal.is_none() {
+        failures.push("the Deployment carries no seal".to_owned());
+    }
+    if after != wanted {
         failures.push("the patch makes another object than the one wanted".to_owned());
     }
+}
+
+/// Takes the seal off an object, and the annotations with it if there are no others.
+fn without_seal(object: &mut Value) -> Option<Value> {
+    let metadata = object["metadata"].as_object_mut()?;
+    let annotations = metadata.get_mut("annotations")?.as_object_mut()?;
+    let seal = annotations.remove(ANNOTATION);
+    if annotations.is_empty() {
+        metadata.remove("annotations");
+    }
+    seal
 }
 
 fn workload(review: &Value) -> String {

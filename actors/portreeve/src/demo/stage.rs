@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portreeve_host::config::{Config, Overrides};
+use portreeve_host::seals::make_key;
 use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
 use portreeve_protocol::{Sha256, Wall};
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ pub(super) struct Stage {
     pub(super) down: String,
     signed: BTreeMap<String, Sha256>,
     tls: LoopbackTls,
-    _notary: NotaryServer,
+    notary: NotaryServer,
     _directory: TempDir,
     _refusing: TcpSocket,
 }
@@ -68,23 +69,29 @@ impl Stage {
         write(&objects.join("signer-alice.yaml"), &signer_secret("alice", &alice))?;
         terminal
             .line("  objects: a ClusterImagePolicy of three rules, and the Secret of signer alice");
+        terminal.line("  seals: a new key");
 
         let config =
             configure(place, journal, &objects, &tls, &notary_tls, [notary.url(), down.clone()])?;
-        Ok(Self {
-            config,
-            down,
-            signed,
-            tls,
-            _notary: notary,
-            _directory: directory,
-            _refusing: refusing,
-        })
+        Ok(Self { config, down, signed, tls, notary, _directory: directory, _refusing: refusing })
     }
 
     /// PEM text of the CA that the API server is to trust.
     pub(super) fn webhook_ca(&self) -> &str {
         self.tls.ca_pem()
+    }
+
+    /// Puts a file among the objects, as a whole.
+    pub(super) fn store(&self, name: &str, text: &str) -> Result<(), CommandError> {
+        let place = self.config.objects.join(name);
+        let beside = place.with_extension("new");
+        write(&beside, text)?;
+        fs::rename(&beside, &place).map_err(|source| file_error("replace", &place, source))
+    }
+
+    /// How many requests the trust server has answered.
+    pub(super) fn trust_requests(&self) -> u64 {
+        self.notary.answered()
     }
 
     /// The digest that was signed for `host/path:tag`.
@@ -191,11 +198,15 @@ fn configure(
         write(&path, text)?;
         Ok(path)
     };
+    let seal_key = place.join("seal.key");
+    make_key(&seal_key)?;
     let flags = Overrides {
         allow_trust_server: servers.into(),
         data_dir: Some(place.join("data")),
+        drain_delay: Some("0s".to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
         objects: Some(objects.to_owned()),
+        seal_key: Some(seal_key),
         tls_cert: Some(file("webhook.crt", &tls.certificate_pem())?),
         tls_key: Some(file("webhook.key", &tls.key_pem())?),
         trust_ca: vec![file("notary-ca.crt", notary_tls.ca_pem())?],

@@ -43,6 +43,16 @@ pub(crate) enum TrustCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Believe a running node's wall clock, though it went back by more than five minutes
+    #[command(after_help = HELP)]
+    Clock {
+        /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The data directory of the running `portreeve serve`
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
     /// Forget root, versions and documents of one repository at one trust server
     #[command(after_help = HELP)]
     Reset {

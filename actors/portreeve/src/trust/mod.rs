@@ -26,6 +26,17 @@ pub(crate) fn run(command: &TrustCommand, terminal: &Terminal) -> Result<Outcome
             terminal.line(&json!({ "collections": trust }).to_string());
             Ok(Outcome::Good)
         }
+        TrustCommand::Clock { reason, data_dir } => {
+            said(reason)?;
+            match ask(data_dir, &Request::ClockAcknowledge { reason: reason.clone() })? {
+                Reply::Done => {
+                    terminal.styled(Style::Good, "the node judges by its clock again");
+                    Ok(Outcome::Good)
+                }
+                Reply::Failed { why } => Err(CommandError::Unclear { why }),
+                Reply::Reset { .. } | Reply::Seals { .. } | Reply::Trust { .. } => Err(unclear()),
+            }
+        }
         TrustCommand::Show { gun: name, at, json } => {
             let name = gun(name);
             let mut trust = trusted(at)?;
@@ -64,15 +75,21 @@ fn trusted(at: &Place) -> Result<Vec<TrustSummary>, CommandError> {
     match asked(at, &Request::TrustList)? {
         Reply::Trust { collections } => Ok(collections),
         Reply::Failed { why } => Err(CommandError::Unclear { why }),
-        Reply::Reset { .. } => Err(unclear()),
+        Reply::Done | Reply::Reset { .. } | Reply::Seals { .. } => Err(unclear()),
     }
 }
 
-fn reset(at: &Place, gun: &str, server: &str, reason: &str) -> Result<bool, CommandError> {
+/// A reason must say something.
+pub(crate) fn said(reason: &str) -> Result<(), CommandError> {
     if reason.trim().is_empty() {
         let why = "say why, for whoever reads the record later".to_owned();
         return Err(CommandError::Usage { flag: "--reason", text: reason.to_owned(), why });
     }
+    Ok(())
+}
+
+fn reset(at: &Place, gun: &str, server: &str, reason: &str) -> Result<bool, CommandError> {
+    said(reason)?;
     if let Some(directory) = &at.state {
         let known = ServerUrl::parse(server).map(|url| url.to_string());
         let server = known.unwrap_or_else(|_| server.to_owned());
@@ -83,7 +100,7 @@ fn reset(at: &Place, gun: &str, server: &str, reason: &str) -> Result<bool, Comm
     match asked(at, &Request::TrustReset { gun, reason, server })? {
         Reply::Reset { known } => Ok(known),
         Reply::Failed { why } => Err(CommandError::Unclear { why }),
-        Reply::Trust { .. } => Err(unclear()),
+        Reply::Done | Reply::Seals { .. } | Reply::Trust { .. } => Err(unclear()),
     }
 }
 

@@ -13,6 +13,7 @@ use portreeve_protocol::{
     Admitted, BlobSource, Cause, Decision, DenyClass, Entry, EventId, Input, Now, Verdict,
 };
 
+use super::proofs::Proofs;
 use super::{
     AnswerState, ContainerExplanation, EventLine, Explanation, FetchLine, TrustSource, candidates,
     text,
@@ -28,6 +29,7 @@ const EVENTS: usize = 2_000;
 pub(super) struct Collector {
     cases: Vec<Case>,
     policies: Option<Arc<PolicySnapshot>>,
+    proofs: Proofs,
     remembered: BTreeMap<EventId, Told>,
     order: VecDeque<EventId>,
     uid: String,
@@ -56,6 +58,7 @@ impl Collector {
         Self {
             cases: Vec::new(),
             policies: None,
+            proofs: Proofs::default(),
             remembered: BTreeMap::new(),
             order: VecDeque::new(),
             uid: uid.to_owned(),
@@ -98,6 +101,7 @@ impl Collector {
     fn delivered(&mut self, at: &At, delivered: &Delivered) {
         let Delivered { cause, event, input, now, root, .. } = delivered;
         self.remember(event, root, cause, *now, input);
+        self.proofs.learn(input);
         if let Input::Admission(AdmissionInput::Policies(policies)) = &**input {
             self.policies = Some(Arc::clone(policies));
         }
@@ -177,7 +181,7 @@ impl Collector {
         for (event, told) in path.into_iter().rev() {
             case.tell(event, told);
         }
-        case.told.decision = Some(Arc::clone(decision));
+        case.told.decision = Some(self.proofs.filled(decision));
         case.told.decided_by = Some(delivered.event.clone());
         case.told.micros = Some(delivered.now.mono.since(case.received.mono));
     }

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod collect;
+mod proofs;
 mod render;
 mod text;
 

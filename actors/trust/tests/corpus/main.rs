@@ -126,7 +126,7 @@ fn ask(
 ) -> Result<(Released, u64), Denial> {
     let collection = resolved.map_err(Clone::clone)?;
     let tag = VerifiedTag {
-        evidence: collection.evidence.clone(),
+        evidence: collection.evidence.clone().into(),
         view: collection.tags[&text(&query["tag"])].clone(),
     };
     let mut combinations: Vec<Vec<SignerRequirement>> = vec![Vec::new()];

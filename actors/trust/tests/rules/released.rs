@@ -13,7 +13,7 @@ use crate::forge::{Collection, EARLIER, Signer, delegated, entry, image, listed,
 /// What the collection says about `v1`.
 fn tag(collection: &Collection) -> VerifiedTag {
     let mut found = verified(&collection.request());
-    VerifiedTag { evidence: found.evidence, view: found.tags.remove("v1").unwrap() }
+    VerifiedTag { evidence: found.evidence.into(), view: found.tags.remove("v1").unwrap() }
 }
 
 fn by(keys: Vec<SignerKey>) -> TrustRequirement {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Evidence, TagView};
-use crate::{Denial, Mono};
+use crate::evidence::TagView;
+use crate::{Denial, Mono, Proof};
 
 /// The state of one tag of one collection at one trust server. Published like a policy snapshot:
 /// whoever waits for it takes it, and later reviews may use it while it is fresh.
@@ -55,7 +55,7 @@ pub struct LastVerified {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedTag {
     /// The documents.
-    pub evidence: Evidence,
+    pub evidence: Proof,
     /// What they say about the tag; without entries if they do not name it.
     pub view: TagView,
 }

@@ -1,0 +1,83 @@
+//! The command line of `portreeve seal`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// What follows the options in the help.
+pub(crate) const HELP: &str = "\
+A seal is an annotation by which a workload proves what Portreeve verified about it, so that its
+Pods need no trust server. A key file holds one key a line, the current one first; older ones are
+accepted until they are taken out. To change keys: keygen, let every replica read the file, renew,
+and take the old line out once status counts none of it.
+
+The exit status is 0 if all is well, 1 if a seal is of an old key or does not count, 2 otherwise.
+
+Examples:
+  portreeve seal keygen seal.key
+  portreeve seal status --data-dir /var/lib/portreeve
+  portreeve seal renew --objects ./objects --seal-key seal.key --write
+  portreeve seal revoke registry.example/shop/web@sha256:2914f216fb32… \\
+    --reason 'built from the wrong commit' --data-dir /var/lib/portreeve";
+
+/// The subcommands of `portreeve seal`.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SealCommand {
+    /// Make a new key the current one of a file, and keep those that it holds
+    #[command(after_help = HELP)]
+    Keygen {
+        /// The file; it is made, for its owner only, if it is not there
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Count workloads by the key of their seal
+    #[command(after_help = HELP)]
+    Status {
+        #[command(flatten)]
+        of: Workloads,
+        /// Print one JSON object and nothing else
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal anew, with the current key, what is sealed with an older one: only the annotation
+    /// changes, so nothing is rolled out
+    #[command(after_help = HELP)]
+    Renew {
+        #[command(flatten)]
+        of: Workloads,
+        /// Write the new seals into the files of `--objects`, instead of printing commands
+        #[arg(long, requires = "objects")]
+        write: bool,
+        /// Print one JSON object and nothing else
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an entry: wherever a seal names this digest of this repository, it counts no more
+    #[command(after_help = HELP)]
+    Revoke {
+        /// The repository with its registry, and the digest
+        #[arg(value_name = "GUN@DIGEST")]
+        entry: String,
+        /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The data directory of the running `portreeve serve`; each replica is told by itself
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+/// Whose workloads it is about.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Workloads {
+    /// The data directory of a running `portreeve serve`
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["objects", "seal_key"],
+        required_unless_present = "objects")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A directory of Kubernetes YAML
+    #[arg(long, value_name = "DIR", requires = "seal_key")]
+    pub(crate) objects: Option<PathBuf>,
+    /// The file of keys
+    #[arg(long, value_name = "FILE", requires = "objects")]
+    pub(crate) seal_key: Option<PathBuf>,
+}
