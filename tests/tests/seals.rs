@@ -198,8 +198,9 @@ fn what_a_sealed_deployment_makes_enters_without_the_trust_server_and_no_forgery
         let url = server.url();
         // Nothing that was resolved before may serve: only seals are left when the server is gone.
         let settings = Settings { freshness: 0, ..approving([url.as_str()]) };
-        let node =
-            TestNode::start_sealing(&tls, &policy(&url), settings, Clock::showing(NOW)).await.unwrap();
+        let node = TestNode::start_sealing(&tls, &policy(&url), settings, Clock::showing(NOW))
+            .await
+            .unwrap();
 
         let plain = deployment("web", TAGGED);
         let created = node.review(&review("create", &plain, None)).await.unwrap();

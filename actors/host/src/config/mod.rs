@@ -200,14 +200,6 @@ fn durability(text: Option<&str>) -> Result<Durability, HostError> {
     }
 }
 
-/// Delay and drain must end before Kubernetes kills, after thirty seconds as a rule.
-fn drain_delay(text: Option<&str>) -> Result<u64, HostError> {
-    let Some(text) = text else { return Ok(DRAIN_DELAY) };
-    duration::parse(text).filter(|delay| *delay <= LONGEST_DRAIN_DELAY).ok_or_else(|| {
-        setting("drainDelay", format!("`{text}` is not a duration such as 5s, at most 60s"))
-    })
-}
-
 /// The newest segment with a checkpoint and the one being written are always kept.
 fn max_bytes(bytes: Option<u64>) -> Result<u64, HostError> {
     let least = 4 * limits::SEGMENT_BYTES;
@@ -226,6 +218,14 @@ fn max_age(text: Option<&str>) -> Result<Option<std::time::Duration>, HostError>
         setting("journalMaxAge", format!("`{text}` is not a duration such as 720h"))
     })?;
     Ok(Some(std::time::Duration::from_micros(micros)))
+}
+
+/// Delay and drain must end before Kubernetes kills, after thirty seconds as a rule.
+fn drain_delay(text: Option<&str>) -> Result<u64, HostError> {
+    let Some(text) = text else { return Ok(DRAIN_DELAY) };
+    duration::parse(text).filter(|delay| *delay <= LONGEST_DRAIN_DELAY).ok_or_else(|| {
+        setting("drainDelay", format!("`{text}` is not a duration such as 5s, at most 60s"))
+    })
 }
 
 fn log_format(text: Option<&str>) -> Result<LogFormat, HostError> {

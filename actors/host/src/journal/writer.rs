@@ -290,6 +290,7 @@ mod tests {
         writer.segment_bytes = 1_000;
         assert!(!writer.full());
         writer.stage(gap("x".repeat(1_000)))?;
+        assert!(!writer.full());
         writer.write()?;
         assert!(writer.full());
         writer.sync()?;

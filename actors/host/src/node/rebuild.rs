@@ -1,5 +1,5 @@
-//! A machine that panicked, made again from the journal: what it took since the last checkpoint,
-//! without that on which it panicked.
+//! A machine that panicked, made again from the journal: all that it received since the last
+//! checkpoint, without that on which it panicked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
