@@ -13,7 +13,7 @@ use portreeve_protocol::entry::{Delivered, Gap};
 use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
-use portreeve_protocol::{Decision, Effect, Entry, EventId, Fact, Input, Mono, Sha256, codec};
+use portreeve_protocol::{Decision, Effect, Entry, EventId, Fact, Input, Mono, Sha256};
 
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
@@ -215,9 +215,10 @@ impl JournalThread {
         let mut hash = Ok(Sha256::ZERO);
         if writing {
             hash = self.stage(
-                Delivered {
+                // The effects say what was decided.
+                &Delivered {
                     cause,
-                    decisions: decisions.clone(),
+                    decisions: Vec::new(),
                     effects: Sha256::ZERO,
                     event,
                     input,
@@ -243,11 +244,9 @@ impl JournalThread {
         hash.map(drop)
     }
 
-    fn stage(&mut self, mut delivered: Delivered, effects: &[Effect]) -> io::Result<Sha256> {
-        delivered.effects = codec::digest(effects)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+    fn stage(&mut self, delivered: &Delivered, effects: &[Effect]) -> io::Result<Sha256> {
         delivered.input.blobs().into_iter().try_for_each(|blob| self.writer.blob(blob))?;
-        self.writer.stage(Entry::Delivered(delivered))
+        self.writer.stage_delivered(delivered, effects)
     }
 
     /// Writes what is staged; syncs it if an answer waits and the durability asks for that.
@@ -434,7 +433,7 @@ fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {
 mod tests {
     use portreeve_protocol::entry::{Restored, Started};
     use portreeve_protocol::messages::policy::PolicyInput;
-    use portreeve_protocol::{ActorId, Cause, NodeId, Now, Outside, Settings, Wall};
+    use portreeve_protocol::{ActorId, Cause, NodeId, Now, Outside, Settings, Wall, codec};
 
     use super::super::queue::queue;
     use super::super::{FileSystem, Journal, layout};
