@@ -330,9 +330,8 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         let Entry::Delivered(bare) = samples::delivered(ActorId::Admission, cause, input) else {
             panic!("it is a delivery");
         };
-        let decisions = effects.iter().filter_map(|effect| match effect {
-            Effect::Answer(decision) => Some(Arc::clone(decision)),
-            _ => None,
+        let decisions = effects.iter().filter_map(|effect| {
+            if let Effect::Answer(decision) = effect { Some(Arc::clone(decision)) } else { None }
         });
         let whole = Delivered {
             decisions: decisions.collect(),
