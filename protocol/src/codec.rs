@@ -7,8 +7,10 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{Entry, ProtocolError, Record, Sha256};
+use crate::entry::Delivered;
+use crate::{Cause, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
 
 /// The schema version this build writes.
 ///
@@ -25,14 +27,50 @@ const MIDDLE: &[u8] = b"\",\"record\":";
 #[derive(Serialize)]
 struct LineOut<'a> {
     hash: Sha256,
-    record: &'a serde_json::value::RawValue,
+    record: &'a RawValue,
 }
 
 #[derive(Deserialize)]
 struct LineIn<'a> {
     hash: Sha256,
     #[serde(borrow)]
-    record: &'a serde_json::value::RawValue,
+    record: &'a RawValue,
+}
+
+/// An effect, with the text of a decision in its place.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EffectOut<'a> {
+    Answer {
+        #[serde(rename = "Answer")]
+        text: &'a RawValue,
+    },
+    Other(&'a Effect),
+}
+
+/// [`Record`] of a delivery, with the texts of its decisions in their place.
+#[derive(Serialize)]
+struct RecordOut<'a> {
+    entry: EntryOut<'a>,
+    prev: Sha256,
+    v: u32,
+}
+
+#[derive(Serialize)]
+enum EntryOut<'a> {
+    Delivered(DeliveredOut<'a>),
+}
+
+#[derive(Serialize)]
+struct DeliveredOut<'a> {
+    cause: &'a Cause,
+    decisions: &'a [&'a RawValue],
+    effects: Sha256,
+    event: &'a EventId,
+    input: &'a Input,
+    lamport: u64,
+    now: &'a Now,
+    root: &'a EventId,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +104,57 @@ pub fn digest<T: Serialize + ?Sized>(value: &T) -> Result<Sha256, ProtocolError>
 /// # Errors
 /// As [`canonical`].
 pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
+    write_record(&Record { entry, prev, v: SCHEMA }, line)
+}
+
+/// As [`write_line`], for a delivery that led to `effects`: they say what the decisions of the
+/// record are and the digest of the effects, whatever stands for them in `delivered`. A decision is
+/// in the record and in what is hashed, and is made into text once for both.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn write_delivered(
+    delivered: &Delivered,
+    effects: &[Effect],
+    prev: Sha256,
+    line: &mut Vec<u8>,
+) -> Result<Sha256, ProtocolError> {
+    let mut decisions: Vec<&RawValue> = Vec::new();
+    let texts = effects
+        .iter()
+        .map(text_of)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
+    let written = effects.iter().zip(&texts).map(|(effect, text)| {
+        text.as_deref().map_or(EffectOut::Other(effect), |text| {
+            decisions.push(text);
+            EffectOut::Answer { text }
+        })
+    });
+    let effects: Vec<EffectOut<'_>> = written.collect();
+    let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
+    let (effects, lamport) = (digest(&effects)?, *lamport);
+    let decisions = &decisions;
+    let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
+    write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
+}
+
+/// The text of the decision, if the effect is one.
+fn text_of(effect: &Effect) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+    match effect {
+        Effect::Answer(decision) => to_raw_value(decision).map(Some),
+        Effect::Arm { .. }
+        | Effect::Disarm { .. }
+        | Effect::Fetch(_)
+        | Effect::LookUpOwner(_)
+        | Effect::Note(_)
+        | Effect::RecordGap(_)
+        | Effect::Release(_)
+        | Effect::Send { .. } => Ok(None),
+    }
+}
+
+fn write_record<T: Serialize>(record: &T, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
     let start = line.len();
     line.extend_from_slice(HEAD);
     let place = line.len();
@@ -73,7 +162,7 @@ pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha2
     line.extend_from_slice(&Sha256::ZERO.hex_digits());
     line.extend_from_slice(MIDDLE);
     let body = line.len();
-    if let Err(error) = serde_json::to_writer(&mut *line, &Record { entry, prev, v: SCHEMA }) {
+    if let Err(error) = serde_json::to_writer(&mut *line, record) {
         line.truncate(start);
         return Err(ProtocolError::Record { why: error.to_string() });
     }

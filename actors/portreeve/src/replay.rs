@@ -1,9 +1,11 @@
 //! `portreeve replay verify DIR`: runs a journal again and compares.
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use portreeve_host::journal::reader::Journal;
-use portreeve_replay::{Finding, FindingKind, Report};
+use portreeve_replay::{Checked, Finding, FindingKind, Progress, ReplayError, Report};
 
 use crate::cli::{Outcome, VerifyArgs};
 use crate::error::CommandError;
@@ -11,6 +13,12 @@ use crate::terminal::{Style, Terminal};
 
 /// Records between two lines of progress.
 const STRIDE: u64 = 100_000;
+/// Lines handed at once from the thread that reads to the one that runs the machines.
+const BATCH: usize = 32;
+/// Batches that wait at most, so that memory does not grow with the journal.
+const AHEAD: usize = 4;
+
+type Batch = Vec<Result<Checked, ReplayError>>;
 
 /// Opens the journal in `dir`, which must hold one.
 pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
@@ -31,14 +39,35 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
 pub(crate) fn run(journal: &Journal) -> Result<Report, CommandError> {
     let progress = Terminal::stderr();
     let mut next = STRIDE;
-    let report = portreeve_replay::verify(journal.lines(), &journal.blobs(), &mut |progressed| {
+    let mut tell = |progressed: &Progress| {
         if progressed.records >= next {
             next = progressed.records + STRIDE;
             let text = format!("{} records checked, in {}", progressed.records, progressed.segment);
             progress.styled(Style::Quiet, &text);
         }
-    })?;
-    Ok(report)
+    };
+    let (sender, batches) = sync_channel(AHEAD);
+    // What a line says by itself is read ahead, while the machines run what stood before.
+    thread::scope(|scope| {
+        scope.spawn(|| read_ahead(journal, sender));
+        let blobs = journal.blobs();
+        Ok(portreeve_replay::verify_checked(in_order(batches), &blobs, &mut tell)?)
+    })
+}
+
+/// Reads the journal's lines until nobody wants them any more.
+fn read_ahead(journal: &Journal, sender: SyncSender<Batch>) {
+    let mut lines = portreeve_replay::checked(journal.lines());
+    loop {
+        let batch: Batch = lines.by_ref().take(BATCH).collect();
+        if batch.is_empty() || sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+fn in_order(batches: Receiver<Batch>) -> impl Iterator<Item = Result<Checked, ReplayError>> {
+    batches.into_iter().flatten()
 }
 
 /// Prints the report; says what it comes to.
