@@ -20,7 +20,7 @@ mod start;
 mod verify;
 
 pub use error::ReplayError;
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, find};
 pub use line::{Line, split};
 pub use name::input_name;
 pub use recover::{Position, Recovery, Tail, recover};

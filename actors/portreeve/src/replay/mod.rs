@@ -1,16 +1,21 @@
 //! `portreeve replay verify DIR`: runs a journal again and compares.
 
+pub(crate) mod args;
+mod progress;
+mod view;
+
+use std::cell::Cell;
 use std::path::Path;
+use std::time::Instant;
 
 use portreeve_host::journal::reader::Journal;
 use portreeve_replay::{Finding, FindingKind, Report};
 
-use crate::cli::{Outcome, VerifyArgs};
+use crate::cli::Outcome;
 use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
-
-/// Records between two lines of progress.
-const STRIDE: u64 = 100_000;
+use args::VerifyArgs;
+use progress::{Bar, grouped};
 
 /// Opens the journal in `dir`, which must hold one.
 pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
@@ -23,22 +28,47 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
 
 /// Verifies and reports.
 pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, CommandError> {
-    let report = run(&open(&args.journal)?)?;
-    Ok(show(&report, terminal))
+    let journal = open(&args.journal)?;
+    let started = Instant::now();
+    let report = run(&journal)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if args.json {
+        terminal.line(&view::json(&report, seconds));
+        return Ok(outcome(&report));
+    }
+    let outcome = show(&report, terminal);
+    let rate = (report.records as f64 / seconds.max(0.001)) as u64;
+    let text = format!("{seconds:.1} s, {} records a second", grouped(rate));
+    terminal.styled(Style::Quiet, &text);
+    Ok(outcome)
 }
 
-/// Runs the journal again, with a line of progress on standard error now and then.
+/// Runs the journal again, with the progress on standard error.
 pub(crate) fn run(journal: &Journal) -> Result<Report, CommandError> {
-    let progress = Terminal::stderr();
-    let mut next = STRIDE;
-    let report = portreeve_replay::verify(journal.lines(), &journal.blobs(), &mut |progressed| {
-        if progressed.records >= next {
-            next = progressed.records + STRIDE;
-            let text = format!("{} records checked, in {}", progressed.records, progressed.segment);
-            progress.styled(Style::Quiet, &text);
-        }
+    let bytes = Cell::new(0);
+    let lines = journal.lines().inspect(|line| {
+        let length = line.as_ref().map_or(0, |line| line.bytes.len() as u64);
+        bytes.set(bytes.get() + length);
+    });
+    let mut bar = Bar::new(total(journal));
+    let report = portreeve_replay::verify(lines, &journal.blobs(), &mut |progressed| {
+        bar.show(progressed.records, bytes.get(), &progressed.segment);
     })?;
     Ok(report)
+}
+
+/// Bytes of all segments, as far as they can be looked at; the bar is content with a guess.
+fn total(journal: &Journal) -> u64 {
+    let lengths = journal.segments().iter().filter_map(|path| std::fs::metadata(path).ok());
+    lengths.map(|found| found.len()).sum()
+}
+
+fn outcome(report: &Report) -> Outcome {
+    match report.outcome() {
+        portreeve_replay::Outcome::DifferentRules { .. } => Outcome::OtherRules,
+        portreeve_replay::Outcome::Differs => Outcome::Negative,
+        portreeve_replay::Outcome::Identical => Outcome::Good,
+    }
 }
 
 /// Prints the report; says what it comes to.
@@ -66,7 +96,6 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
     match report.outcome() {
         portreeve_replay::Outcome::Identical => {
             terminal.styled(Style::Good, &counts);
-            Outcome::Good
         }
         portreeve_replay::Outcome::DifferentRules { build, journal } => {
             terminal.line(&counts);
@@ -75,16 +104,15 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
                  build has {build}; use the build that wrote it"
             );
             terminal.styled(Style::Bad, &text);
-            Outcome::OtherRules
         }
         portreeve_replay::Outcome::Differs => {
             terminal.line(&format!("{counts}; then:"));
             if let Some(finding) = &report.first {
                 show_finding(finding, terminal);
             }
-            Outcome::Negative
         }
     }
+    outcome(report)
 }
 
 fn show_finding(finding: &Finding, terminal: &Terminal) {
