@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
+use crate::explain::args::{self as explain_args, ExplainArgs};
+use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
@@ -27,7 +29,8 @@ Examples:
   portreeve check docker.io/library/alpine:3.20
   portreeve serve --config /etc/portreeve/portreeve.yaml
   portreeve replay verify /var/lib/portreeve
-  portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve";
+  portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve
+  portreeve explain --workload shop/web --since 2h --denied --journal /var/lib/portreeve";
 
 /// Decides which container images may enter a Kubernetes cluster, and keeps the proof.
 #[derive(Parser)]
@@ -49,9 +52,9 @@ enum Command {
     /// Show the whole at work on this machine: signed data, decisions, explanation, replay
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
-    /// Say how a past decision came about
-    #[command(after_help = EXPLAIN_HELP)]
-    Explain(ExplainArgs),
+    /// Say how past decisions came about
+    #[command(after_help = explain_args::HELP)]
+    Explain(Box<ExplainArgs>),
     /// Work with a recorded journal
     #[command(subcommand)]
     Replay(ReplayCommand),
@@ -76,12 +79,6 @@ Examples:
   portreeve demo
   portreeve demo --journal /tmp/demo && jq . /tmp/demo/segments/*.ndjson";
 
-const EXPLAIN_HELP: &str = "\
-The exit status is 1 if the journal holds no review of that uid.
-
-Examples:
-  portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve";
-
 const SERVE_HELP: &str = "\
 Flags override the file; flags that may be repeated add to it. SIGTERM and SIGINT end the server
 after all waiting reviews were answered.
@@ -93,42 +90,11 @@ Examples:
   portreeve serve --config portreeve.yaml --trust-ca internal-ca.pem \\
     --allow-trust-server https://notary.internal:4443";
 
-const VERIFY_HELP: &str = "\
-DIR is the journal, or the data directory that holds it. Nothing in it is changed.
-The exit status is 0 if all came out as recorded, 1 if something differs, 3 for other rules.
-
-Examples:
-  portreeve replay verify /var/lib/portreeve";
-
 #[derive(Args)]
 pub(crate) struct DemoArgs {
     /// Keep the journal in this directory, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub(crate) struct ExplainArgs {
-    /// The review's uid, as the API server's audit log names it
-    #[arg(value_name = "UID")]
-    pub(crate) uid: String,
-    /// The journal, or the data directory that holds it
-    #[arg(long, value_name = "DIR")]
-    pub(crate) journal: PathBuf,
-}
-
-#[derive(Subcommand)]
-enum ReplayCommand {
-    /// Run every actor again on what it received, and compare what it did
-    #[command(after_help = VERIFY_HELP)]
-    Verify(VerifyArgs),
-}
-
-#[derive(Args)]
-pub(crate) struct VerifyArgs {
-    /// The journal, or the data directory that holds it
-    #[arg(value_name = "DIR")]
-    pub(crate) journal: PathBuf,
 }
 
 #[derive(Args)]

@@ -4,6 +4,7 @@
 //! writing are passed over.
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// How a piece of text looks where colours may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +38,46 @@ enum Stream {
 /// A stream to a person or a file.
 pub(crate) struct Terminal {
     colour: bool,
+    /// Columns of the terminal; `None` if it is none.
+    columns: Option<usize>,
     stream: Stream,
 }
 
 impl Terminal {
     /// Standard output.
     pub(crate) fn stdout() -> Self {
-        Self { colour: colour(std::io::stdout().is_terminal()), stream: Stream::Output }
+        Self::of(Stream::Output, std::io::stdout())
     }
 
     /// Standard error.
     pub(crate) fn stderr() -> Self {
-        Self { colour: colour(std::io::stderr().is_terminal()), stream: Stream::Error }
+        Self::of(Stream::Error, std::io::stderr())
+    }
+
+    fn of(stream: Stream, descriptor: impl IsTerminal + AsFd) -> Self {
+        let is_terminal = descriptor.is_terminal();
+        let columns = is_terminal.then(|| columns(descriptor).unwrap_or(COLUMNS));
+        Self { colour: colour(is_terminal), columns, stream }
+    }
+
+    /// Whether somebody looks at it.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// Columns that text may have: those of the terminal, and 100 elsewhere.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.map_or(COLUMNS, |columns| columns.max(NARROWEST))
+    }
+
+    /// Writes `text` in place of what the last line shows. For terminals only.
+    pub(crate) fn redraw(&self, text: &str) {
+        let text = printable(text);
+        let written = match self.stream {
+            Stream::Error => write!(std::io::stderr().lock(), "\r\x1b[K{text}"),
+            Stream::Output => write!(std::io::stdout().lock(), "\r\x1b[K{text}"),
+        };
+        drop(written);
     }
 
     /// Writes `text` and a line end. Control characters are left out but for line ends, so that
@@ -106,8 +135,16 @@ fn colour(is_terminal: bool) -> bool {
     is_terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Columns of a paragraph.
+/// Columns of a terminal, as it says itself.
+fn columns(descriptor: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(descriptor).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Columns of a paragraph, and of text where there is no terminal.
 const COLUMNS: usize = 100;
+/// Columns that are always assumed.
+const NARROWEST: usize = 40;
 
 /// Breaks `text` between words into lines of at most `columns` characters.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
@@ -146,8 +183,8 @@ mod tests {
 
     #[test]
     fn without_colour_nothing_is_added() {
-        let plain = Terminal { colour: false, stream: Stream::Output };
-        let coloured = Terminal { colour: true, stream: Stream::Output };
+        let plain = Terminal { colour: false, columns: None, stream: Stream::Output };
+        let coloured = Terminal { colour: true, columns: Some(80), stream: Stream::Output };
         assert_eq!(plain.paint(Style::Bad, "no"), "no");
         assert_eq!(coloured.paint(Style::Bad, "no"), "\x1b[31mno\x1b[0m");
     }

@@ -22,7 +22,7 @@ mod verify;
 
 pub use chain::{Checked, CheckedLines, checked};
 pub use error::ReplayError;
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, find};
 pub use ledger::Ledger;
 pub use line::{Line, split};
 pub use name::input_name;

@@ -1,4 +1,4 @@
-//! Gathers what a journal says about the reviews of one uid.
+//! Gathers what a journal says about some reviews.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -6,17 +6,20 @@ use std::sync::Arc;
 use portreeve_protocol::decision::ContainerVerdict;
 use portreeve_protocol::entry::{Answered, Delivered, Panicked};
 use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
-use portreeve_protocol::messages::notary::NotaryInput;
+use portreeve_protocol::messages::notary::{Fetched, NotaryInput};
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::reference::ImageReference;
 use portreeve_protocol::{
-    Admitted, BlobSource, Cause, Decision, DenyClass, Entry, EventId, Input, Now, Verdict,
+    Admitted, BlobSource, Cause, CredentialRef, Decision, DenyClass, Entry, EventId, Input, Now,
+    Verdict,
 };
 
 use super::proofs::Proofs;
+use super::select::refused;
+use super::states::States;
 use super::{
-    AnswerState, ContainerExplanation, EventLine, Explanation, FetchLine, TrustSource, candidates,
-    text,
+    AnswerState, ContainerExplanation, CredentialUse, EventLine, Explanation, FetchLine, StateAge,
+    TrustSource, candidates, known, text,
 };
 use crate::chain::At;
 
@@ -27,12 +30,14 @@ const EVENTS: usize = 2_000;
 
 /// Reads records one after the other.
 pub(super) struct Collector {
-    cases: Vec<Case>,
+    /// By the event of the review.
+    cases: BTreeMap<EventId, Case>,
+    order: VecDeque<EventId>,
+    picks: BTreeSet<EventId>,
     policies: Option<Arc<PolicySnapshot>>,
     proofs: Proofs,
     remembered: BTreeMap<EventId, Told>,
-    order: VecDeque<EventId>,
-    uid: String,
+    states: States,
 }
 
 /// An event in a few words.
@@ -44,8 +49,11 @@ struct Told {
     text: String,
 }
 
-/// One review of the uid.
+/// One of the reviews.
 struct Case {
+    /// One for each verdict of the decision, where something was known of the image.
+    ages: Vec<Option<StateAge>>,
+    asked: Vec<Asked>,
     fetches: Vec<FetchLine>,
     policies: Option<Arc<PolicySnapshot>>,
     received: Now,
@@ -53,15 +61,24 @@ struct Case {
     told: Explanation,
 }
 
+/// Credentials that were offered for a collection, and the one that was taken.
+struct Asked {
+    accepted: bool,
+    credential: CredentialRef,
+    gun: String,
+}
+
 impl Collector {
-    pub(super) fn new(uid: &str) -> Self {
+    /// Gathers what is said about the reviews that came in these events.
+    pub(super) fn new(picks: BTreeSet<EventId>) -> Self {
         Self {
-            cases: Vec::new(),
+            cases: BTreeMap::new(),
+            order: VecDeque::new(),
+            picks,
             policies: None,
             proofs: Proofs::default(),
             remembered: BTreeMap::new(),
-            order: VecDeque::new(),
-            uid: uid.to_owned(),
+            states: States::default(),
         }
     }
 
@@ -69,9 +86,15 @@ impl Collector {
         match entry {
             Entry::Answered(answered) => self.answered(&answered),
             Entry::Delivered(delivered) => self.delivered(at, &delivered),
-            Entry::Checkpoint(_) => {}
+            Entry::Checkpoint(checkpoint) => {
+                self.policies = known::policies(&checkpoint).or_else(|| self.policies.take());
+                for told in known::resolutions(&checkpoint) {
+                    self.proofs.learn(&told);
+                    self.states.learn(&told);
+                }
+            }
             Entry::Gap(_) => {
-                for case in &mut self.cases {
+                for case in self.cases.values_mut() {
                     if case.told.answer == AnswerState::NotRecorded {
                         case.told.answer = AnswerState::UnknownOrDenied;
                     }
@@ -80,6 +103,7 @@ impl Collector {
             Entry::Panicked(panicked) => self.panicked(at, &panicked),
             Entry::Started(_) => {
                 self.policies = None;
+                self.states = States::default();
                 self.remembered.clear();
                 self.order.clear();
             }
@@ -88,56 +112,55 @@ impl Collector {
 
     fn answered(&mut self, answered: &Answered) {
         let Answered { allowed, code, review, wall } = answered;
-        if let Some(case) = self.case(review) {
+        if let Some(case) = self.cases.get_mut(review) {
             let (allowed, code, wall) = (*allowed, *code, *wall);
             case.told.answer = AnswerState::Sent { allowed, code, wall };
         }
-    }
-
-    fn case(&mut self, review: &EventId) -> Option<&mut Case> {
-        self.cases.iter_mut().find(|case| case.told.review == *review)
     }
 
     fn delivered(&mut self, at: &At, delivered: &Delivered) {
         let Delivered { cause, event, input, now, root, .. } = delivered;
         self.remember(event, root, cause, *now, input);
         self.proofs.learn(input);
+        self.states.learn(input);
         if let Input::Admission(AdmissionInput::Policies(policies)) = &**input {
             self.policies = Some(Arc::clone(policies));
         }
         self.open(at, event, *now, input);
         let told = self.remembered.get(event);
-        if let (Some(told), Some(case)) =
-            (told, self.cases.iter_mut().find(|case| case.told.review == *root))
-        {
+        if let (Some(told), Some(case)) = (told, self.cases.get_mut(root)) {
             case.tell(event, told);
             case.fetches.extend(fetch(event, input));
+            case.asked(input);
         }
         for decision in &delivered.decisions {
             self.decided(delivered, decision);
         }
     }
 
-    /// Begins a case if this is a review of the uid.
+    /// Begins a case if this is one of the reviews.
     fn open(&mut self, at: &At, event: &EventId, now: Now, input: &Input) -> bool {
         let Input::Admission(AdmissionInput::Review(facts)) = input else { return false };
-        if facts.uid != self.uid {
+        if !self.picks.contains(event) {
             return false;
         }
-        self.cases.push(Case {
+        let case = Case {
+            ages: Vec::new(),
+            asked: Vec::new(),
             fetches: Vec::new(),
             policies: self.policies.clone(),
             received: now,
             seen: BTreeSet::new(),
             told: empty(at, event, now, facts, self.policies.as_deref()),
-        });
+        };
+        self.cases.insert(event.clone(), case);
         true
     }
 
     fn panicked(&mut self, at: &At, panicked: &Panicked) {
         let Panicked { event, input, now, .. } = panicked;
         if self.open(at, event, *now, input)
-            && let Some(case) = self.cases.last_mut()
+            && let Some(case) = self.cases.get_mut(event)
         {
             case.told.panicked = true;
         }
@@ -167,10 +190,7 @@ impl Collector {
     }
 
     fn decided(&mut self, delivered: &Delivered, decision: &Arc<Decision>) {
-        let Some(case) = self.cases.iter_mut().find(|case| case.told.review == decision.review)
-        else {
-            return;
-        };
+        let Some(case) = self.cases.get_mut(&decision.review) else { return };
         // The deciding event may belong to the chain of another review that had asked before.
         let mut path = Vec::new();
         let mut next = Some(&delivered.event);
@@ -181,13 +201,20 @@ impl Collector {
         for (event, told) in path.into_iter().rev() {
             case.tell(event, told);
         }
+        case.ages = self.states.ages(decision, delivered.now.mono);
         case.told.decision = Some(self.proofs.filled(decision));
         case.told.decided_by = Some(delivered.event.clone());
         case.told.micros = Some(delivered.now.mono.since(case.received.mono));
     }
 
     pub(super) fn finish(self, blobs: &dyn BlobSource) -> Vec<Explanation> {
-        self.cases.into_iter().map(|case| case.finish(blobs)).collect()
+        self.cases.into_values().map(|case| case.finish(blobs)).collect()
+    }
+}
+
+impl Asked {
+    fn is(&self, gun: &str, credential: &CredentialRef) -> bool {
+        self.gun == gun && self.credential == *credential
     }
 }
 
@@ -214,10 +241,39 @@ impl Case {
         });
     }
 
+    /// Notes which credentials are offered, and which one was taken.
+    fn asked(&mut self, input: &Input) {
+        match input {
+            Input::Notary(NotaryInput::Resolve(resolve)) => {
+                for credential in &resolve.credentials {
+                    if !self.asked.iter().any(|it| it.is(&resolve.gun, credential)) {
+                        let (credential, gun) = (credential.clone(), resolve.gun.clone());
+                        self.asked.push(Asked { accepted: false, credential, gun });
+                    }
+                }
+            }
+            Input::Notary(NotaryInput::Fetched(Fetched {
+                credential: Some(taken), gun, ..
+            })) => {
+                let asked = self.asked.iter_mut().find(|it| it.is(gun, taken));
+                if let Some(asked) = asked {
+                    asked.accepted = true;
+                }
+            }
+            Input::Admission(_)
+            | Input::Journal(_)
+            | Input::Notary(_)
+            | Input::Policy(_)
+            | Input::Verify(_) => {}
+        }
+    }
+
     fn finish(mut self, blobs: &dyn BlobSource) -> Explanation {
         if let Some(decision) = self.told.decision.clone() {
-            let containers = decision.verdicts.iter().map(|it| self.container(it, blobs));
-            self.told.containers = containers.collect();
+            let ages = std::mem::take(&mut self.ages);
+            let verdicts = decision.verdicts.iter().zip(ages);
+            let containers = verdicts.map(|(it, age)| self.container(it, age, blobs)).collect();
+            self.told.containers = containers;
         }
         self.told
     }
@@ -225,6 +281,7 @@ impl Case {
     fn container(
         &self,
         verdict: &ContainerVerdict,
+        age: Option<StateAge>,
         blobs: &dyn BlobSource,
     ) -> ContainerExplanation {
         let namespace = &self.told.facts.namespace;
@@ -236,32 +293,58 @@ impl Case {
             Verdict::Allowed(_) | Verdict::Denied(_) => Vec::new(),
         };
         let policies = self.policies.as_ref();
+        let source = self.source(verdict);
+        let asked_for = source != TrustSource::NotAsked;
         ContainerExplanation {
             candidates: policies
                 .map(|it| candidates::of(it, namespace, &verdict.image))
                 .unwrap_or_default(),
+            credentials: self.credentials(verdict),
             missing_blobs: missing,
-            source: self.source(verdict),
+            source,
+            state: age.filter(|_| asked_for),
             verdict: verdict.clone(),
         }
+    }
+
+    fn credentials(&self, verdict: &ContainerVerdict) -> Vec<CredentialUse> {
+        let Ok(reference) = verdict.image.parse::<ImageReference>() else { return Vec::new() };
+        let gun = reference.gun();
+        let of_image = self.asked.iter().filter(|asked| asked.gun == gun);
+        of_image
+            .map(|asked| CredentialUse {
+                accepted: asked.accepted,
+                credential: asked.credential.clone(),
+            })
+            .collect()
     }
 
     fn source(&self, verdict: &ContainerVerdict) -> TrustSource {
         let of_trust = match &verdict.verdict {
             Verdict::Allowed(Admitted::Verified(_)) => true,
-            Verdict::Allowed(_) => false,
-            Verdict::Denied(denial) => {
+            Verdict::Allowed(
+                Admitted::Blank
+                | Admitted::Sealed(_)
+                | Admitted::Tolerated(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged,
+            )
+            | Verdict::Denied(_) => refused(&verdict.verdict).is_some_and(|denial| {
                 matches!(denial.code.class(), DenyClass::Trust | DenyClass::Unavailable)
-            }
+            }),
         };
-        let Some(reference) = verdict.image.parse::<ImageReference>().ok().filter(|_| of_trust)
-        else {
+        let Ok(reference) = verdict.image.parse::<ImageReference>() else {
             return TrustSource::NotAsked;
         };
         let gun = reference.gun();
         let fetched: Vec<_> = self.fetches.iter().filter(|it| it.gun == gun).cloned().collect();
-        if !fetched.is_empty() {
+        // A seal may stand in for a server that was asked and did not answer.
+        let of_seal = matches!(verdict.verdict, Verdict::Allowed(Admitted::Sealed(_)));
+        if !fetched.is_empty() && (of_trust || of_seal) {
             return TrustSource::Fetched(fetched);
+        }
+        if !of_trust {
+            return TrustSource::NotAsked;
         }
         if self.told.decided_by.as_ref() == Some(&self.told.review) {
             return TrustSource::Kept;

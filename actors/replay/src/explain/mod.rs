@@ -2,18 +2,29 @@
 
 mod candidates;
 mod collect;
+mod find;
+mod known;
 mod proofs;
 mod render;
+mod select;
+mod states;
 mod text;
+mod view;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use find::{Found, Match, ReviewOutcome};
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef};
 use portreeve_protocol::messages::admission::ReviewFacts;
-use portreeve_protocol::{BlobSource, Decision, DenyCode, EventId, Sha256, Wall};
+use portreeve_protocol::{
+    BlobSource, CredentialRef, Decision, DenyCode, Entry, EventId, Sha256, Wall,
+};
+pub use render::{Paragraph, Tone};
+pub use select::{ImageFilter, Selection, WorkloadFilter};
 use serde::Serialize;
 
-use crate::chain::{Chain, Link};
+use crate::chain::{At, Chain, Link};
 use crate::{Line, ReplayError};
 
 /// Why one review was decided as it was.
@@ -72,12 +83,35 @@ pub enum AnswerState {
 pub struct ContainerExplanation {
     /// The rules that were looked at; empty if the reference cannot be read.
     pub candidates: Vec<Candidate>,
+    /// The credentials that were offered to the trust server on behalf of this review.
+    pub credentials: Vec<CredentialUse>,
     /// Documents of the evidence that are not beside the journal any more.
     pub missing_blobs: Vec<Sha256>,
     /// Where the trust data came from.
     pub source: TrustSource,
+    /// How old the trust data was when it was decided; `None` where none was asked for, or the
+    /// journal does not say.
+    pub state: Option<StateAge>,
     /// The verdict, with its evidence.
     pub verdict: ContainerVerdict,
+}
+
+/// A credential by name; no value of one ever enters a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CredentialUse {
+    /// Whether the trust server took it.
+    pub accepted: bool,
+    /// Where it lies.
+    pub credential: CredentialRef,
+}
+
+/// How old the trust data was that an image was judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateAge {
+    /// Microseconds from asking for the timestamp to the decision.
+    pub micros: u64,
+    /// Whether it served though the trust server was out of reach.
+    pub stale: bool,
 }
 
 /// A rule, and what became of it.
@@ -159,23 +193,58 @@ impl Explanation {
     /// characters of what others wrote are shown as escapes.
     #[must_use]
     pub fn render(&self, width: usize) -> String {
+        self.paragraphs(width).into_iter().map(|it| it.text).collect()
+    }
+
+    /// The same text in pieces, each with the tone it is to be shown in and with its line ends.
+    #[must_use]
+    pub fn paragraphs(&self, width: usize) -> Vec<Paragraph> {
         render::render(self, width)
+    }
+
+    /// What `portreeve explain --json` prints of this review: names and order of the members are
+    /// those of `docs/explain.md`.
+    #[must_use]
+    pub fn view(&self) -> impl Serialize + '_ {
+        view::explanation(self)
     }
 }
 
-/// Explains every review of this uid, in the order they were received; none if there is no such.
-/// The machines are not run again: [`verify`](crate::verify()) says whether the journal is to be
-/// believed.
+/// Finds the newest `limit` reviews that are meant.
+///
+/// # Errors
+/// As [`explain`].
+pub fn find(
+    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    selection: &Selection,
+    limit: usize,
+) -> Result<Found, ReplayError> {
+    let mut finder = find::Finder::new(selection, limit);
+    records(lines, |at, entry| finder.record(at, &entry))?;
+    Ok(finder.finish())
+}
+
+/// Explains the reviews that came in these events, in the order they were received. The machines
+/// are not run again: [`verify`](crate::verify()) says whether the journal is to be believed.
 ///
 /// # Errors
 /// `Unreadable` if a line before the end is not the next record, `Read` as handed in.
 pub fn explain(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     blobs: &dyn BlobSource,
-    uid: &str,
+    reviews: BTreeSet<EventId>,
 ) -> Result<Vec<Explanation>, ReplayError> {
+    let mut collector = collect::Collector::new(reviews);
+    records(lines, |at, entry| collector.record(at, entry))?;
+    Ok(collector.finish(blobs))
+}
+
+/// Hands over the records one after the other.
+fn records(
+    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    mut take: impl FnMut(&At, Entry),
+) -> Result<(), ReplayError> {
     let mut chain = Chain::new(lines);
-    let mut collector = collect::Collector::new(uid);
     while let Some(link) = chain.next()? {
         match link {
             Link::Broken { at, text, .. } => {
@@ -185,10 +254,10 @@ pub fn explain(
                     why: text,
                 });
             }
-            Link::Record { at, record } => collector.record(&at, record.entry),
+            Link::Record { at, record } => take(&at, record.entry),
             // Nothing rests on a line that was never finished.
             Link::Torn(_) => break,
         }
     }
-    Ok(collector.finish(blobs))
+    Ok(())
 }

@@ -2,33 +2,70 @@
 
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
-use portreeve_protocol::{Admitted, DenyCode, Sha256, Verdict};
+use portreeve_protocol::{Admitted, Decision, DenyCode, Pin, Sha256, Verdict};
 
+use super::select::refused;
 use super::text::{counted, millis, refusal, subject};
-use super::{AnswerState, Candidate, ContainerExplanation, Explanation, Fate, TrustSource};
+use super::{
+    AnswerState, Candidate, ContainerExplanation, CredentialUse, Explanation, Fate, StateAge,
+    TrustSource,
+};
 
 /// Columns that are always assumed.
 const NARROWEST: usize = 40;
 /// Hexadecimal digits shown of a key id.
 const SHORT: usize = 12;
 
+/// A piece of an explanation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paragraph {
+    /// One or more lines, each with its end.
+    pub text: String,
+    /// How it is to be shown where colours may be used.
+    pub tone: Tone,
+}
+
+/// How a piece of text is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Bad news.
+    Bad,
+    /// Good news.
+    Good,
+    /// A heading.
+    Heading,
+    /// Like most text.
+    Plain,
+    /// Less important than most.
+    Quiet,
+}
+
 /// Lines under construction.
 struct Page {
-    text: String,
+    paragraphs: Vec<Paragraph>,
     width: usize,
 }
 
 impl Page {
+    fn blank(&mut self) {
+        self.paragraphs.push(Paragraph { text: "\n".to_owned(), tone: Tone::Plain });
+    }
+
     /// One paragraph: its first line begins with `label`, the others under its text.
     fn item(&mut self, indent: usize, label: &str, text: &str) {
+        self.toned(Tone::Plain, indent, label, text);
+    }
+
+    fn toned(&mut self, tone: Tone, indent: usize, label: &str, text: &str) {
+        let mut lines = String::new();
         let mut line = format!("{}{label}", " ".repeat(indent));
         let hang = line.chars().count();
         let mut empty = true;
         for word in escaped(text).split(' ') {
             let length = line.chars().count() + usize::from(!empty) + word.chars().count();
             if !empty && length > self.width {
-                self.text.push_str(line.trim_end());
-                self.text.push('\n');
+                lines.push_str(line.trim_end());
+                lines.push('\n');
                 line = " ".repeat(hang);
                 empty = true;
             }
@@ -38,8 +75,9 @@ impl Page {
             line.push_str(word);
             empty = false;
         }
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        lines.push_str(line.trim_end());
+        lines.push('\n');
+        self.paragraphs.push(Paragraph { text: lines, tone });
     }
 }
 
@@ -56,30 +94,52 @@ fn escaped(text: &str) -> String {
     out
 }
 
-pub(super) fn render(told: &Explanation, width: usize) -> String {
-    let mut page = Page { text: String::new(), width: width.max(NARROWEST) };
+pub(super) fn render(told: &Explanation, width: usize) -> Vec<Paragraph> {
+    let mut page = Page { paragraphs: Vec::new(), width: width.max(NARROWEST) };
     head(told, &mut page);
     for container in &told.containers {
-        page.text.push('\n');
+        page.blank();
         image(container, &mut page);
     }
-    if let Some(patch) = told.decision.as_ref().and_then(|decision| decision.patch.as_ref()) {
-        page.text.push('\n');
-        page.item(0, "Patch  ", patch);
+    if let Some(decision) = &told.decision {
+        change(decision, &mut page);
     }
-    page.text.push_str("\nEvents\n");
+    events(told, &mut page);
+    page.paragraphs
+}
+
+/// What is changed in the object, and what is told to the API server.
+fn change(decision: &Decision, page: &mut Page) {
+    if decision.patch.is_some() || decision.seal.is_some() || !decision.audit.is_empty() {
+        page.blank();
+    }
+    if let Some(patch) = &decision.patch {
+        page.item(0, "Patch    ", patch);
+    }
+    if let Some(seal) = &decision.seal {
+        let text = format!("for {} {} in {}", seal.kind, seal.name, seal.namespace);
+        page.item(0, "Seal     ", &text);
+    }
+    for (name, value) in &decision.audit {
+        page.item(0, "Audit    ", &format!("{name}: {value}"));
+    }
+}
+
+fn events(told: &Explanation, page: &mut Page) {
+    page.blank();
+    page.toned(Tone::Heading, 0, "Events", "");
     for line in &told.events {
         let sign = if line.offset < 0 { '-' } else { '+' };
         let offset = format!("{sign}{}", millis(line.offset.unsigned_abs()));
         let below = "  ".repeat(line.depth.min(12) as usize);
         let other = if line.shared { " (asked for by another review)" } else { "" };
         let text = format!("{} [{}]{other}", line.text, line.event);
-        page.item(2, &format!("{offset:>14}  {below}"), &text);
+        let tone = if line.shared { Tone::Quiet } else { Tone::Plain };
+        page.toned(tone, 2, &format!("{offset:>14}  {below}"), &text);
     }
     if told.events_cut {
         page.item(2, "", "and more");
     }
-    page.text
 }
 
 /// The decision in three lines.
@@ -93,8 +153,15 @@ fn head(told: &Explanation, page: &mut Page) {
         None if told.panicked => "not decided: the machine panicked on it".to_owned(),
         None => "not decided in this journal".to_owned(),
     };
-    page.item(0, "Review   ", &format!("{}, uid {}", subject(&told.facts), told.facts.uid));
-    page.item(0, "Decision ", &verdict);
+    page.toned(
+        Tone::Heading,
+        0,
+        "Review   ",
+        &format!("{}, uid {}", subject(&told.facts), told.facts.uid),
+    );
+    let allowed = told.decision.as_ref().is_some_and(|decision| decision.allowed);
+    let tone = if allowed { Tone::Good } else { Tone::Bad };
+    page.toned(tone, 0, "Decision ", &verdict);
     let mut course = format!(
         "received {} in {} ({} line {})",
         told.received, told.review, told.segment, told.line
@@ -133,11 +200,37 @@ fn answer(answer: &AnswerState) -> String {
 
 fn image(container: &ContainerExplanation, page: &mut Page) {
     let ContainerVerdict { container: name, image, pointer, rules, verdict } = &container.verdict;
-    page.item(0, "Image    ", &format!("{image} of container {name} ({pointer})"));
-    match verdict {
-        Verdict::Allowed(Admitted::Blank) => {
-            page.item(2, "verdict    ", "allowed: it names no image yet");
-        }
+    let text = format!("{image} of container {name} ({pointer})");
+    page.toned(Tone::Heading, 0, "Image    ", &text);
+    judged(verdict, page);
+    for rule in rules {
+        page.item(2, "rule       ", &rule_text(rule));
+    }
+    for candidate in container.candidates.iter().filter(|it| it.fate != Fate::Decides) {
+        page.toned(Tone::Quiet, 2, "candidate  ", &candidate_text(candidate));
+    }
+    page.item(2, "trust data ", &source(&container.source, container.state.as_ref()));
+    credentials(container, page);
+    if let Verdict::Allowed(Admitted::Verified(verified)) = verdict {
+        evidence(verified, page);
+    }
+    if let Verdict::Allowed(Admitted::Sealed(sealed)) = verdict {
+        page.item(
+            2,
+            "collection ",
+            &format!("{}, sealed as {}", sealed.repository, sealed.reference),
+        );
+        changed(sealed.pin.as_ref(), page);
+    }
+    for digest in &container.missing_blobs {
+        page.item(2, "missing    ", &format!("blob {digest} is not beside the journal any more"));
+    }
+}
+
+/// What came of one image.
+fn judged(verdict: &Verdict, page: &mut Page) {
+    let (tone, text) = match verdict {
+        Verdict::Allowed(Admitted::Blank) => (Tone::Plain, "allowed: it names no image yet".into()),
         Verdict::Allowed(Admitted::Sealed(sealed)) => {
             let by = match &sealed.by {
                 SealOf::Earlier => "an earlier generation of the object".to_owned(),
@@ -145,41 +238,26 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
                 SealOf::Owner(kind, name) => format!("{kind} {name}"),
                 SealOf::Running => "the object as it runs".to_owned(),
             };
-            let digest = sealed.digest.to_oci();
-            page.item(2, "verdict    ", &format!("allowed: {digest} by the seal of {by}"));
+            (Tone::Good, format!("allowed: {} by the seal of {by}", sealed.digest.to_oci()))
         }
         Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
             let why = refusal(&tolerated.denial);
-            let text = format!("allowed, the rule only {}s: {why}", tolerated.mode.name());
-            page.item(2, "verdict    ", &text);
+            (Tone::Bad, format!("allowed, the rule only {}s: {why}", tolerated.mode.name()))
         }
         Verdict::Allowed(Admitted::Unchanged) => {
-            page.item(2, "verdict    ", "allowed: the update leaves the image as it is");
+            (Tone::Plain, "allowed: the update leaves the image as it is".to_owned())
         }
         Verdict::Allowed(Admitted::TrustNotRequired) => {
-            page.item(2, "verdict    ", "allowed: the rules ask for no trust");
+            (Tone::Plain, "allowed: the rules ask for no trust".to_owned())
         }
         Verdict::Allowed(Admitted::Verified(verified)) => {
-            let digest = verified.digest.to_oci();
-            page.item(2, "verdict    ", &format!("allowed: {digest} is signed"));
+            (Tone::Good, format!("allowed: {} is signed", verified.digest.to_oci()))
         }
-        Verdict::Denied(denial) => {
-            page.item(2, "verdict    ", &format!("denied {}", refusal(denial)));
-            page.item(2, "advice     ", denial.code.advice());
-        }
-    }
-    for rule in rules {
-        page.item(2, "rule       ", &rule_text(rule));
-    }
-    for candidate in container.candidates.iter().filter(|it| it.fate != Fate::Decides) {
-        page.item(2, "candidate  ", &candidate_text(candidate));
-    }
-    page.item(2, "trust data ", &source(&container.source));
-    if let Verdict::Allowed(Admitted::Verified(verified)) = verdict {
-        evidence(verified, page);
-    }
-    for digest in &container.missing_blobs {
-        page.item(2, "missing    ", &format!("blob {digest} is not beside the journal any more"));
+        Verdict::Denied(denial) => (Tone::Bad, format!("denied {}", refusal(denial))),
+    };
+    page.toned(tone, 2, "verdict    ", &text);
+    if let Some(denial) = refused(verdict) {
+        page.item(2, "advice     ", denial.code.advice());
     }
 }
 
@@ -198,7 +276,29 @@ fn candidate_text(candidate: &Candidate) -> String {
     format!("{} ({}): {why}", rule_text(&candidate.rule), candidate.asks)
 }
 
-fn source(source: &TrustSource) -> String {
+/// The credentials by name, where a trust server was asked at all.
+fn credentials(container: &ContainerExplanation, page: &mut Page) {
+    for CredentialUse { accepted, credential } in &container.credentials {
+        let fate = if *accepted { "accepted" } else { "offered, not seen to be accepted" };
+        page.item(2, "credential ", &format!("{credential}: {fate}"));
+    }
+    if container.credentials.is_empty() && matches!(container.source, TrustSource::Fetched(_)) {
+        page.item(2, "credential ", "none, asked anonymously");
+    }
+}
+
+fn source(source: &TrustSource, state: Option<&StateAge>) -> String {
+    let mut text = source_text(source);
+    if let Some(StateAge { micros, stale }) = state {
+        text.push_str(&format!("; {} old when it was decided", millis(*micros)));
+        if *stale {
+            text.push_str(", followed though the trust server was out of reach");
+        }
+    }
+    text
+}
+
+fn source_text(source: &TrustSource) -> String {
     match source {
         TrustSource::Fetched(documents) => {
             let list: Vec<String> = documents
@@ -242,10 +342,15 @@ fn evidence(verified: &Verified, page: &mut Page) {
     };
     page.item(2, "signers    ", &signers);
     page.item(2, "released by", &format!(" {}", verified.released_by));
-    match &verified.pin {
-        None => page.item(2, "change     ", "none"),
-        Some(pin) => page.item(2, "change     ", &format!("{} becomes {}", pin.pointer, pin.to)),
-    }
+    changed(verified.pin.as_ref(), page);
+}
+
+fn changed(pin: Option<&Pin>, page: &mut Page) {
+    let text = match pin {
+        None => "none".to_owned(),
+        Some(pin) => format!("{} becomes {}", pin.pointer, pin.to),
+    };
+    page.item(2, "change     ", &text);
 }
 
 fn document(role: &str, found: &RoleEvidence) -> String {

@@ -27,16 +27,26 @@ pub(super) fn input(input: &Input) -> String {
 
 /// What is being done to which object.
 pub(super) fn subject(facts: &ReviewFacts) -> String {
-    let operation = match facts.operation {
+    let dry = if facts.dry_run { " (dry run)" } else { "" };
+    let (operation, kind) = (operation(facts.operation), kind(facts));
+    let (namespace, name) = (&facts.namespace, &facts.name);
+    format!("{operation} {kind} {namespace}/{name} by {}{dry}", facts.user)
+}
+
+/// What is being done, in capitals as the API server writes it.
+pub(super) const fn operation(operation: Operation) -> &'static str {
+    match operation {
         Operation::Connect => "CONNECT",
         Operation::Create => "CREATE",
         Operation::Delete => "DELETE",
         Operation::Update => "UPDATE",
-    };
+    }
+}
+
+/// The kind of the object, with the subresource if it is about one.
+pub(super) fn kind(facts: &ReviewFacts) -> String {
     let below = facts.sub_resource.as_ref().map(|it| format!("/{it}")).unwrap_or_default();
-    let dry = if facts.dry_run { " (dry run)" } else { "" };
-    let (kind, namespace, name) = (&facts.kind.kind, &facts.namespace, &facts.name);
-    format!("{operation} {kind}{below} {namespace}/{name} by {}{dry}", facts.user)
+    format!("{}{below}", facts.kind.kind)
 }
 
 /// What came of a fetch, in a few words.

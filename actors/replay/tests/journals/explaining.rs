@@ -1,14 +1,17 @@
 //! What a journal tells about a review.
 
 use portreeve_protocol::{DenyCode, Verdict};
-use portreeve_replay::explain::{AnswerState, Fate, TrustSource};
-use portreeve_replay::{Explanation, ReplayError, explain, split};
+use portreeve_replay::explain::{AnswerState, Fate, Selection, TrustSource};
+use portreeve_replay::{Explanation, ReplayError, explain, find, split};
 
 use crate::rig::{Rig, SEGMENT};
 use crate::{eventful, small};
 
 fn told(rig: &Rig, uid: &str) -> Vec<Explanation> {
-    explain(rig.lines(), &rig.blobs, uid).unwrap()
+    let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
+    let found = find(rig.lines(), &selection, 100).unwrap();
+    let events = found.matches.into_iter().map(|found| found.event).collect();
+    explain(rig.lines(), &rig.blobs, events).unwrap()
 }
 
 #[test]
@@ -175,10 +178,12 @@ fn no_line_is_wider_than_asked_where_words_allow_and_no_escape_reaches_the_termi
 fn a_damaged_journal_is_not_explained() {
     let mut rig = small();
     rig.journal[200] ^= 1;
-    let found = explain(split(SEGMENT, &rig.journal), &rig.blobs, "u-signed");
-    let error = found.unwrap_err();
-    assert!(matches!(error, ReplayError::Unreadable { line: 1, .. }), "{error:?}");
-    assert!(error.to_string().contains("replay verify"), "{error}");
+    let found = find(split(SEGMENT, &rig.journal), &Selection::default(), 1).map(|_| ());
+    let told = explain(split(SEGMENT, &rig.journal), &rig.blobs, Default::default()).map(|_| ());
+    for error in [found.unwrap_err(), told.unwrap_err()] {
+        assert!(matches!(error, ReplayError::Unreadable { line: 1, .. }), "{error:?}");
+        assert!(error.to_string().contains("replay verify"), "{error}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod edits;
 mod explaining;
+mod finding;
 mod recovery;
 mod rig;
 mod tampering;

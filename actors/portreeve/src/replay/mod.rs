@@ -1,18 +1,24 @@
 //! `portreeve replay verify DIR`: runs a journal again and compares.
 
+pub(crate) mod args;
+mod progress;
+mod view;
+
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use portreeve_host::journal::reader::Journal;
 use portreeve_replay::{Checked, Finding, FindingKind, Progress, ReplayError, Report};
 
-use crate::cli::{Outcome, VerifyArgs};
+use crate::cli::Outcome;
 use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
+use args::VerifyArgs;
+use progress::{Bar, grouped};
 
-/// Records between two lines of progress.
-const STRIDE: u64 = 100_000;
 /// Lines handed at once from the thread that reads to the one that runs the machines.
 const BATCH: usize = 32;
 /// Batches that wait at most, so that memory does not grow with the journal.
@@ -31,33 +37,43 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
 
 /// Verifies and reports.
 pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, CommandError> {
-    let report = run(&open(&args.journal)?)?;
-    Ok(show(&report, terminal))
+    let journal = open(&args.journal)?;
+    let started = Instant::now();
+    let report = run(&journal)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if args.json {
+        terminal.line(&view::json(&report, seconds));
+        return Ok(outcome(&report));
+    }
+    let outcome = show(&report, terminal);
+    let rate = (report.records as f64 / seconds.max(0.001)) as u64;
+    let text = format!("{seconds:.1} s, {} records a second", grouped(rate));
+    terminal.styled(Style::Quiet, &text);
+    Ok(outcome)
 }
 
-/// Runs the journal again, with a line of progress on standard error now and then.
+/// Runs the journal again, with the progress on standard error.
 pub(crate) fn run(journal: &Journal) -> Result<Report, CommandError> {
-    let progress = Terminal::stderr();
-    let mut next = STRIDE;
-    let mut tell = |progressed: &Progress| {
-        if progressed.records >= next {
-            next = progressed.records + STRIDE;
-            let text = format!("{} records checked, in {}", progressed.records, progressed.segment);
-            progress.styled(Style::Quiet, &text);
-        }
-    };
+    let bytes = AtomicU64::new(0);
+    let mut bar = Bar::new(total(journal));
     let (sender, batches) = sync_channel(AHEAD);
     // What a line says by itself is read ahead, while the machines run what stood before.
     thread::scope(|scope| {
-        scope.spawn(|| read_ahead(journal, sender));
-        let blobs = journal.blobs();
-        Ok(portreeve_replay::verify_checked(in_order(batches), &blobs, &mut tell)?)
+        scope.spawn(|| read_ahead(journal, &bytes, sender));
+        let mut tell = |progressed: &Progress| {
+            bar.show(progressed.records, bytes.load(Ordering::Relaxed), &progressed.segment);
+        };
+        Ok(portreeve_replay::verify_checked(in_order(batches), &journal.blobs(), &mut tell)?)
     })
 }
 
-/// Reads the journal's lines until nobody wants them any more.
-fn read_ahead(journal: &Journal, sender: SyncSender<Batch>) {
-    let mut lines = portreeve_replay::checked(journal.lines());
+/// Reads the journal's lines until nobody wants them any more, and counts their bytes.
+fn read_ahead(journal: &Journal, bytes: &AtomicU64, sender: SyncSender<Batch>) {
+    let lines = journal.lines().inspect(|line| {
+        let length = line.as_ref().map_or(0, |line| line.bytes.len() as u64);
+        bytes.fetch_add(length, Ordering::Relaxed);
+    });
+    let mut lines = portreeve_replay::checked(lines);
     loop {
         let batch: Batch = lines.by_ref().take(BATCH).collect();
         if batch.is_empty() || sender.send(batch).is_err() {
@@ -68,6 +84,20 @@ fn read_ahead(journal: &Journal, sender: SyncSender<Batch>) {
 
 fn in_order(batches: Receiver<Batch>) -> impl Iterator<Item = Result<Checked, ReplayError>> {
     batches.into_iter().flatten()
+}
+
+/// Bytes of all segments, as far as they can be looked at; the bar is content with a guess.
+fn total(journal: &Journal) -> u64 {
+    let lengths = journal.segments().iter().filter_map(|path| std::fs::metadata(path).ok());
+    lengths.map(|found| found.len()).sum()
+}
+
+fn outcome(report: &Report) -> Outcome {
+    match report.outcome() {
+        portreeve_replay::Outcome::DifferentRules { .. } => Outcome::OtherRules,
+        portreeve_replay::Outcome::Differs => Outcome::Negative,
+        portreeve_replay::Outcome::Identical => Outcome::Good,
+    }
 }
 
 /// Prints the report; says what it comes to.
@@ -95,7 +125,6 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
     match report.outcome() {
         portreeve_replay::Outcome::Identical => {
             terminal.styled(Style::Good, &counts);
-            Outcome::Good
         }
         portreeve_replay::Outcome::DifferentRules { build, journal } => {
             terminal.line(&counts);
@@ -104,16 +133,15 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
                  build has {build}; use the build that wrote it"
             );
             terminal.styled(Style::Bad, &text);
-            Outcome::OtherRules
         }
         portreeve_replay::Outcome::Differs => {
             terminal.line(&format!("{counts}; then:"));
             if let Some(finding) = &report.first {
                 show_finding(finding, terminal);
             }
-            Outcome::Negative
         }
     }
+    outcome(report)
 }
 
 fn show_finding(finding: &Finding, terminal: &Terminal) {
