@@ -170,15 +170,14 @@ impl ImageCase {
         seals: &Seals,
         revoked: &BTreeSet<RevokedSeal>,
         old: &[ImageFact],
-    ) -> bool {
+    ) {
         let found = self.wanted(revoked).and_then(|wanted| seals.running(wanted, old));
-        let Some(sealed) = found else { return false };
+        let Some(sealed) = found else { return };
         self.warnings.push(format!(
             "the trust server could not be asked; the image that runs already, {}, goes on",
             sealed.digest.to_oci()
         ));
         self.accept(sealed);
-        true
     }
 
     fn wanted<'a>(&'a self, revoked: &'a BTreeSet<RevokedSeal>) -> Option<Wanted<'a>> {

@@ -5,7 +5,7 @@ use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact, is_sealed_kind};
 use portreeve_protocol::{Admitted, Sha256, Verdict, codec, limits};
 
 use super::image::Concluded;
-use super::seals::{Seals, newest};
+use super::seals::Seals;
 
 /// What a seal may hold as JSON, so that its annotation stays within [`limits::SEAL_BYTES`]: three
 /// bytes become four letters, and some room is for the key's name and the code of authenticity.
@@ -66,13 +66,14 @@ fn entry(seals: &Seals, concluded: &Concluded) -> Option<SealEntry> {
     if verdict.verdict != Verdict::Allowed(Admitted::Unchanged) {
         return None;
     }
-    let old = newest(seals.old.as_ref()?);
     let digest = named_digest(&verdict.image);
-    let known = old.get(verdict.container.as_str())?.iter().find(|entry| match digest {
+    let same = |entry: &&SealEntry| match digest {
         Some(digest) => entry.digest == digest,
         None => entry.reference == verdict.image,
-    });
-    known.map(|entry| SealEntry::clone(entry))
+    };
+    // The newest generation comes first.
+    let mut known = seals.old.as_ref()?.entries();
+    known.find(|entry| entry.container == verdict.container && same(entry)).cloned()
 }
 
 fn named_digest(image: &str) -> Option<Sha256> {

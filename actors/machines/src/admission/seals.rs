@@ -1,6 +1,6 @@
 //! What the seals at hand say about an image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use portreeve_protocol::decision::{SealOf, Sealed};
 use portreeve_protocol::messages::admission::{
@@ -216,13 +216,4 @@ pub(super) fn unchanged(facts: &ReviewFacts, image: &ImageFact) -> bool {
         && facts.old_images.iter().any(|old| {
             old.list == image.list && old.container == image.container && old.image == image.image
         })
-}
-
-/// The newest entry of each container, for what an update leaves as it is.
-pub(super) fn newest(claims: &SealClaims) -> BTreeMap<&str, Vec<&SealEntry>> {
-    let mut found: BTreeMap<&str, Vec<&SealEntry>> = BTreeMap::new();
-    for entry in claims.entries() {
-        found.entry(entry.container.as_str()).or_default().push(entry);
-    }
-    found
 }
