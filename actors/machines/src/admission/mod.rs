@@ -128,6 +128,7 @@ impl Machine for Admission {
     fn resume(&mut self, state: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
         let settings = std::mem::take(&mut self.settings);
         *self = Self { settings, ..Kept::read(state)? };
+        self.pending.values_mut().for_each(Pending::fill);
         Ok(())
     }
 }
