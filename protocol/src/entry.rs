@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::seal::RevokedSeal;
 use crate::{
-    Cause, Decision, DenyCode, EventId, Input, NodeId, Now, ProtocolError, Settings, Sha256, Wall,
+    ActorId, Cause, Decision, DenyCode, Effect, EventId, Input, Mono, NodeId, Now, ProtocolError,
+    Settings, Sha256, Wall,
 };
 
 /// One entry and its place in the chain.
@@ -26,6 +27,8 @@ pub struct Record {
 pub enum Entry {
     /// The answer to a review was handed to the client. Written after the fact, at best effort.
     Answered(Answered),
+    /// The state of the node at the beginning of a segment.
+    Checkpoint(Box<Checkpoint>),
     /// A machine received an input.
     Delivered(Delivered),
     /// Deliveries were lost to the journal while it could not be written.
@@ -47,6 +50,80 @@ pub struct Answered {
     pub review: EventId,
     /// When.
     pub wall: Wall,
+}
+
+/// All that is needed to go on from here without the records before.
+///
+/// It is taken between two deliveries, when every record before it is written. The states of the
+/// machines are of meaning to machines of the same rules only; what outlives an incarnation stands
+/// in `started` as well, under whatever rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Decisions whose `Answered` was not written yet, in order of review.
+    pub awaited: Vec<Awaited>,
+    /// The highest number of a review whose `Answered` is not awaited any more; 0 for none.
+    pub forgotten: u64,
+    /// The last delivery of each actor, in order of actor.
+    pub heard: Vec<Heard>,
+    /// The state of each actor that keeps one and has received something, in order of actor.
+    pub machines: Vec<MachineState>,
+    /// Effects that have not led to a delivery yet, in order of event and index.
+    pub outstanding: Vec<Outstanding>,
+    /// The opening of the incarnation, with what would be restored if it ended here.
+    pub started: Arc<Started>,
+}
+
+/// A decision whose answer is not known to have been sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// What was decided.
+    pub allowed: bool,
+    /// The code of the denial, if it was one.
+    pub code: Option<DenyCode>,
+    /// The event of the review.
+    pub review: EventId,
+}
+
+/// The last delivery of an actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The actor.
+    pub actor: ActorId,
+    /// Its Lamport time.
+    pub lamport: u64,
+    /// The monotonic clock it was told.
+    pub mono: Mono,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// The state of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineState {
+    /// The actor.
+    pub actor: ActorId,
+    /// What the machine knows, in a form of its own; blobs by digest.
+    pub state: serde_json::Value,
+}
+
+/// An effect that has not led to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outstanding {
+    /// What was emitted.
+    pub effect: Effect,
+    /// The event that emitted it.
+    pub event: EventId,
+    /// Its place among what that event emitted, counted from 0.
+    pub index: u32,
+    /// Lamport time of that event.
+    pub lamport: u64,
+    /// Whether a machine panicked on it, so that it can only be refused to its sender.
+    pub panicked: bool,
+    /// Set if it is a timer that was disarmed or moved and may have fired just before: its place
+    /// among those.
+    pub retired: Option<u64>,
+    /// The first event of the chain.
+    pub root: EventId,
 }
 
 /// One delivery: everything needed to run the machine again, and to check that it does the same.

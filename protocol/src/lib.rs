@@ -36,7 +36,7 @@ pub use entry::{Entry, Record};
 pub use error::ProtocolError;
 pub use fact::Fact;
 pub use ids::{ActorId, ActorKind, Cause, EventId, NodeId, Outside};
-pub use machine::{Delivery, Machine, Outbox};
+pub use machine::{Delivery, Kept, Machine, Outbox};
 pub use messages::Input;
 pub use proof::Proof;
 pub use reason::{Denial, DenyClass, DenyCode};

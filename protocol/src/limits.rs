@@ -90,6 +90,10 @@ pub const VERIFICATIONS_WAITING: usize = 1_024;
 pub const JOURNAL_QUEUE: usize = 65_536;
 /// Time one batch may take the journal's thread before it counts as stuck, in microseconds.
 pub const JOURNAL_STALL: u64 = 2_000_000;
+/// Panics of one machine in one incarnation after which it is not rebuilt any more.
+pub const PANICS: u32 = 3;
+/// Bytes of a journal's segments together, unless the configuration says otherwise.
+pub const JOURNAL_BYTES: u64 = 1 << 30;
 /// Bytes after which a journal segment is followed by the next.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Connections to the webhook at once; further ones wait in the system's backlog.

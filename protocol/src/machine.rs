@@ -1,6 +1,10 @@
 //! What every actor is: a pure state machine.
 
-use crate::{ActorKind, Effect, EventId, Input, Now};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::entry::Restored;
+use crate::{ActorKind, Blob, BlobSource, Effect, EventId, Input, Now, ProtocolError};
 
 /// The circumstances of one delivery, as the host recorded them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,57 @@ pub trait Machine {
 
     /// The part of `input` meant for this kind of machine; `None` if it is for another.
     fn accept(input: &Input) -> Option<&Self::Input>;
+
+    /// All that the machine knows, for a checkpoint. A machine that keeps nothing between inputs
+    /// has nothing to say.
+    ///
+    /// # Errors
+    /// `Record` if something it knows cannot be written.
+    fn keep(&self) -> Result<Kept, ProtocolError> {
+        Ok(Kept::default())
+    }
+
+    /// Puts a machine that was made for the same start of the node into the state of a checkpoint.
+    ///
+    /// # Errors
+    /// `Record` if it is no state of such a machine, and what is wrong with a blob that it names.
+    fn resume(&mut self, _: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+}
+
+/// What a machine knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Every blob that the state names, with its bytes.
+    pub blobs: Vec<Blob>,
+    /// The part that outlives an incarnation, under whatever rules.
+    pub restored: Restored,
+    /// All of it; of meaning to machines of the same rules only.
+    pub state: Value,
+}
+
+impl Kept {
+    /// The state of a machine that names no blobs and leaves nothing to later incarnations.
+    ///
+    /// # Errors
+    /// `Record` if the state cannot be written.
+    pub fn of(machine: &impl Serialize) -> Result<Self, ProtocolError> {
+        let state = serde_json::to_value(machine).map_err(malformed)?;
+        Ok(Self { state, ..Self::default() })
+    }
+
+    /// Reads a state.
+    ///
+    /// # Errors
+    /// `Record` if it is none of such a machine.
+    pub fn read<T: DeserializeOwned>(state: &Value) -> Result<T, ProtocolError> {
+        T::deserialize(state).map_err(malformed)
+    }
+}
+
+fn malformed(error: serde_json::Error) -> ProtocolError {
+    ProtocolError::Record { why: format!("the state of a machine: {error}") }
 }
 
 /// What a machine emitted while handling one input. The machine can only push; the host drains.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ProtocolError, Sha256, limits};
 
 /// The host every spelling of Docker Hub is folded to.
@@ -23,7 +25,7 @@ const PATH_BYTES: usize = 255;
 const TAG_BYTES: usize = 128;
 
 /// A normalised image reference: host lower-cased, Docker Hub's names folded, tag made explicit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ImageReference {
     /// The digest, if the reference carries one.
     pub digest: Option<Sha256>,

@@ -192,9 +192,11 @@ fn what_cannot_be_recorded_is_not_allowed_but_deletions_are() {
         .into_iter()
         .filter_map(|entry| match entry {
             Entry::Gap(gap) => Some((gap.denied, gap.exempt)),
-            Entry::Answered(_) | Entry::Delivered(_) | Entry::Panicked(_) | Entry::Started(_) => {
-                None
-            }
+            Entry::Answered(_)
+            | Entry::Checkpoint(_)
+            | Entry::Delivered(_)
+            | Entry::Panicked(_)
+            | Entry::Started(_) => None,
         })
         .collect();
     assert_eq!(gaps, [(1, 1)]);
@@ -226,7 +228,11 @@ fn every_answered_allow_is_in_the_journal_whenever_the_replica_is_killed() {
         for entry in entries(&outcome) {
             match entry {
                 Entry::Delivered(delivered) => decided.extend(delivered.decisions),
-                Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) | Entry::Started(_) => {}
+                Entry::Answered(_)
+                | Entry::Checkpoint(_)
+                | Entry::Gap(_)
+                | Entry::Panicked(_)
+                | Entry::Started(_) => {}
             }
         }
         for answer in outcome.answers.values() {

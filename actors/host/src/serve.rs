@@ -144,6 +144,8 @@ fn node_options(
         owners: Arc::new(owners.clone()),
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
+        retention: config.retention,
+        segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
         // Derived once more, so that no two parts of the node can differ about it.
         settings: Settings {
             client_required: config.client_ca.is_some(),

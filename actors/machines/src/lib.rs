@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod journal;
 pub mod notary;
+mod pairs;
 pub mod policy;
 pub mod verify;
 

@@ -131,6 +131,12 @@ pub(crate) struct ServeArgs {
     /// [default: group]
     #[arg(long, value_name = "group|process")]
     pub(crate) durability: Option<String>,
+    /// Remove segments of the journal that are older, such as `720h` [default: never]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) journal_max_age: Option<String>,
+    /// Remove the oldest segments of the journal beyond so many bytes [default: 1073741824]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) journal_max_bytes: Option<u64>,
     /// PEM file of CAs to trust for trust servers besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_ca: Vec<PathBuf>,

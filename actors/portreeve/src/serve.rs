@@ -44,6 +44,8 @@ fn overrides(args: ServeArgs) -> Overrides {
         data_dir: args.data_dir,
         drain_delay: args.drain_delay,
         durability: args.durability,
+        journal_max_age: args.journal_max_age,
+        journal_max_bytes: args.journal_max_bytes,
         listen: args.listen,
         log: args.log,
         log_level: args.log_level,

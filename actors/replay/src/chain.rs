@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use portreeve_protocol::{ProtocolError, Record, Sha256, codec};
+use portreeve_protocol::{Entry, ProtocolError, Record, Sha256, codec};
 
 use crate::{FindingKind, Line, ReplayError, TornTail};
 
@@ -29,17 +29,17 @@ pub(crate) enum Link {
 /// Reads records off lines. After a `Broken` or `Torn` it must not be asked for more records.
 pub(crate) struct Chain<I: Iterator<Item = Result<Line, ReplayError>>> {
     lines: Peekable<I>,
-    prev: Sha256,
+    prev: Option<Sha256>,
 }
 
 impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
     pub(crate) fn new(lines: I) -> Self {
-        Self { lines: lines.peekable(), prev: Sha256::ZERO }
+        Self { lines: lines.peekable(), prev: None }
     }
 
     /// The hash of the last good record.
-    pub(crate) const fn prev(&self) -> Sha256 {
-        self.prev
+    pub(crate) fn prev(&self) -> Sha256 {
+        self.prev.unwrap_or(Sha256::ZERO)
     }
 
     /// The lines that were not read yet, as they are.
@@ -58,20 +58,31 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
             return Ok(Some(self.cut_off(at)));
         };
         Ok(Some(match codec::read_line(body) {
-            Ok((record, hash)) if record.prev == self.prev => {
-                self.prev = hash;
+            Ok((record, hash)) if self.goes_on_with(&record) => {
+                self.prev = Some(hash);
                 Link::Record { at, record: Box::new(record) }
             }
             Ok((record, _)) => {
                 let text = format!(
                     "the record says it follows {}, but the record before it hashes to {}: \
                      records are missing here, or in another order",
-                    record.prev, self.prev
+                    record.prev,
+                    self.prev()
                 );
                 Link::Broken { at, kind: FindingKind::BrokenChain, text }
             }
             Err(error) => Link::Broken { at, kind: kind_of(&error), text: error.to_string() },
         }))
+    }
+
+    /// Whether the record may come next. The first one follows nothing, unless the journal can be
+    /// begun with it: then what it follows may have been removed.
+    fn goes_on_with(&self, record: &Record) -> bool {
+        let begins = matches!(record.entry, Entry::Checkpoint(_) | Entry::Started(_));
+        match self.prev {
+            Some(prev) => record.prev == prev,
+            None => begins || record.prev == Sha256::ZERO,
+        }
     }
 
     fn cut_off(&mut self, at: At) -> Link {

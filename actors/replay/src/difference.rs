@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::Delivered;
-use portreeve_protocol::{Decision, Effect, ProtocolError, Sha256};
+use portreeve_protocol::entry::{Checkpoint, Delivered};
+use portreeve_protocol::{Decision, Effect, ProtocolError, Sha256, codec};
 use serde_json::Value;
 
 use crate::name::effect_text;
@@ -46,6 +46,23 @@ pub(crate) fn describe(
         text.push_str(member);
     }
     Ok((Divergence { decisions, effects, recorded: delivered.effects, replayed }, text))
+}
+
+/// Where two checkpoints differ, the first few places; `None` if nowhere.
+pub(crate) fn of_checkpoints(
+    recorded: &Checkpoint,
+    replayed: &Checkpoint,
+) -> Result<Option<String>, ProtocolError> {
+    if codec::canonical(recorded)? == codec::canonical(replayed)? {
+        return Ok(None);
+    }
+    let value = |checkpoint: &Checkpoint| {
+        serde_json::to_value(checkpoint)
+            .map_err(|error| ProtocolError::Record { why: error.to_string() })
+    };
+    let mut found = Vec::new();
+    compare(String::new(), &value(recorded)?, &value(replayed)?, &mut found);
+    Ok(Some(found.join("; ")))
 }
 
 fn members(

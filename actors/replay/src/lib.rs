@@ -8,6 +8,7 @@ mod chain;
 mod difference;
 mod error;
 pub mod explain;
+mod ledger;
 mod line;
 mod machines;
 mod name;
@@ -21,6 +22,7 @@ mod verify;
 
 pub use error::ReplayError;
 pub use explain::{Explanation, explain, find};
+pub use ledger::Ledger;
 pub use line::{Line, split};
 pub use name::input_name;
 pub use recover::{Position, Recovery, Tail, recover};

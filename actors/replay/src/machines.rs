@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
-use portreeve_protocol::entry::{Restored, Started};
-use portreeve_protocol::{ActorId, Delivery, Effect, Input, Machine, Outbox};
+use portreeve_protocol::entry::{MachineState, Restored, Started};
+use portreeve_protocol::{
+    ActorId, BlobSource, Delivery, Effect, Input, Machine, Outbox, ProtocolError,
+};
+use serde_json::Value;
 
 /// The machines of one incarnation, made as the host makes them.
 pub(crate) struct Machines {
@@ -51,6 +54,49 @@ impl Machines {
                 run(verifier, delivery, input)
             }
         }
+    }
+
+    /// Puts an actor into the state of a checkpoint.
+    pub(crate) fn resume(
+        &mut self,
+        actor: &ActorId,
+        state: &Value,
+        blobs: &dyn BlobSource,
+    ) -> Result<(), ProtocolError> {
+        match actor {
+            ActorId::Admission => self.admission.resume(state, blobs),
+            ActorId::Notary(server) => {
+                let mut fetcher = NotaryFetcher::new(&self.started, server);
+                fetcher.resume(state, blobs)?;
+                self.notary.insert(server.clone(), fetcher);
+                Ok(())
+            }
+            ActorId::Policy => self.policy.resume(state, blobs),
+            ActorId::Journal | ActorId::Verify(_) => {
+                Err(ProtocolError::Record { why: format!("{actor} keeps no state") })
+            }
+        }
+    }
+
+    /// The states of these actors.
+    pub(crate) fn states<'a>(
+        &self,
+        actors: impl Iterator<Item = &'a ActorId>,
+    ) -> Result<Vec<MachineState>, ProtocolError> {
+        let mut states = Vec::new();
+        for actor in actors {
+            let kept = match actor {
+                ActorId::Admission => Some(self.admission.keep()?),
+                ActorId::Notary(server) => {
+                    self.notary.get(server).map(Machine::keep).transpose()?
+                }
+                ActorId::Policy => Some(self.policy.keep()?),
+                ActorId::Journal | ActorId::Verify(_) => None,
+            };
+            let state = kept.map(|kept| kept.state).unwrap_or_default();
+            states.push(MachineState { actor: actor.clone(), state });
+        }
+        Ok(states)
     }
 
     /// What the next incarnation is to start with.

@@ -1,24 +1,22 @@
 //! One incarnation of a node, run again delivery by delivery.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Started};
+use portreeve_protocol::entry::{
+    Answered, Checkpoint, Delivered, Gap, MachineState, Panicked, Started,
+};
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::notary::NotaryInput;
 use portreeve_protocol::{
-    ActorId, ActorKind, BlobSource, Cause, Delivery, DenyClass, DenyCode, Effect, EventId, Input,
-    Mono, Outside, ProtocolError, RULES_VERSION, Sha256, codec,
+    ActorKind, BlobSource, Cause, Delivery, DenyClass, DenyCode, Effect, EventId, Input, Mono,
+    Outside, ProtocolError, RULES_VERSION, Sha256, codec,
 };
 
+use crate::ledger::{Last, Ledger};
 use crate::machines::Machines;
-use crate::outstanding::Outstanding;
 use crate::path::Step;
 use crate::verify::{Fault, Stop, blob_fault};
 use crate::{FindingKind, difference, input_name, start};
-
-/// Decisions whose `Answered` is awaited: it is written at best effort and may never come.
-const UNANSWERED: usize = 1 << 16;
 
 /// Whether the machine panicked on the delivery.
 #[derive(Clone, Copy)]
@@ -29,37 +27,60 @@ enum Panic {
 
 /// One incarnation of a node.
 pub(crate) struct Node {
-    actors: BTreeMap<ActorId, Heard>,
-    /// The highest sequence number of a review whose answer is not awaited any more.
-    forgotten: u64,
+    ledger: Ledger,
     /// Deliveries are missing, so the state of the machines is not known.
     lost: bool,
+    /// The journal could not be written for a while, so that answers may be missing.
+    gapped: bool,
     machines: Machines,
-    outstanding: Outstanding,
     started: Arc<Started>,
-    unanswered: BTreeMap<EventId, (bool, Option<DenyCode>)>,
-}
-
-/// The last delivery an actor was seen to receive.
-#[derive(Clone, Copy, Default)]
-struct Heard {
-    lamport: u64,
-    mono: Mono,
-    seq: u64,
 }
 
 impl Node {
     /// The node as it starts; the blobs of `started` are filled in.
     pub(crate) fn new(started: Arc<Started>) -> Self {
         Self {
-            actors: BTreeMap::new(),
-            forgotten: 0,
+            ledger: Ledger::default(),
             lost: false,
+            gapped: false,
             machines: Machines::new(Arc::clone(&started)),
-            outstanding: Outstanding::default(),
             started,
-            unanswered: BTreeMap::new(),
         }
+    }
+
+    /// The node as a checkpoint has it; the blobs of its `started` are filled in.
+    pub(crate) fn resume(
+        checkpoint: &Checkpoint,
+        blobs: &dyn BlobSource,
+    ) -> Result<Self, ProtocolError> {
+        let ledger = Ledger::of(checkpoint)?;
+        let mut node = Self { ledger, ..Self::new(Arc::clone(&checkpoint.started)) };
+        if !node.foreign() {
+            for MachineState { actor, state } in &checkpoint.machines {
+                node.machines.resume(actor, state, blobs)?;
+            }
+        }
+        Ok(node)
+    }
+
+    /// Holds a checkpoint against the node as it is; a sentence if it is not of this node. False if
+    /// it cannot be compared, because the state of the machines is not known.
+    pub(crate) fn met(&self, checkpoint: &Checkpoint) -> Result<bool, Stop> {
+        let fault = |text: String| Err(Fault::new(FindingKind::CheckpointMismatch, text).into());
+        let (stated, known) = (&checkpoint.started, &self.started);
+        let of = |started: &Started| (started.node.clone(), started.incarnation, started.rules);
+        if of(stated) != of(known) || stated.settings_digest != known.settings_digest {
+            return fault("it is of another start of the node".to_owned());
+        }
+        if self.lost || self.gapped || self.foreign() {
+            return Ok(false);
+        }
+        let restored = self.machines.restored();
+        let started = Started { restored, ..Started::clone(known) };
+        let machines = self.machines.states(self.ledger.keepers())?;
+        let own = self.ledger.checkpoint(Arc::new(started), machines);
+        let Some(what) = difference::of_checkpoints(checkpoint, &own)? else { return Ok(true) };
+        fault(format!("the records before it lead to another state: {what}"))
     }
 
     /// Digest of what the next incarnation must start with; `None` if that is not known.
@@ -72,7 +93,7 @@ impl Node {
 
     /// How many effects have not led to a delivery yet.
     pub(crate) fn outstanding(&self) -> usize {
-        self.outstanding.len()
+        self.ledger.outstanding.len()
     }
 
     /// Whether the incarnation followed other rules.
@@ -82,9 +103,10 @@ impl Node {
 
     /// Deliveries are missing here.
     pub(crate) fn gap(&mut self, gap: &Gap) {
+        self.gapped = true;
         if gap.lost > 0 {
             self.lost = true;
-            self.outstanding = Outstanding::default();
+            self.ledger.lost();
         }
     }
 
@@ -105,7 +127,7 @@ impl Node {
         Arc::make_mut(&mut input).hydrate(blobs).map_err(|error| placed(blob_fault(&error)))?;
         for decision in &delivered.decisions {
             let code = decision.denial.as_ref().map(|denial| denial.code);
-            self.await_answer(decision.review.clone(), (decision.allowed, code));
+            self.ledger.await_answer(decision.review.clone(), (decision.allowed, code));
         }
         let stateless = event.actor.kind() == ActorKind::Verify;
         if self.foreign() || (self.lost && !stateless) {
@@ -124,7 +146,7 @@ impl Node {
         }
         // Behind a gap no cause is checked, so nothing would ever be consumed.
         if !self.lost {
-            self.outstanding.add(&step, &effects)?;
+            self.ledger.outstanding.add(&step, &effects);
         }
         Ok(true)
     }
@@ -157,7 +179,7 @@ impl Node {
 
     /// An actor's sequence numbers have no holes, and its clocks do not go back.
     fn in_order(&mut self, event: &EventId, mono: Mono, lamport: Option<u64>) -> Result<(), Stop> {
-        let heard = self.actors.get(&event.actor).copied().unwrap_or_default();
+        let heard = self.ledger.last(&event.actor);
         let holes_allowed = self.lost;
         let next = heard.seq.saturating_add(1);
         let text = if event.seq != next && !(holes_allowed && event.seq > next) {
@@ -168,7 +190,7 @@ impl Node {
             format!("the Lamport time does not rise above {} of the delivery before", heard.lamport)
         } else {
             let lamport = lamport.unwrap_or(heard.lamport);
-            self.actors.insert(event.actor.clone(), Heard { lamport, mono, seq: event.seq });
+            self.ledger.hear(&event.actor, Last { lamport, mono, seq: event.seq });
             return Ok(());
         };
         Err(of(event, Fault::new(FindingKind::OrderBroken, text)).into())
@@ -221,9 +243,9 @@ impl Node {
             Cause::Effect { event: emitter, index } => {
                 let place = (emitter.clone(), *index);
                 let step = match panic {
-                    Panic::No => self.outstanding.claim(&place, &event.actor, mono, input),
+                    Panic::No => self.ledger.outstanding.claim(&place, &event.actor, mono, input),
                     Panic::Yes => {
-                        self.outstanding.claim_panicked(&place, &event.actor, mono, input)
+                        self.ledger.outstanding.claim_panicked(&place, &event.actor, mono, input)
                     }
                 }
                 .map_err(mismatch)?;
@@ -236,24 +258,15 @@ impl Node {
         }
     }
 
-    fn await_answer(&mut self, review: EventId, answer: (bool, Option<DenyCode>)) {
-        self.unanswered.insert(review, answer);
-        if self.unanswered.len() > UNANSWERED
-            && let Some((review, _)) = self.unanswered.pop_first()
-        {
-            self.forgotten = self.forgotten.max(review.seq);
-        }
-    }
-
     /// An answer must be the decision, or a denial by the host in its place.
     pub(crate) fn answered(&mut self, answered: &Answered) -> Result<(), Stop> {
         let Answered { allowed, code, review, .. } = answered;
         let class = code.map(DenyCode::class);
         let in_its_place =
             !allowed && matches!(class, Some(DenyClass::Internal | DenyClass::Unavailable));
-        let fits = match self.unanswered.remove(review) {
+        let fits = match self.ledger.unanswered.remove(review) {
             Some(decided) => decided == (*allowed, *code) || in_its_place,
-            None => !allowed || self.lost || review.seq <= self.forgotten,
+            None => !allowed || self.lost || review.seq <= self.ledger.forgotten,
         };
         if fits {
             return Ok(());

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_machines::NotaryFetcher;
-use portreeve_protocol::entry::{Delivered, Restored, Started};
+use portreeve_protocol::entry::{Checkpoint, Delivered, MachineState, Restored, Started};
 use portreeve_protocol::messages::admission::{AdmissionInput, RevokeSeal};
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{
-    ActorId, BlobSource, Delivery, Entry, Input, Machine, NodeId, Outbox, ProtocolError, Sha256,
-    codec, limits,
+    ActorId, BlobSource, Delivery, Entry, Input, Machine, NodeId, Outbox, ProtocolError,
+    RULES_VERSION, Sha256, codec, limits,
 };
 
 use crate::chain::{At, Chain, Link};
@@ -169,19 +169,47 @@ impl Fetchers {
         match entry {
             Entry::Started(mut started) => {
                 Arc::make_mut(&mut started).hydrate(blobs).map_err(blob)?;
-                found.incarnation = started.incarnation;
-                found.node = Some(started.node.clone());
-                let servers = started.restored.trust.iter().map(|kept| kept.server.clone());
-                self.fetchers = servers
-                    .map(|server| (server.clone(), NotaryFetcher::new(&started, &server)))
-                    .collect();
-                self.revoked.clone_from(&started.restored.revoked);
-                self.started = Some(started);
+                self.begin(started, found);
+            }
+            Entry::Checkpoint(checkpoint) => {
+                self.resume(*checkpoint, blobs, found).map_err(blob)?;
             }
             Entry::Delivered(delivered) => self.deliver(delivered, blobs).map_err(blob)?,
             Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) => {}
         }
         Ok(())
+    }
+
+    /// Goes on from a checkpoint: from the states of the fetchers where they are of these rules,
+    /// else from what outlives the incarnation.
+    fn resume(
+        &mut self,
+        mut checkpoint: Checkpoint,
+        blobs: &dyn BlobSource,
+        found: &mut Recovery,
+    ) -> Result<(), ProtocolError> {
+        Arc::make_mut(&mut checkpoint.started).hydrate(blobs)?;
+        self.begin(checkpoint.started, found);
+        let Some(started) = self.started.as_ref().filter(|it| it.rules == RULES_VERSION) else {
+            return Ok(());
+        };
+        for MachineState { actor, state } in &checkpoint.machines {
+            let ActorId::Notary(server) = actor else { continue };
+            let mut fetcher = NotaryFetcher::new(started, server);
+            fetcher.resume(state, blobs)?;
+            self.fetchers.insert(server.clone(), fetcher);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, started: Arc<Started>, found: &mut Recovery) {
+        found.incarnation = started.incarnation;
+        found.node = Some(started.node.clone());
+        let servers = started.restored.trust.iter().map(|kept| kept.server.clone());
+        self.fetchers =
+            servers.map(|server| (server.clone(), NotaryFetcher::new(&started, &server))).collect();
+        self.revoked.clone_from(&started.restored.revoked);
+        self.started = Some(started);
     }
 
     fn deliver(

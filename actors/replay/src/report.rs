@@ -19,6 +19,8 @@ pub struct Progress {
 pub struct Report {
     /// Answers recorded as sent.
     pub answered: u64,
+    /// Checkpoints, the one the journal may begin with included.
+    pub checkpoints: u64,
     /// Decisions that came out as recorded.
     pub decisions: u64,
     /// Deliveries recorded.
@@ -35,6 +37,8 @@ pub struct Report {
     pub panics: u64,
     /// Records in all.
     pub records: u64,
+    /// Whether records before the first are not here any more: older segments were removed.
+    pub removed: bool,
     /// What was being written when the node stopped, if it was cut off.
     pub torn: Option<TornTail>,
     /// Deliveries whose effects could not be compared: behind a gap, or of other rules.
@@ -135,6 +139,8 @@ pub enum FindingKind {
     BrokenChain,
     /// The cause stated is not one: no such effect is outstanding, or it would have led elsewhere.
     CauseMismatch,
+    /// A checkpoint is not what the records before it lead to.
+    CheckpointMismatch,
     /// The machine did something else than was recorded.
     Divergence(Box<Divergence>),
     /// Ids, sequence numbers or clocks do not go on from those before.
@@ -156,6 +162,7 @@ impl FindingKind {
             Self::BlobMissing => "blob-missing",
             Self::BrokenChain => "broken-chain",
             Self::CauseMismatch => "cause-mismatch",
+            Self::CheckpointMismatch => "checkpoint-mismatch",
             Self::Divergence(_) => "divergence",
             Self::OrderBroken => "order-broken",
             Self::StartMismatch => "start-mismatch",

@@ -20,6 +20,7 @@ pub(crate) fn digest(restored: &Restored) -> Result<Sha256, ProtocolError> {
 pub(crate) fn fault(
     started: &Started,
     before: Option<&Before>,
+    removed: bool,
 ) -> Result<Option<String>, ProtocolError> {
     let settings = codec::digest(&started.settings)?;
     if settings != started.settings_digest {
@@ -29,7 +30,7 @@ pub(crate) fn fault(
         )));
     }
     let Some(before) = before else {
-        return Ok((!started.restored.trust.is_empty()).then(|| {
+        return Ok((!removed && !started.restored.trust.is_empty()).then(|| {
             "the first incarnation begins with trust that no record justifies".to_owned()
         }));
     };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::Started;
-use portreeve_protocol::{BlobSource, Entry, ProtocolError, RULES_VERSION, Record};
+use portreeve_protocol::entry::{Checkpoint, Started};
+use portreeve_protocol::{BlobSource, Entry, ProtocolError, RULES_VERSION, Record, Sha256};
 
 use crate::chain::{At, Chain, Link};
 use crate::node::Node;
@@ -53,6 +53,7 @@ fn verify_within(
                 break;
             }
             Link::Record { at, record } => {
+                replay.report.removed |= replay.report.records == 0 && record.prev != Sha256::ZERO;
                 if let Err(stop) = replay.record(*record) {
                     replay.report.first = Some(stop.at(&at, limit)?);
                     break;
@@ -82,6 +83,9 @@ impl Replay<'_> {
     fn record(&mut self, record: Record) -> Result<(), Stop> {
         if let Entry::Started(started) = record.entry {
             return self.started(started);
+        }
+        if let Entry::Checkpoint(checkpoint) = record.entry {
+            return self.checkpoint(*checkpoint);
         }
         let Some(node) = &mut self.node else {
             let text = "the journal does not begin with the start of a node";
@@ -114,8 +118,47 @@ impl Replay<'_> {
                 report.panics += 1;
             }
             // Taken out above.
-            Entry::Started(_) => {}
+            Entry::Checkpoint(_) | Entry::Started(_) => {}
         }
+        Ok(())
+    }
+
+    /// A checkpoint must be what the records before it lead to. Where they are not here, or do not
+    /// tell, the machines go on from it.
+    fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<(), Stop> {
+        let started = Arc::make_mut(&mut checkpoint.started);
+        started.hydrate(self.blobs).map_err(|error| blob_fault(&error))?;
+        let known = match &self.node {
+            Some(node) => node.met(&checkpoint)?,
+            None => false,
+        };
+        self.report.checkpoints += 1;
+        if known {
+            return Ok(());
+        }
+        let started = &checkpoint.started;
+        if self.node.is_none() {
+            if !self.report.removed {
+                let text = "the journal does not begin with the start of a node";
+                return Err(Fault::new(FindingKind::OrderBroken, text).into());
+            }
+            if started.rules != RULES_VERSION {
+                self.report.different_rules.push(started.rules);
+            }
+            self.before = Some(Before {
+                incarnation: started.incarnation,
+                left: None,
+                node: started.node.clone(),
+            });
+        }
+        let resumed = Node::resume(&checkpoint, self.blobs);
+        self.node = Some(resumed.map_err(|error| {
+            if matches!(error, ProtocolError::Record { .. }) {
+                Fault::new(FindingKind::CheckpointMismatch, error.to_string())
+            } else {
+                blob_fault(&error)
+            }
+        })?);
         Ok(())
     }
 
@@ -125,7 +168,7 @@ impl Replay<'_> {
         if let (Some(node), Some(before)) = (&ended, &mut self.before) {
             before.left = node.leaves()?;
         }
-        if let Some(text) = start::fault(&started, self.before.as_ref())? {
+        if let Some(text) = start::fault(&started, self.before.as_ref(), self.report.removed)? {
             return Err(Fault::new(FindingKind::StartMismatch, text).into());
         }
         if started.rules != RULES_VERSION {

@@ -31,6 +31,7 @@ macro_rules! golden {
 
 golden! {
     "answered",
+    "checkpoint",
     "delivered-admission-acknowledge-clock",
     "delivered-admission-drain",
     "delivered-admission-forgotten",
@@ -71,6 +72,7 @@ const EFFECTS: &str = include_str!("v2/effects.jsonl");
 fn file_of(entry: &Entry) -> String {
     match entry {
         Entry::Answered(_) => "answered".to_owned(),
+        Entry::Checkpoint(_) => "checkpoint".to_owned(),
         Entry::Delivered(Delivered { input, .. }) => format!("delivered-{}", name_of(input)),
         Entry::Gap(_) => "gap".to_owned(),
         Entry::Panicked(_) => "panicked".to_owned(),
@@ -153,6 +155,7 @@ fn entries() -> Vec<Entry> {
         inputs::policy_inputs().into_iter().map(|input| deliver(ActorId::Policy, input.into())),
     );
     all.push(deliver(ActorId::Verify(3), inputs::verify_input().into()));
+    all.push(samples::checkpoint());
     all.push(Entry::Gap(samples::gap()));
     let review = AdmissionInput::Review(Box::new(inputs::smallest_review()));
     all.push(samples::panicked(review.into()));

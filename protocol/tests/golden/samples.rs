@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
-use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Restored, Started};
+use portreeve_protocol::entry::{
+    Answered, Awaited, Checkpoint, Delivered, Gap, Heard, MachineState, Outstanding, Panicked,
+    Restored, Started,
+};
 use portreeve_protocol::evidence::{
     DroppedRole, Evidence, Floor, Floors, RoleEvidence, SigningKey, TagView, TargetEntry,
     TrustedCollection,
@@ -260,6 +263,39 @@ pub fn started(restored: Restored) -> Entry {
         settings_digest: codec::digest(&settings).expect("settings are plain JSON"),
         settings,
         wall: now().wall,
+    }))
+}
+
+pub fn checkpoint() -> Entry {
+    let Entry::Started(started) = started(Restored::default()) else { panic!("a start") };
+    let retired = |retired| Outstanding {
+        effect: Effect::Arm {
+            at: now().mono,
+            key: effect::TimerKey::Admission(messages::admission::AdmissionTimer::Deadline(
+                review_event(),
+            )),
+        },
+        event: review_event(),
+        index: 2,
+        lamport: 7,
+        panicked: false,
+        retired,
+        root: review_event(),
+    };
+    Entry::Checkpoint(Box::new(Checkpoint {
+        awaited: vec![Awaited {
+            allowed: false,
+            code: Some(DenyCode::NotSigned),
+            review: review_event(),
+        }],
+        forgotten: 4,
+        heard: vec![Heard { actor: ActorId::Policy, lamport: 9, mono: now().mono, seq: 3 }],
+        machines: vec![MachineState {
+            actor: ActorId::Policy,
+            state: serde_json::json!({"listed": true}),
+        }],
+        outstanding: vec![retired(None), retired(Some(1))],
+        started,
     }))
 }
 

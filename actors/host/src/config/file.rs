@@ -23,6 +23,10 @@ pub(super) struct File {
     pub(super) durability: Option<String>,
     /// For how long a verified timestamp serves allows, such as `30s`.
     pub(super) freshness: Option<String>,
+    /// For how long segments of the journal are kept, such as `720h`; for ever if it is not set.
+    pub(super) journal_max_age: Option<String>,
+    /// Bytes of the journal's segments together.
+    pub(super) journal_max_bytes: Option<u64>,
     pub(super) listen: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_level: Option<String>,

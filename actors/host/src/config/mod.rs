@@ -11,9 +11,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use portreeve_protocol::settings::TrustServerRule;
-use portreeve_protocol::{NodeId, Settings};
+use portreeve_protocol::{NodeId, Settings, limits};
 
 use crate::HostError;
+use crate::journal::Retention;
 pub use crate::log::LogFormat;
 pub use crate::node::Durability;
 use crate::notary_client::ServerUrl;
@@ -34,6 +35,8 @@ pub struct Config {
     pub durability: Durability,
     /// Directory of the journal and its blobs: `journal` below `data_dir`, unless it is moved.
     pub journal_dir: PathBuf,
+    /// How much of the journal is kept.
+    pub retention: Retention,
     /// Where reviews are received.
     pub listen: SocketAddr,
     /// How log lines look.
@@ -75,6 +78,10 @@ pub struct Overrides {
     pub drain_delay: Option<String>,
     /// `--durability group|process`.
     pub durability: Option<String>,
+    /// `--journal-max-age SPAN`.
+    pub journal_max_age: Option<String>,
+    /// `--journal-max-bytes BYTES`.
+    pub journal_max_bytes: Option<u64>,
     /// `--listen ADDR`.
     pub listen: Option<String>,
     /// `--log json|term`.
@@ -137,6 +144,10 @@ impl Config {
             drain_delay: drain_delay(flags.drain_delay.or(file.drain_delay).as_deref())?,
             durability: durability(flags.durability.or(file.durability).as_deref())?,
             journal_dir: data_dir.join("journal"),
+            retention: Retention {
+                max_age: max_age(flags.journal_max_age.or(file.journal_max_age).as_deref())?,
+                max_bytes: max_bytes(flags.journal_max_bytes.or(file.journal_max_bytes))?,
+            },
             data_dir,
             listen: address("listen", listen.as_deref().unwrap_or(LISTEN))?,
             log: log_format(flags.log.or(file.log).as_deref())?,
@@ -187,6 +198,26 @@ fn durability(text: Option<&str>) -> Result<Durability, HostError> {
         Some("process") => Ok(Durability::Process),
         Some(other) => Err(setting("durability", format!("`{other}` is not group or process"))),
     }
+}
+
+/// The newest segment with a checkpoint and the one being written are always kept.
+fn max_bytes(bytes: Option<u64>) -> Result<u64, HostError> {
+    let least = 4 * limits::SEGMENT_BYTES;
+    match bytes {
+        None => Ok(limits::JOURNAL_BYTES),
+        Some(bytes) if bytes >= least => Ok(bytes),
+        Some(bytes) => {
+            Err(setting("journalMaxBytes", format!("{bytes} is too little; {least} is the least")))
+        }
+    }
+}
+
+fn max_age(text: Option<&str>) -> Result<Option<std::time::Duration>, HostError> {
+    let Some(text) = text else { return Ok(None) };
+    let micros = duration::parse(text).ok_or_else(|| {
+        setting("journalMaxAge", format!("`{text}` is not a duration such as 720h"))
+    })?;
+    Ok(Some(std::time::Duration::from_micros(micros)))
 }
 
 /// Delay and drain must end before Kubernetes kills, after thirty seconds as a rule.

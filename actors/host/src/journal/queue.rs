@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use portreeve_protocol::entry::{Answered, Panicked};
-use portreeve_protocol::{Cause, Effect, EventId, Input, Mono, Now, limits};
+use portreeve_protocol::{ActorId, Cause, Effect, EventId, Input, Kept, Mono, Now, limits};
 
 use super::waiting::Waiting;
 
@@ -30,10 +30,14 @@ pub struct Appended {
 /// What the journal's thread is told.
 #[derive(Debug)]
 pub(crate) enum Item {
+    /// The states of all machines between two deliveries.
+    Cut(Vec<(ActorId, Kept)>),
     /// A machine took an input.
     Delivered(Box<Appended>),
     /// A machine panicked.
     Panicked(Box<Panicked>),
+    /// Write what is there and say from which segment on the machines can be run again.
+    Flush(mpsc::SyncSender<Option<u32>>),
     /// Write what is there and end.
     Stop,
 }
@@ -45,6 +49,8 @@ pub(crate) struct Gauges {
     pub(crate) busy_since: AtomicU64,
     /// Records dropped because the queue was full, not yet accounted for in a gap.
     pub(crate) dropped: AtomicU64,
+    /// Whether the segment is full, so that the next is to begin with a checkpoint.
+    pub(crate) cut_wanted: AtomicBool,
     ended: AtomicBool,
     /// Reviews that wait for their answers.
     pub(crate) reviews: Waiting,
@@ -83,6 +89,26 @@ impl Appender {
     /// Hands over a delivery. If too many wait already, the record is lost and counted as such.
     pub fn delivered(&self, appended: Appended) {
         self.push(Item::Delivered(Box::new(appended)));
+    }
+
+    /// Whether a segment is full: the next begins with the states of all machines.
+    #[must_use]
+    pub fn cut_wanted(&self) -> bool {
+        self.gauges.cut_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Hands over the states of all machines, taken between two deliveries.
+    pub(crate) fn cut(&self, machines: Vec<(ActorId, Kept)>) {
+        self.gauges.cut_wanted.store(false, Ordering::Relaxed);
+        self.push(Item::Cut(machines));
+    }
+
+    /// The first segment from which on the machines can be run again, once all that was handed over
+    /// is written; `None` if records are missing.
+    pub(crate) fn flush(&self, patience: std::time::Duration) -> Option<u32> {
+        let (reply, told) = mpsc::sync_channel(1);
+        self.push(Item::Flush(reply));
+        told.recv_timeout(patience).ok().flatten()
     }
 
     /// Hands over a panic.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portreeve_protocol::{BlobSource, ProtocolError, Sha256, limits};
+use portreeve_protocol::{BlobSource, Entry, ProtocolError, Sha256, codec, limits};
 use portreeve_replay::{Line, ReplayError};
 
 use super::layout;
@@ -42,6 +42,23 @@ impl Journal {
     #[must_use]
     pub fn segments(&self) -> &[PathBuf] {
         &self.segments
+    }
+
+    /// The journal without the segments before number `first`.
+    #[must_use]
+    pub fn since(mut self, first: u32) -> Self {
+        let first = layout::segment(&self.dir, first);
+        self.segments.retain(|segment| *segment >= first);
+        self
+    }
+
+    /// The journal from the last segment on with which it can be begun: one that opens with an
+    /// intact start or checkpoint. All of it, if there is none.
+    #[must_use]
+    pub fn tail(mut self) -> Self {
+        let last = self.segments.iter().rposition(|segment| begins(segment)).unwrap_or(0);
+        self.segments.drain(..last);
+        self
     }
 
     /// All lines, segment by segment. After an error there are no more.
@@ -113,6 +130,17 @@ impl Open {
         self.number += 1;
         Ok(Some(Line { bytes, number: self.number, segment: Arc::clone(&self.segment) }))
     }
+}
+
+/// Whether a journal can be begun with this segment.
+pub(super) fn begins(segment: &Path) -> bool {
+    let Ok(file) = File::open(segment) else { return false };
+    let mut line = Vec::new();
+    if BufReader::new(file).read_until(b'\n', &mut line).is_err() || line.pop() != Some(b'\n') {
+        return false;
+    }
+    codec::read_line(&line)
+        .is_ok_and(|(it, _)| matches!(it.entry, Entry::Checkpoint(_) | Entry::Started(_)))
 }
 
 fn open_segment(path: &Path) -> Result<Open, ReplayError> {

@@ -9,11 +9,15 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use portreeve_machines::JournalGate;
-use portreeve_protocol::entry::{Delivered, Gap};
+use portreeve_protocol::entry::{Delivered, Gap, MachineState, Started};
+use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
-use portreeve_protocol::{Decision, Effect, Entry, EventId, Fact, Input, Mono, Sha256, codec};
+use portreeve_protocol::{
+    ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256, codec,
+};
+use portreeve_replay::Ledger;
 
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
@@ -46,9 +50,16 @@ pub(crate) struct JournalThread {
     gate: Seat<JournalGate>,
     held: BTreeMap<EventId, (Arc<Decision>, Sha256)>,
     items: Items,
+    /// What is under way.
+    ledger: Ledger,
     _lock: Lock,
     retry_at: Mono,
     retry_delay: u64,
+    started: Arc<Started>,
+    /// Records never came here, so that `ledger` is not known to be right.
+    unsure: bool,
+    /// Whether the segments since the last checkpoint hold all deliveries.
+    whole: bool,
     unsynced_gap: Option<Gap>,
     writer: Writer,
 }
@@ -61,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) gate: Seat<JournalGate>,
     pub(crate) items: Items,
     pub(crate) lock: Lock,
+    pub(crate) started: Arc<Started>,
     pub(crate) writer: Writer,
 }
 
@@ -68,7 +80,7 @@ pub(crate) struct Parts {
 #[derive(Default)]
 struct Batch {
     answers: bool,
-    panics: Vec<(EventId, bool)>,
+    panics: Vec<EventId>,
     /// Deliveries that were not staged because one before them could not be.
     skipped: u64,
 }
@@ -76,7 +88,7 @@ struct Batch {
 impl JournalThread {
     /// A thread for a writer whose first segment is open.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { clock, durability, facts, gate, items, lock, writer } = parts;
+        let Parts { clock, durability, facts, gate, items, lock, started, writer } = parts;
         items.gauges().writable.store(true, Ordering::Relaxed);
         Self {
             clock,
@@ -87,9 +99,13 @@ impl JournalThread {
             gate,
             held: BTreeMap::new(),
             items,
+            ledger: Ledger::default(),
             _lock: lock,
             retry_at: Mono(0),
             retry_delay: FIRST_RETRY,
+            started,
+            unsure: false,
+            whole: true,
             unsynced_gap: None,
             writer,
         }
@@ -145,6 +161,7 @@ impl JournalThread {
     fn commit(&mut self, items: Vec<Item>) {
         let dropped = self.items.gauges().dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
+            self.unsure = true;
             self.sync_lazily(true);
             self.fail(dropped, "more records were waiting than the journal's queue takes");
             self.retry_at = self.clock.now().mono;
@@ -170,8 +187,9 @@ impl JournalThread {
                 }
             }
         }
-        for (root, all) in std::mem::take(&mut batch.panics) {
-            self.deny_after_panic(&root, all);
+        for root in std::mem::take(&mut batch.panics) {
+            let why = "a machine failed while it served this review";
+            self.items.gauges().reviews.deny(&root, why);
         }
     }
 
@@ -179,6 +197,7 @@ impl JournalThread {
     fn stage_answered(&mut self) -> io::Result<()> {
         while let Some(answered) = self.items.next_answered() {
             if !self.degraded {
+                self.ledger.answered(&answered);
                 self.writer.stage(Entry::Answered(answered))?;
             }
         }
@@ -190,10 +209,19 @@ impl JournalThread {
         let writing = going && !self.degraded;
         match item {
             Item::Stop => Ok(()),
+            Item::Cut(machines) if writing && !self.unsure => self.cut(machines),
+            Item::Cut(_) => Ok(()),
+            Item::Flush(reply) => {
+                let written = if writing { self.put(false) } else { Ok(()) };
+                let whole = writing && written.is_ok() && self.whole && !self.unsure;
+                // Whoever asked may have lost patience.
+                let _ = reply.try_send(whole.then(|| self.writer.entrance()));
+                written
+            }
             Item::Delivered(appended) => self.delivered(*appended, batch, writing),
             Item::Panicked(panicked) => {
-                let all = panicked.event.actor == portreeve_protocol::ActorId::Admission;
-                batch.panics.push((panicked.root.clone(), all));
+                batch.panics.push(panicked.root.clone());
+                self.ledger.panicked(&panicked);
                 if !writing {
                     return Ok(());
                 }
@@ -213,20 +241,19 @@ impl JournalThread {
         let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
         let gated: Vec<Gated> = decisions.iter().map(|decision| gated(decision)).collect();
         let mut hash = Ok(Sha256::ZERO);
+        let delivered = Delivered {
+            cause,
+            decisions: decisions.clone(),
+            effects: Sha256::ZERO,
+            event,
+            input,
+            lamport,
+            now,
+            root,
+        };
+        self.ledger.delivered(&delivered, &effects);
         if writing {
-            hash = self.stage(
-                Delivered {
-                    cause,
-                    decisions: decisions.clone(),
-                    effects: Sha256::ZERO,
-                    event,
-                    input,
-                    lamport,
-                    now,
-                    root,
-                },
-                &effects,
-            );
+            hash = self.stage(delivered, &effects);
         }
         if !self.degraded && (!writing || hash.is_err()) {
             batch.skipped += 1;
@@ -243,6 +270,34 @@ impl JournalThread {
         hash.map(drop)
     }
 
+    /// Begins a segment with a checkpoint.
+    fn cut(&mut self, machines: Vec<(ActorId, Kept)>) -> io::Result<()> {
+        self.put(false)?;
+        let mut started = Started::clone(&self.started);
+        let mut states = Vec::new();
+        for (actor, kept) in machines {
+            kept.blobs.iter().try_for_each(|blob| self.writer.blob(blob))?;
+            match &actor {
+                ActorId::Admission => started.restored.revoked = kept.restored.revoked,
+                ActorId::Notary(server) => {
+                    started.restored.trust.retain(|one| one.server != *server);
+                    started.restored.trust.extend(kept.restored.trust);
+                }
+                ActorId::Journal | ActorId::Policy | ActorId::Verify(_) => {}
+            }
+            states.push(MachineState { actor, state: kept.state });
+        }
+        let key = |one: &TrustedCollection| (one.server.clone(), one.gun.clone());
+        started.restored.trust.sort_by_key(key);
+        for blob in started.restored.trust.iter_mut().flat_map(TrustedCollection::blobs_mut) {
+            self.writer.blob(blob)?;
+        }
+        self.writer.enter(self.ledger.checkpoint(Arc::new(started), states))?;
+        self.whole = true;
+        self.writer.trim();
+        Ok(())
+    }
+
     fn stage(&mut self, mut delivered: Delivered, effects: &[Effect]) -> io::Result<Sha256> {
         delivered.effects = codec::digest(effects)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
@@ -254,6 +309,9 @@ impl JournalThread {
     fn put(&mut self, answers: bool) -> io::Result<()> {
         let written = self.writer.write()?;
         self.facts.metrics().journal_written(written.records, written.bytes);
+        if self.writer.full() || !self.whole {
+            self.items.gauges().cut_wanted.store(true, Ordering::Relaxed);
+        }
         if answers && self.durability == Durability::Group {
             return self.sync();
         }
@@ -292,6 +350,7 @@ impl JournalThread {
     /// Gives up what is not durable, and has the gate release what waits for it.
     fn fail(&mut self, lost: u64, why: &str) {
         let first = !self.degraded;
+        self.whole = false;
         self.degraded = true;
         self.dirty_since = None;
         self.items.gauges().writable.store(false, Ordering::Relaxed);
@@ -320,10 +379,14 @@ impl JournalThread {
             if let Effect::RecordGap(gap) = effect { Some(gap.clone()) } else { None }
         });
         let gap = merged(self.unsynced_gap.take(), gap);
-        let written = match &gap {
-            Some(gap) => self.writer.stage(Entry::Gap(gap.clone())).map(drop),
-            None => Ok(()),
-        };
+        // Also if no delivery was lost: answers may have been, and a checkpoint follows.
+        let gap = gap.unwrap_or_else(|| Gap {
+            denied: 0,
+            exempt: 0,
+            lost: 0,
+            why: "the journal could not be written for a while".to_owned(),
+        });
+        let written = self.writer.stage(Entry::Gap(gap.clone())).map(drop);
         match written.and_then(|()| self.put(false)).and_then(|()| self.sync()) {
             Ok(()) => {
                 self.degraded = false;
@@ -333,7 +396,7 @@ impl JournalThread {
                 self.perform(effects, false);
             }
             Err(error) => {
-                self.unsynced_gap = gap;
+                self.unsynced_gap = Some(gap);
                 self.writer.fail();
                 self.fail(0, &error.to_string());
             }
@@ -392,17 +455,6 @@ impl JournalThread {
         self.items.gauges().reviews.answer(&review, Ok(answer));
     }
 
-    /// Denies the review in whose service a machine panicked, or all of them if the machine that
-    /// decides panicked itself.
-    fn deny_after_panic(&mut self, root: &EventId, all: bool) {
-        if all {
-            self.deny_everything();
-        } else {
-            let why = "a machine failed while it served this review";
-            self.items.gauges().reviews.deny(root, why);
-        }
-    }
-
     fn deny_everything(&mut self) {
         self.items.gauges().reviews.deny_all("the machine that decides failed");
         self.held.clear();
@@ -432,9 +484,9 @@ fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use portreeve_protocol::entry::{Restored, Started};
+    use portreeve_protocol::entry::Restored;
     use portreeve_protocol::messages::policy::PolicyInput;
-    use portreeve_protocol::{ActorId, Cause, NodeId, Now, Outside, Settings, Wall};
+    use portreeve_protocol::{Cause, NodeId, Now, Outside, Settings, Wall};
 
     use super::super::queue::queue;
     use super::super::{FileSystem, Journal, layout};
@@ -488,7 +540,8 @@ mod tests {
         assert!(appender.stalled(Mono(0)));
         appender.stop();
         let log = slog::Logger::root(slog::Discard, slog::o!());
-        let gate = JournalGate::new(&started(&node));
+        let started = started(&node);
+        let gate = JournalGate::new(&started);
         JournalThread::new(Parts {
             clock: Clock::system(),
             durability: Durability::Group,
@@ -496,6 +549,7 @@ mod tests {
             gate: Seat::new(node, 1, ActorId::Journal, gate),
             items,
             lock: Lock::take(dir.path())?,
+            started: Arc::new(started),
             writer,
         })
         .run();

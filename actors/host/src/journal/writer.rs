@@ -8,10 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portreeve_protocol::entry::Checkpoint;
 use portreeve_protocol::{Blob, Entry, Sha256, codec, limits};
 
 use super::disk::{Disk, SegmentFile};
 use super::layout;
+use super::retention::Retention;
 use crate::node::Durability;
 
 /// Digests remembered as stored; beyond them the directory is asked again.
@@ -22,9 +24,14 @@ pub(crate) struct Writer {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     durability: Durability,
+    /// Number of the last segment that begins with a start or a checkpoint.
+    entrance: u32,
+    /// Bytes of the checkpoint that the segment begins with.
+    checkpoint: u64,
     file: Option<Open>,
     known: BTreeSet<Sha256>,
     next_segment: u32,
+    retention: Retention,
     repair: Option<(PathBuf, u64)>,
     safe: Sha256,
     segment_bytes: u64,
@@ -70,9 +77,12 @@ impl Writer {
             dir: dir.to_owned(),
             disk,
             durability,
+            entrance: next_segment,
+            checkpoint: 0,
             file: None,
             known: BTreeSet::new(),
             next_segment,
+            retention: Retention::default(),
             repair: None,
             safe: prev,
             segment_bytes: limits::SEGMENT_BYTES,
@@ -81,6 +91,26 @@ impl Writer {
             unsynced_deliveries: 0,
             written: prev,
         }
+    }
+
+    /// The same with segments of another length.
+    pub(crate) const fn with_segments(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// The same within other bounds.
+    pub(crate) const fn within(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Removes old segments, on a thread of its own: files that large take a while to go.
+    pub(crate) fn trim(&self) {
+        let (dir, bounds) = (self.dir.clone(), self.retention);
+        let trim = move || super::retention::trim(&dir, bounds, std::time::SystemTime::now());
+        // Without a thread it is left to the next time.
+        drop(std::thread::Builder::new().name("retention".to_owned()).spawn(trim));
     }
 
     /// Mends what an error left behind and begins a fresh segment.
@@ -95,6 +125,28 @@ impl Writer {
         let file = self.disk.create(&path)?;
         self.file = Some(Open { file, length: 0, path, safe: 0 });
         Ok(())
+    }
+
+    /// Ends the segment for good and begins the next one with a checkpoint.
+    pub(crate) fn enter(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
+        self.sync()?;
+        self.open()?;
+        self.stage(Entry::Checkpoint(Box::new(checkpoint)))?;
+        self.checkpoint = self.staged.lines.len() as u64;
+        self.entrance = self.next_segment.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Whether a new segment should begin. A checkpoint that is large itself is not repeated for
+    /// little.
+    pub(crate) fn full(&self) -> bool {
+        let most = self.segment_bytes.max(self.checkpoint.saturating_mul(4));
+        self.file.as_ref().is_some_and(|open| open.length >= most)
+    }
+
+    /// Number of the last segment that begins with a start or a checkpoint.
+    pub(crate) const fn entrance(&self) -> u32 {
+        self.entrance
     }
 
     /// Stores the bytes of a blob unless they are stored already.
@@ -132,9 +184,12 @@ impl Writer {
         Ok(hash)
     }
 
-    /// Writes what is staged, in one piece, beginning a new segment if this one is full.
+    /// Writes what is staged, in one piece. If no checkpoint comes though the segment is long full,
+    /// as when a machine is gone, a new one begins without.
     pub(crate) fn write(&mut self) -> io::Result<Written> {
-        if self.file.as_ref().is_some_and(|open| open.length >= self.segment_bytes) {
+        let most = self.segment_bytes.max(self.checkpoint).max(limits::SEGMENT_BYTES);
+        let most = most.saturating_mul(4);
+        if self.file.as_ref().is_some_and(|open| open.length >= most) {
             self.sync()?;
             self.open()?;
         }
@@ -234,7 +289,11 @@ mod tests {
         let mut writer = writer(dir.path())?;
         writer.segment_bytes = 1_000;
         writer.stage(gap("x".repeat(1_000)))?;
+        assert!(!writer.full());
         writer.write()?;
+        assert!(writer.full());
+        writer.sync()?;
+        writer.open()?;
         writer.stage(gap("second".to_owned()))?;
         writer.write()?;
         writer.sync()?;

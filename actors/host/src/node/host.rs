@@ -1,5 +1,7 @@
 //! The actix actors: one that hosts any machine on the arbiter, one for members of a pool.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Recipient, SyncContext};
@@ -9,12 +11,16 @@ use portreeve_protocol::{ActorId, Machine, limits};
 use super::deliver::{Deliver, Inspect};
 use super::drive::Seat;
 use super::links::{Links, Survived};
+use super::seats;
 use crate::metrics::Step;
 
 /// Hosts a machine on the arbiter that all machines share.
 pub(crate) struct Host<M> {
     links: Arc<Links>,
-    seat: Seat<M>,
+    make: Box<dyn Fn() -> M>,
+    /// Panics of the machine in this incarnation.
+    panics: u32,
+    seat: Rc<RefCell<Seat<M>>>,
     trusted: Option<fn(&M) -> Vec<TrustedCollection>>,
 }
 
@@ -24,10 +30,11 @@ pub(crate) struct Fetcher {
     pub(crate) inspect: Recipient<Inspect>,
 }
 
-impl<M: Machine> Host<M> {
-    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, machine: M) -> Self {
-        let seat = Seat::new(links.node.clone(), links.incarnation, actor, machine);
-        Self { links: Arc::clone(links), seat, trusted: None }
+impl<M: Machine + 'static> Host<M> {
+    pub(crate) fn new(links: &Arc<Links>, actor: ActorId, make: Box<dyn Fn() -> M>) -> Self {
+        let seat = Seat::new(links.node.clone(), links.incarnation, actor, make());
+        let seat = Rc::new(RefCell::new(seat));
+        Self { links: Arc::clone(links), make, panics: 0, seat, trusted: None }
     }
 }
 
@@ -45,6 +52,7 @@ impl<M: Machine + Unpin + 'static> Host<M> {
     }
 
     fn start(self) -> Addr<Self> {
+        seats::enter(&self.seat);
         let mut context = Context::new();
         // Not in `started`: that runs when the arbiter is free again, and until then an actor made
         // by another one has actix's default of 16 places.
@@ -61,8 +69,21 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
-        if self.links.take(&mut self.seat, deliver) == Survived::No {
-            self.links.facts.poison(self.seat.event().actor.clone());
+        let mut seat = self.seat.borrow_mut();
+        if self.links.take(&mut seat, deliver) == Survived::No {
+            self.panics += 1;
+            let rebuilt = self.panics < limits::PANICS && self.links.rebuild(&mut seat, &self.make);
+            if !rebuilt {
+                let actor = seat.event().actor.clone();
+                if actor == ActorId::Admission {
+                    self.links.appender.reviews().deny_all("the machine that decides failed");
+                }
+                self.links.facts.poison(actor);
+            }
+        }
+        drop(seat);
+        if self.links.appender.cut_wanted() {
+            self.links.cut();
         }
     }
 }
@@ -71,7 +92,8 @@ impl<M: Machine + Unpin + 'static> Handler<Inspect> for Host<M> {
     type Result = ();
 
     fn handle(&mut self, Inspect(reply): Inspect, _: &mut Self::Context) {
-        let kept = self.trusted.zip(self.seat.machine()).map(|(trusted, machine)| trusted(machine));
+        let seat = self.seat.borrow();
+        let kept = self.trusted.zip(seat.machine()).map(|(trusted, machine)| trusted(machine));
         // Whoever asked may have gone away.
         drop(reply.send(kept.unwrap_or_default()));
     }

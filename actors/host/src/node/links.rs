@@ -1,6 +1,7 @@
 //! What the hosts of a node share: the way to each other, to the journal, to the trust servers and
 //! to the log.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::fetches::Fetches;
 use super::host::Fetcher;
 use super::lookups;
 use super::timers::{Armed, Timers};
+use super::{rebuild, seats};
 use crate::clock::Clock;
 use crate::journal::Appender;
 use crate::journal::queue::Appended;
@@ -36,6 +38,7 @@ pub(crate) struct Links {
     pub(crate) facts: Arc<Facts>,
     pub(crate) fetches: Fetches,
     pub(crate) incarnation: u32,
+    pub(crate) journal_dir: PathBuf,
     pub(crate) make_notary: MakeNotary,
     pub(crate) node: NodeId,
     pub(crate) owners: Arc<dyn OwnerSource>,
@@ -45,6 +48,9 @@ pub(crate) struct Links {
 
 /// Time between two looks at the journal's thread.
 const WATCH: Duration = Duration::from_millis(200);
+
+/// How long the machines wait for the journal before one of them is rebuilt.
+const REBUILD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether a machine survived a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +123,47 @@ impl Links {
                 }
                 Survived::Yes
             }
+        }
+    }
+
+    /// Puts a machine in the place of one that panicked, in the state it had before; false if that
+    /// cannot be done. What comes meanwhile waits.
+    pub(crate) fn rebuild<M: portreeve_protocol::Machine>(
+        &self,
+        seat: &mut Seat<M>,
+        make: &dyn Fn() -> M,
+    ) -> bool {
+        let panicked = seat.event().clone();
+        let rebuilt = match self.appender.flush(REBUILD_PATIENCE) {
+            Some(first) => rebuild::rebuild(&self.journal_dir, first, make(), &panicked),
+            None => Err("the journal lacks records since the last checkpoint".to_owned()),
+        };
+        match rebuilt {
+            Ok(machine) => {
+                slog::warn!(self.facts.log(), "a machine that panicked was rebuilt";
+                    "event" => panicked.to_string());
+                seat.replace(machine);
+                true
+            }
+            Err(why) => {
+                slog::error!(self.facts.log(), "a machine that panicked cannot be rebuilt";
+                    "event" => panicked.to_string(), "why" => why);
+                false
+            }
+        }
+    }
+
+    /// Hands the states of all machines to the journal, for a checkpoint. On the arbiter only, and
+    /// between two deliveries.
+    pub(crate) fn cut(&self) {
+        match seats::cut() {
+            Some(Ok(machines)) => self.appender.cut(machines),
+            Some(Err(error)) => {
+                slog::error!(self.facts.log(), "no checkpoint can be written";
+                    "why" => error.to_string());
+            }
+            // A machine is gone: nothing to go on from.
+            None => {}
         }
     }
 

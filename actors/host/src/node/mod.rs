@@ -16,6 +16,8 @@ mod host;
 mod links;
 mod lookups;
 mod options;
+mod rebuild;
+mod seats;
 mod start;
 mod timers;
 mod trust;

@@ -8,6 +8,7 @@ use portreeve_protocol::entry::Restored;
 use portreeve_protocol::{NodeId, Settings};
 
 use crate::clock::Clock;
+use crate::journal::Retention;
 use crate::metrics::Metrics;
 use crate::notary_client::Fetcher;
 use crate::owners::OwnerSource;
@@ -45,10 +46,15 @@ pub struct NodeOptions {
     pub node: NodeId,
     /// Looks at the controllers of workloads.
     pub owners: Arc<dyn OwnerSource>,
+    /// How much of the journal is kept.
+    pub retention: Retention,
     /// Trust to begin with where the journal is empty; else the journal alone says what is trusted.
     pub restored: Restored,
     /// A multi-thread runtime, on which fetches run.
     pub runtime: tokio::runtime::Handle,
+    /// Bytes after which a segment of the journal is followed by the next; usually
+    /// [`SEGMENT_BYTES`](portreeve_protocol::limits::SEGMENT_BYTES).
+    pub segment_bytes: u64,
     /// What the machines obey.
     pub settings: Settings,
     /// Threads that verify; at least one is started.

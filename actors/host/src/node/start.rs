@@ -53,7 +53,9 @@ where
     let restored = if first { options.restored.clone() } else { recovery.restored };
     let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
-    let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev);
+    let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev)
+        .with_segments(options.segment_bytes)
+        .within(options.retention);
     open_incarnation(&mut writer, &started)
         .map_err(|source| file("cannot open the journal", dir, source))?;
     slog::info!(facts.log(), "incarnation opened"; "node" => options.node.as_str(),
@@ -72,6 +74,7 @@ where
         ),
         items,
         lock,
+        started: Arc::clone(&started),
         writer,
     });
     let journal = spawn("journal", move || journal.run())?;
@@ -98,7 +101,8 @@ fn links<A, N: Machine + Unpin + 'static, P, V>(
     let (of, notary, trusted) = (Arc::clone(started), cast.notary, cast.trusted);
     let make_notary: MakeNotary = Box::new(move |links, server| {
         let actor = ActorId::Notary(server.to_owned());
-        Host::new(links, actor, notary(&of, server)).run_fetcher(trusted)
+        let (of, server) = (Arc::clone(&of), server.to_owned());
+        Host::new(links, actor, Box::new(move || notary(&of, &server))).run_fetcher(trusted)
     });
     Arc::new(Links {
         appender,
@@ -107,6 +111,7 @@ fn links<A, N: Machine + Unpin + 'static, P, V>(
         facts,
         fetches: Fetches::new(Arc::clone(&options.fetcher), options.runtime.clone()),
         incarnation,
+        journal_dir: options.journal_dir.clone(),
         make_notary,
         node: options.node.clone(),
         owners: Arc::clone(&options.owners),
@@ -126,7 +131,7 @@ fn recovered(options: &NodeOptions, facts: &Facts) -> Result<(Lock, Recovery, u3
         layout::make_shelves(dir)
             .map_err(|source| file("cannot create the directories of blobs in", dir, source))?;
     }
-    let journal = Journal::open(dir)?;
+    let journal = Journal::open(dir)?.tail();
     let recovery = recover(journal.lines(), &journal.blobs())?;
     if let Some(node) = recovery.node.as_ref().filter(|node| **node != options.node) {
         return Err(HostError::OtherNode {
@@ -258,9 +263,12 @@ fn enter<A, N, P, V>(
     V: Machine + Unpin + 'static,
 {
     let directory = &links.directory;
-    let admission = Host::new(links, ActorId::Admission, (cast.admission)(started));
+    let of = Arc::clone(started);
+    let make = Box::new(move || (cast.admission)(&of));
+    let admission = Host::new(links, ActorId::Admission, make);
     directory.enter(ActorId::Admission, admission.run());
-    let policy = Host::new(links, ActorId::Policy, (cast.policy)(started));
+    let of = Arc::clone(started);
+    let policy = Host::new(links, ActorId::Policy, Box::new(move || (cast.policy)(&of)));
     directory.enter(ActorId::Policy, policy.run());
     let of = Arc::clone(started);
     let make: Make<V> = Arc::new(move || (cast.verify)(&of));

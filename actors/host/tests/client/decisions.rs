@@ -103,6 +103,8 @@ impl Scene {
             owners: Arc::new(portreeve_host::owners::NoOwners),
             restored: Restored::default(),
             runtime: tokio::runtime::Handle::current(),
+            retention: portreeve_host::journal::Retention::default(),
+            segment_bytes: limits::SEGMENT_BYTES,
             settings: Settings { approved_servers, freshness: 0, ..Settings::default() },
             verifiers: 2,
         };

@@ -6,7 +6,7 @@ use portreeve_protocol::{ActorId, DenyCode, Entry};
 use crate::stage::{Stage, code, review};
 
 #[test]
-fn a_panic_of_the_machine_that_decides_denies_all_that_wait_and_all_that_come() {
+fn a_machine_that_panicked_is_rebuilt_and_those_that_wait_are_not_denied() {
     let stage = Stage::new();
     let node = stage.start();
     let waiting = {
@@ -17,9 +17,16 @@ fn a_panic_of_the_machine_that_decides_denies_all_that_wait_and_all_that_come() 
     let answer = stage.review(&node, "panic");
     assert_eq!(code(&answer), Some(DenyCode::Internal));
     assert_eq!(answer.decision.uid, "uid-of-panic");
+    assert_eq!(node.health().poisoned, []);
+    assert_eq!(code(&stage.review(&node, "allow")), None);
+    for _ in 0..2 {
+        assert_eq!(node.health().reviews_in_flight, 1, "the review waits on");
+        assert_eq!(code(&stage.review(&node, "panic")), Some(DenyCode::Internal));
+    }
     let waited = stage.runtime.block_on(waiting).unwrap();
     assert_eq!(code(&waited), Some(DenyCode::Internal));
     assert_eq!(waited.decision.uid, "uid-of-silent");
+    stage.eventually("it is given up", || (!node.health().alive()).then_some(()));
     assert_eq!(node.health().poisoned, [ActorId::Admission]);
     assert!(!node.health().alive());
     assert!(!node.health().ready());
@@ -32,17 +39,21 @@ fn a_panic_of_the_machine_that_decides_denies_all_that_wait_and_all_that_come() 
             |entry| if let Entry::Panicked(panicked) = entry { Some(panicked) } else { None },
         )
         .collect();
-    let [panicked] = panics.as_slice() else { panic!("{panics:?}") };
+    let [panicked, _, _] = panics.as_slice() else { panic!("{panics:?}") };
     assert_eq!(panicked.event, answer.decision.review);
 }
 
 #[test]
-fn a_poisoned_fetcher_refuses_and_other_fetchers_go_on() {
+fn a_fetcher_that_panicked_is_rebuilt_twice_and_then_refuses_and_others_go_on() {
     let stage = Stage::new();
     let node = stage.start();
     let ask = |server: &str, gun: &str| {
         code(&stage.review(&node, &format!("resolve https://{server}.example {gun}")))
     };
+    for _ in 0..2 {
+        assert_eq!(ask("a", "panicking-fetcher"), Some(DenyCode::Internal));
+        assert_eq!(ask("a", "absent"), Some(DenyCode::NotSigned));
+    }
     assert_eq!(ask("a", "panicking-fetcher"), Some(DenyCode::Internal));
     assert_eq!(ask("a", "absent"), Some(DenyCode::Internal));
     assert_eq!(ask("b", "absent"), Some(DenyCode::NotSigned));

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portreeve_host::clock::Clock;
-use portreeve_host::journal::{FileSystem, Journal};
+use portreeve_host::journal::{FileSystem, Journal, Retention};
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
@@ -96,11 +96,20 @@ where
     N: Machine + Unpin + 'static,
     V: Machine + Unpin + 'static,
 {
-    let mut options = NodeOptions {
-        clock: Clock::showing(NOW),
-        fetcher: Arc::new(Published::new()),
-        ..stage.options()
-    };
+    start_on(stage, cast, stage.options())
+}
+
+fn start_on<N, V>(
+    stage: &Stage,
+    cast: Cast<Admission, N, PolicyCache, V>,
+    options: NodeOptions,
+) -> Node
+where
+    N: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    let mut options =
+        NodeOptions { clock: Clock::showing(NOW), fetcher: Arc::new(Published::new()), ..options };
     options.settings.approved_servers.insert(SERVER.to_owned());
     let node = Node::start_with(options, Arc::new(FileSystem), cast).unwrap();
     node.objects(policies());
@@ -194,7 +203,83 @@ fn a_journal_with_a_panic_of_a_fetcher_replays_identically() {
     }
     stage.stop(node);
     let report = replayed(&stage);
-    assert_eq!((report.panics, report.decisions), (1, 2));
+    assert_eq!((report.panics, report.decisions), (2, 2));
+}
+
+/// Reviews of signed and unsigned images, as fast as they come.
+fn storm(stage: &Stage, node: &Node, rounds: usize) {
+    let images = [format!("{SIGNED}:1"), format!("{SIGNED}:2"), "registry.example/x:1".to_owned()];
+    let reviews: Vec<_> = images
+        .iter()
+        .cycle()
+        .take(rounds)
+        .map(|reference| {
+            let (node, facts) = (node.clone(), pod(reference));
+            stage.runtime.spawn(async move {
+                let answer = node.review(facts).await;
+                node.answered(Answered {
+                    allowed: answer.decision.allowed,
+                    code: code(&answer),
+                    review: answer.decision.review.clone(),
+                    wall: NOW,
+                });
+            })
+        })
+        .collect();
+    for review in reviews {
+        stage.runtime.block_on(review).unwrap();
+    }
+}
+
+#[test]
+fn replay_begins_at_any_segment_and_finds_the_same() {
+    let stage = Stage::new();
+    for _ in 0..2 {
+        let options = NodeOptions { segment_bytes: 16 << 10, ..stage.options() };
+        let node = start_on(&stage, Cast::real(), options);
+        for _ in 0..10 {
+            storm(&stage, &node, 60);
+        }
+        stage.stop(node);
+    }
+    let whole = replayed(&stage);
+    assert!(whole.checkpoints > 10, "{whole:#?}");
+    let journal = Journal::open(stage.dir.path()).unwrap();
+    let mut left = whole.decisions;
+    for first in 0..journal.segments().len() {
+        let name = journal.segments()[first].file_name().unwrap().to_string_lossy().into_owned();
+        let lines = journal
+            .lines()
+            .filter(|line| line.as_ref().is_ok_and(|line| line.segment.as_ref() >= name.as_str()));
+        let report = verify(lines, &journal.blobs(), &mut |_| {}).unwrap();
+        assert_eq!(report.outcome(), Outcome::Identical, "from {name}: {report:#?}");
+        assert_eq!(report.unverified, 0, "from {name}");
+        assert_eq!(report.removed, first > 0);
+        assert!(report.decisions <= left);
+        left = report.decisions;
+    }
+}
+
+#[test]
+fn old_segments_go_and_what_is_left_replays_and_starts() {
+    let stage = Stage::new();
+    let options = || NodeOptions {
+        retention: Retention { max_age: None, max_bytes: 256 << 10 },
+        segment_bytes: 16 << 10,
+        ..stage.options()
+    };
+    let node = start_on(&stage, Cast::real(), options());
+    for _ in 0..20 {
+        storm(&stage, &node, 60);
+    }
+    stage.eventually("the first segment is gone", || (!stage.segment(1).exists()).then_some(()));
+    stage.stop(node);
+    assert!(replayed(&stage).removed);
+    let node = start_on(&stage, Cast::real(), options());
+    let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+    assert_eq!(code(&answer), None);
+    stage.stop(node);
+    assert_eq!(replayed(&stage).incarnations, 1);
 }
 
 #[test]

@@ -55,6 +55,8 @@ impl Stage {
             owners: Arc::new(portreeve_host::owners::NoOwners),
             restored: Restored::default(),
             runtime: self.runtime.handle().clone(),
+            retention: portreeve_host::journal::Retention::default(),
+            segment_bytes: portreeve_protocol::limits::SEGMENT_BYTES,
             settings: Settings::default(),
             verifiers: 2,
         }

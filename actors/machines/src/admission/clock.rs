@@ -6,9 +6,10 @@
 //! returns or an operator says that it is right. A restart begins anew.
 
 use portreeve_protocol::{Denial, DenyCode, Fact, Now, Wall, limits};
+use serde::{Deserialize, Serialize};
 
 /// The highest wall time seen in this incarnation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
     highest: Option<Wall>,
     stepped_back: bool,

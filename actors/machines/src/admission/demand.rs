@@ -9,11 +9,12 @@ use portreeve_protocol::seal::Requirement;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{Denial, DenyClass, DenyCode, Mono, Now, Settings, Sha256, Wall};
 use portreeve_trust::release::{Released, origin, release};
+use serde::{Deserialize, Serialize};
 
 use super::known::Question;
 
 /// What one rule asks for, and who can say whether it holds.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Demand {
     /// Whether the question is put without credentials.
     pub(super) anonymous: bool,

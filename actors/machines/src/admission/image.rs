@@ -10,8 +10,9 @@ use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256, codec};
+use portreeve_protocol::{Denial, DenyCode, Proof, ProtocolError, Settings, Sha256, codec};
 use portreeve_trust::release::Released;
+use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
@@ -20,7 +21,7 @@ use super::select::Scope;
 use super::server::trust_server;
 
 /// An image and how far its verdict has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ImageCase {
     demands: Vec<Demand>,
     fact: ImageFact,
@@ -57,6 +58,13 @@ pub(super) struct Concluded {
 }
 
 impl ImageCase {
+    /// Takes evidence over that the verdict names by its digest.
+    pub(super) fn fill(&mut self, told: &Proof) {
+        if let Some(Verdict::Allowed(Admitted::Verified(verified))) = &mut self.verdict {
+            verified.evidence.fill(told);
+        }
+    }
+
     fn empty(fact: &ImageFact) -> Self {
         Self {
             demands: Vec::new(),

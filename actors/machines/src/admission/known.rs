@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
 use portreeve_protocol::{Mono, limits};
+use serde::{Deserialize, Serialize};
 
 /// A question for a trust server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Question {
     /// The trust server's URL.
     pub(super) server: String,
@@ -26,8 +27,9 @@ impl Question {
 }
 
 /// The newest answer to each question, up to [`limits::RESOLUTIONS`] of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
+    #[serde(with = "crate::pairs")]
     answers: BTreeMap<Question, Arc<Resolution>>,
     by_age: BTreeSet<(Mono, Question)>,
 }
@@ -36,6 +38,11 @@ impl Known {
     /// The newest answer, however old.
     pub(super) fn get(&self, question: &Question) -> Option<&Arc<Resolution>> {
         self.answers.get(question)
+    }
+
+    /// Every answer that is remembered.
+    pub(super) fn answers(&self) -> impl Iterator<Item = &Arc<Resolution>> {
+        self.answers.values()
     }
 
     /// Forgets what was said of a collection.

@@ -25,18 +25,25 @@ mod timer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionInput};
+use portreeve_protocol::entry::{Restored, Started};
+use portreeve_protocol::messages::admission::{
+    AdmissionEffect, AdmissionInput, Resolution, ReviewFacts,
+};
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::seal::RevokedSeal;
-use portreeve_protocol::{ActorKind, Delivery, EventId, Input, Machine, Outbox, Settings};
+use portreeve_protocol::{
+    ActorKind, BlobSource, Delivery, EventId, Input, Kept, Machine, Now, Outbox, ProtocolError,
+    Settings,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
 
 /// Decides reviews.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Admission {
     /// The wall clock, as far as it is believed.
     clock: Clock,
@@ -48,8 +55,10 @@ pub struct Admission {
     policies: Option<Arc<PolicySnapshot>>,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
+    #[serde(skip)]
     settings: Settings,
     /// Each open question to the reviews that wait for it.
+    #[serde(with = "crate::pairs")]
     waiting: BTreeMap<Question, BTreeSet<EventId>>,
 }
 
@@ -73,6 +82,26 @@ impl Admission {
     #[must_use]
     pub const fn revoked(&self) -> &BTreeSet<RevokedSeal> {
         &self.revoked
+    }
+
+    /// The policies that reviews are decided under; `None` before the first were told.
+    #[must_use]
+    pub const fn policies_told(&self) -> Option<&Arc<PolicySnapshot>> {
+        self.policies.as_ref()
+    }
+
+    /// What trust servers said, as far as it is remembered.
+    pub fn answers(&self) -> impl Iterator<Item = &Arc<Resolution>> {
+        self.known.answers()
+    }
+
+    /// The reviews that wait for trust servers, each with the time it was received and the policies
+    /// that it is decided under.
+    pub fn undecided(
+        &self,
+    ) -> impl Iterator<Item = (&EventId, Now, &ReviewFacts, &Arc<PolicySnapshot>)> {
+        let waiting = self.pending.iter();
+        waiting.map(|(event, it)| (event, it.received, &it.facts, &it.policies))
     }
 }
 
@@ -112,5 +141,17 @@ impl Machine for Admission {
 
     fn accept(input: &Input) -> Option<&AdmissionInput> {
         if let Input::Admission(input) = input { Some(input) } else { None }
+    }
+
+    fn keep(&self) -> Result<Kept, ProtocolError> {
+        let restored = Restored { revoked: self.revoked.clone(), trust: Vec::new() };
+        Ok(Kept { restored, ..Kept::of(self)? })
+    }
+
+    fn resume(&mut self, state: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
+        let settings = std::mem::take(&mut self.settings);
+        *self = Self { settings, ..Kept::read(state)? };
+        self.pending.values_mut().for_each(Pending::fill);
+        Ok(())
     }
 }

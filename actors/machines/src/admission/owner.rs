@@ -4,6 +4,7 @@ use portreeve_protocol::messages::admission::{
     AdmissionEffect, OwnerFact, OwnerFound, OwnerOutcome, OwnerQuery, ReviewFacts,
 };
 use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox};
+use serde::{Deserialize, Serialize};
 
 use super::Admission;
 use super::pending::Pending;
@@ -53,7 +54,7 @@ pub(super) fn query(review: &EventId, facts: &ReviewFacts, owner: &OwnerFact) ->
 }
 
 /// How far the look at the controller has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) enum OwnerLook {
     /// There was none, or it is over.
     #[default]

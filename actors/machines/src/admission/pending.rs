@@ -10,6 +10,7 @@ use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{CredentialRef, Denial, DenyClass, Mono, Now, Settings, Verdict, limits};
+use serde::{Deserialize, Serialize};
 
 use super::demand::Look;
 use super::image::ImageCase;
@@ -18,7 +19,7 @@ use super::owner::OwnerLook;
 use super::seals::Seals;
 
 /// A review and what is still to be known for its decision.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Pending {
     /// The review as it came.
     pub(super) facts: ReviewFacts,
@@ -35,11 +36,12 @@ pub(super) struct Pending {
     /// Why the controller's seal stands for nothing, if it was looked for in vain.
     pub(super) unproven: Option<String>,
     /// Every question its images depend on, equal ones once.
+    #[serde(with = "crate::pairs")]
     asked: BTreeMap<Question, Asked>,
 }
 
 /// How one question stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Asked {
     /// Whether it is put without credentials.
     anonymous: bool,
@@ -194,6 +196,16 @@ impl Pending {
             }
         }
         wanted.into_iter().collect()
+    }
+
+    /// Fills the evidence in that verdicts of a checkpoint name by digest: it stands in the answers
+    /// they rest on.
+    pub(super) fn fill(&mut self) {
+        for resolution in self.asked.values().flat_map(|one| one.answer.iter().chain(&one.last)) {
+            if let ResolutionOutcome::Verified(verified) = &resolution.outcome {
+                self.images.iter_mut().for_each(|image| image.fill(&verified.evidence));
+            }
+        }
     }
 
     /// Whether every image is decided.

@@ -9,9 +9,10 @@ use portreeve_protocol::messages::admission::{
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact, is_sealed_kind};
 use portreeve_protocol::{ProtocolError, Sha256};
+use serde::{Deserialize, Serialize};
 
 /// The genuine seals that count in a review, each on the object it names.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Seals {
     /// The seal of the old object.
     pub(super) old: Option<SealClaims>,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use portreeve_protocol::evidence::{Evidence, Floors, TagView, TrustedCollection};
 use portreeve_protocol::limits::TAGS_PER_GUN;
 use portreeve_protocol::{Blob, Mono, Proof, Sha256, Wall};
+use serde::{Deserialize, Serialize};
 
 /// What is kept of one collection whose root was verified.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Collection {
     /// The last successful check of this incarnation; `None` after a restart.
     pub(super) checked: Option<Checked>,
@@ -28,7 +29,7 @@ pub(super) struct Collection {
 }
 
 /// A successful check against the trust server.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Checked {
     /// When the timestamp was asked for.
     pub(super) at: Mono,
@@ -38,7 +39,7 @@ pub(super) struct Checked {
     views: BTreeMap<String, KeptView>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct KeptView {
     verified_at: Mono,
     view: TagView,
@@ -57,6 +58,17 @@ impl Collection {
             root_version: trusted.floors.get("root").map(|floor| floor.version),
             timestamp: trusted.timestamp.clone(),
         }
+    }
+
+    /// Every blob kept.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = &Blob> {
+        std::iter::once(&self.root).chain(&self.timestamp).chain(self.documents.values())
+    }
+
+    /// As [`Collection::blobs`], to be filled in.
+    pub(super) fn blobs_mut(&mut self) -> impl Iterator<Item = &mut Blob> {
+        let others = self.timestamp.iter_mut().chain(self.documents.values_mut());
+        std::iter::once(&mut self.root).chain(others)
     }
 
     /// What must outlive the incarnation.

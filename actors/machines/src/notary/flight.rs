@@ -12,12 +12,13 @@ use portreeve_protocol::messages::notary::{
 };
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, CredentialRef, Denial, DenyCode, Mono, Sha256};
+use serde::{Deserialize, Serialize};
 
 use super::collection::Collection;
 use super::{NotaryFetcher, Turn};
 
 /// One run of fetches and verifications for one collection.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Flight {
     /// Whether the kept root, taken on first use, contradicts a pin, so that the flight sets out
     /// from nothing.
@@ -58,16 +59,19 @@ pub(super) struct Flight {
 }
 
 /// What a flight waits for.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// For the end of fetches. All of a stage are awaited before any is looked at, so that the
     /// outcome does not hang on the order in which they end.
     Fetching {
         /// Those that ended.
+        #[serde(with = "crate::pairs")]
         arrived: BTreeMap<DocumentName, FetchOutcome>,
         /// Those that did not.
+        #[serde(with = "crate::pairs")]
         outstanding: BTreeMap<DocumentName, Outstanding>,
         /// Exact lengths of those that ended.
+        #[serde(with = "crate::pairs")]
         lengths: BTreeMap<DocumentName, u64>,
     },
     /// For a verifier, which was asked about these tags.
@@ -75,7 +79,7 @@ pub(super) enum Stage {
 }
 
 /// On whose behalf something is asked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Asker {
     /// The credentials that may be used.
     pub(super) credentials: BTreeSet<CredentialRef>,
@@ -96,7 +100,7 @@ impl Asker {
 }
 
 /// A document that was asked for and is not here.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outstanding {
     /// What was asked for.
     pub(super) ask: Ask,
@@ -107,7 +111,7 @@ pub(super) struct Outstanding {
 }
 
 /// A document to be asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ask {
     name: DocumentName,
     limit: u64,
@@ -161,6 +165,33 @@ impl Flight {
             timestamp: None,
             waiting: BTreeSet::new(),
         }
+    }
+
+    /// Every blob at hand.
+    pub(super) fn blobs(&self) -> Vec<&Blob> {
+        let mut blobs: Vec<&Blob> = self.documents.values().chain(&self.roots).collect();
+        blobs.extend(&self.timestamp);
+        if let Stage::Fetching { arrived, .. } = &self.stage {
+            blobs.extend(arrived.values().filter_map(|outcome| match outcome {
+                FetchOutcome::Document(blob) => Some(blob),
+                FetchOutcome::Absent | FetchOutcome::Failed(_) => None,
+            }));
+        }
+        blobs
+    }
+
+    /// As [`Flight::blobs`], to be filled in.
+    pub(super) fn blobs_mut(&mut self) -> Vec<&mut Blob> {
+        let documents = self.documents.values_mut();
+        let mut blobs: Vec<&mut Blob> = documents.chain(&mut self.roots).collect();
+        blobs.extend(&mut self.timestamp);
+        if let Stage::Fetching { arrived, .. } = &mut self.stage {
+            blobs.extend(arrived.values_mut().filter_map(|outcome| match outcome {
+                FetchOutcome::Document(blob) => Some(blob),
+                FetchOutcome::Absent | FetchOutcome::Failed(_) => None,
+            }));
+        }
+        blobs
     }
 
     /// Whether `tag` may be added without passing the bound on tags per flight.

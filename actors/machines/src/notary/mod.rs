@@ -24,18 +24,21 @@ mod verified;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portreeve_protocol::entry::Started;
+use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryInput};
 use portreeve_protocol::{
-    ActorId, ActorKind, Delivery, Fact, Input, Machine, Mono, Outbox, Settings, Wall,
+    ActorId, ActorKind, BlobSource, Delivery, Fact, Input, Kept, Machine, Mono, Outbox,
+    ProtocolError, Settings, Wall,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use collection::Collection;
 use flight::Flight;
 
 /// Fetches and keeps the trust data of one trust server.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NotaryFetcher {
     /// Namespace and GUN of every collection that is kept or whose first flight is under way.
     accounts: BTreeSet<(String, String)>,
@@ -50,6 +53,7 @@ pub struct NotaryFetcher {
     /// The trust server's URL, without trailing slash.
     server: String,
     /// The operator's settings: pins.
+    #[serde(skip)]
     settings: Settings,
 }
 
@@ -118,5 +122,24 @@ impl Machine for NotaryFetcher {
 
     fn accept(input: &Input) -> Option<&NotaryInput> {
         if let Input::Notary(input) = input { Some(input) } else { None }
+    }
+
+    fn keep(&self) -> Result<Kept, ProtocolError> {
+        let kept = self.collections.values().flat_map(Collection::blobs);
+        let blobs = kept.chain(self.flights.values().flat_map(Flight::blobs)).cloned().collect();
+        let restored = Restored { trust: self.trusted(), ..Restored::default() };
+        Ok(Kept { blobs, restored, ..Kept::of(self)? })
+    }
+
+    fn resume(&mut self, state: &Value, blobs: &dyn BlobSource) -> Result<(), ProtocolError> {
+        let settings = std::mem::take(&mut self.settings);
+        *self = Self { settings, ..Kept::read(state)? };
+        for kept in self.collections.values_mut() {
+            kept.blobs_mut().into_iter().try_for_each(|blob| blob.hydrate(blobs))?;
+        }
+        for flight in self.flights.values_mut() {
+            flight.blobs_mut().into_iter().try_for_each(|blob| blob.hydrate(blobs))?;
+        }
+        Ok(())
     }
 }

@@ -14,8 +14,12 @@ use std::sync::Arc;
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput};
 use portreeve_protocol::policy::{PolicyRef, PolicySnapshot, SignerKey};
-use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
+use portreeve_protocol::{
+    ActorKind, BlobSource, Delivery, Input, Kept, Machine, Outbox, ProtocolError,
+};
 use portreeve_trust::signer;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use spec::ParsedRule;
 
@@ -23,16 +27,18 @@ use spec::ParsedRule;
 ///
 /// Nothing is published before the first whole list: a part of the policies could allow what the
 /// rest of them denies.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct PolicyCache {
     /// Whether a whole list has been received.
     listed: bool,
     operator_namespace: String,
     /// Each policy's rules, or why it has none that could be obeyed.
+    #[serde(with = "crate::pairs")]
     policies: BTreeMap<PolicyRef, Result<Vec<ParsedRule>, String>>,
     /// What was published last.
     published: Option<Arc<PolicySnapshot>>,
     /// Namespace and name of a signer Secret to its key.
+    #[serde(with = "crate::pairs")]
     secrets: BTreeMap<(String, String), SignerKey>,
     watched: bool,
 }
@@ -71,6 +77,15 @@ impl Machine for PolicyCache {
 
     fn accept(input: &Input) -> Option<&PolicyInput> {
         if let Input::Policy(input) = input { Some(input) } else { None }
+    }
+
+    fn keep(&self) -> Result<Kept, ProtocolError> {
+        Kept::of(self)
+    }
+
+    fn resume(&mut self, state: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
+        *self = Kept::read(state)?;
+        Ok(())
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use portreeve_protocol::policy::{Mode, SignerKey};
 use portreeve_protocol::time::SECOND;
@@ -17,7 +17,7 @@ use super::server_url::trust_server;
 use super::signer_key;
 
 /// A rule as written, with its signers still to be looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedRule {
     pub(super) mode: Mode,
     pub(super) mutate_image: bool,
@@ -26,7 +26,7 @@ pub(super) struct ParsedRule {
 }
 
 /// A demand for trust as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedTrust {
     pub(super) freshness: Option<u64>,
     pub(super) max_staleness: Option<u64>,

@@ -80,6 +80,8 @@ pub(super) fn judge(
         owners: Arc::new(NoOwners),
         restored: Restored { trust: known, ..Restored::default() },
         runtime: Handle::clone(runtime.handle()),
+        retention: portreeve_host::journal::Retention::default(),
+        segment_bytes: limits::SEGMENT_BYTES,
         settings: options.settings.clone(),
         verifiers: 2,
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use portreeve_protocol::decision::ContainerVerdict;
-use portreeve_protocol::entry::{Answered, Delivered, Panicked};
+use portreeve_protocol::entry::{Answered, Checkpoint, Delivered, Panicked};
 use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
 use portreeve_protocol::messages::notary::{Fetched, NotaryInput};
 use portreeve_protocol::policy::PolicySnapshot;
@@ -14,6 +14,7 @@ use portreeve_protocol::{
     Verdict,
 };
 
+use super::cut::{Cut, Waiting};
 use super::proofs::Proofs;
 use super::select::refused;
 use super::states::States;
@@ -86,6 +87,7 @@ impl Collector {
         match entry {
             Entry::Answered(answered) => self.answered(&answered),
             Entry::Delivered(delivered) => self.delivered(at, &delivered),
+            Entry::Checkpoint(checkpoint) => self.cut(at, &checkpoint),
             Entry::Gap(_) => {
                 for case in self.cases.values_mut() {
                     if case.told.answer == AnswerState::NotRecorded {
@@ -99,6 +101,22 @@ impl Collector {
                 self.states = States::default();
                 self.remembered.clear();
                 self.order.clear();
+            }
+        }
+    }
+
+    /// Goes on from a checkpoint. Where the records before it are here, it tells nothing new.
+    fn cut(&mut self, at: &At, checkpoint: &Checkpoint) {
+        let Some(cut) = Cut::of(checkpoint) else { return };
+        for answer in &cut.answers {
+            self.proofs.told(answer);
+            self.states.told(answer);
+        }
+        self.policies = cut.policies;
+        for waiting in cut.waiting {
+            let Waiting { event, facts, policies, received } = waiting;
+            if self.picks.contains(&event) && !self.cases.contains_key(&event) {
+                self.insert(at, &event, received, &facts, Some(policies));
             }
         }
     }
@@ -137,17 +155,28 @@ impl Collector {
         if !self.picks.contains(event) {
             return false;
         }
+        self.insert(at, event, now, facts, self.policies.clone());
+        true
+    }
+
+    fn insert(
+        &mut self,
+        at: &At,
+        event: &EventId,
+        received: Now,
+        facts: &ReviewFacts,
+        policies: Option<Arc<PolicySnapshot>>,
+    ) {
         let case = Case {
             ages: Vec::new(),
             asked: Vec::new(),
             fetches: Vec::new(),
-            policies: self.policies.clone(),
-            received: now,
+            received,
             seen: BTreeSet::new(),
-            told: empty(at, event, now, facts, self.policies.as_deref()),
+            told: empty(at, event, received, facts, policies.as_deref()),
+            policies,
         };
         self.cases.insert(event.clone(), case);
-        true
     }
 
     fn panicked(&mut self, at: &At, panicked: &Panicked) {

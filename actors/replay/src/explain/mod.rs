@@ -2,6 +2,7 @@
 
 mod candidates;
 mod collect;
+mod cut;
 mod find;
 mod proofs;
 mod render;

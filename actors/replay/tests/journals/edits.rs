@@ -3,7 +3,7 @@
 use portreeve_replay::{FindingKind, ReplayError, recover, split, verify};
 
 use crate::rig::SEGMENT;
-use crate::small;
+use crate::{eventful, small};
 
 /// SplitMix64: the same edits in every run.
 struct Dice(u64);
@@ -81,5 +81,35 @@ fn recovery_refuses_damage_that_no_crash_does_and_cuts_what_a_crash_does() {
             }
             Err(other) => panic!("round {round}: {other}"),
         }
+    }
+}
+
+/// The lines of a journal, each with its end.
+fn lines(journal: &[u8]) -> Vec<Vec<u8>> {
+    journal.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+#[test]
+fn one_record_removed_or_exchanged_for_another_is_reported_where_it_was() {
+    let rig = eventful();
+    let whole = lines(&rig.journal);
+    let mut dice = Dice(2);
+    for round in 0..1_000 {
+        let mut changed = whole.clone();
+        let at = dice.roll(whole.len() - 1);
+        if round % 2 == 0 {
+            changed.remove(at);
+        } else {
+            let other = at + 1 + dice.roll(whole.len() - 1 - at);
+            changed.swap(at, other);
+        }
+        let journal = changed.concat();
+        let report = verify(split(SEGMENT, &journal), &rig.blobs, &mut |_| {}).unwrap();
+        let found = report.first.unwrap_or_else(|| panic!("round {round}, record {at}"));
+        // A later start in the place of the first may be where an older journal was cut off; then
+        // what follows it does not fit.
+        let expected = at as u64 + 1..=at as u64 + 1 + u64::from(at == 0);
+        assert!(expected.contains(&found.line), "round {round}, record {at}: {found:?}");
+        assert_eq!(found.kind, FindingKind::BrokenChain, "round {round}, record {at}");
     }
 }

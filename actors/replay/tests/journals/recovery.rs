@@ -16,7 +16,11 @@ fn last_started(rig: &Rig) -> Arc<Started> {
     });
     let starts = records.filter_map(|record| match record.entry {
         Entry::Started(started) => Some(started),
-        Entry::Answered(_) | Entry::Delivered(_) | Entry::Gap(_) | Entry::Panicked(_) => None,
+        Entry::Checkpoint(_)
+        | Entry::Answered(_)
+        | Entry::Delivered(_)
+        | Entry::Gap(_)
+        | Entry::Panicked(_) => None,
     });
     starts.last().unwrap()
 }
