@@ -6,6 +6,7 @@ mod edits;
 mod explaining;
 mod finding;
 mod recovery;
+mod removed;
 mod rig;
 mod tampering;
 mod verification;
