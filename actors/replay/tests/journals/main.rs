@@ -5,6 +5,7 @@
 mod edits;
 mod explaining;
 mod finding;
+mod long;
 mod recovery;
 mod removed;
 mod rig;
