@@ -4,9 +4,13 @@
 //! content: members sorted by name, no blanks, integers only. So a line can be checked by writing
 //! it again, and an edit that does not change the meaning is found all the same.
 
-use serde::{Deserialize, Serialize};
+use std::io;
 
-use crate::{Entry, ProtocolError, Record, Sha256};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::entry::Delivered;
+use crate::{Cause, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
 
 /// The schema version this build writes.
 ///
@@ -16,17 +20,57 @@ pub const SCHEMA: u32 = 2;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
 
+/// What stands before the hash of a line, and between the hash and the record.
+const HEAD: &[u8] = b"{\"hash\":\"";
+const MIDDLE: &[u8] = b"\",\"record\":";
+
 #[derive(Serialize)]
 struct LineOut<'a> {
     hash: Sha256,
-    record: &'a serde_json::value::RawValue,
+    record: &'a RawValue,
 }
 
 #[derive(Deserialize)]
 struct LineIn<'a> {
     hash: Sha256,
     #[serde(borrow)]
-    record: &'a serde_json::value::RawValue,
+    record: &'a RawValue,
+}
+
+/// An effect, with the text of a decision in its place.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EffectOut<'a> {
+    Answer {
+        #[serde(rename = "Answer")]
+        text: &'a RawValue,
+    },
+    Other(&'a Effect),
+}
+
+/// [`Record`] of a delivery, with the texts of its decisions in their place.
+#[derive(Serialize)]
+struct RecordOut<'a> {
+    entry: EntryOut<'a>,
+    prev: Sha256,
+    v: u32,
+}
+
+#[derive(Serialize)]
+enum EntryOut<'a> {
+    Delivered(DeliveredOut<'a>),
+}
+
+#[derive(Serialize)]
+struct DeliveredOut<'a> {
+    cause: &'a Cause,
+    decisions: &'a [&'a RawValue],
+    effects: Sha256,
+    event: &'a EventId,
+    input: &'a Input,
+    lamport: u64,
+    now: &'a Now,
+    root: &'a EventId,
 }
 
 #[derive(Deserialize)]
@@ -60,14 +104,65 @@ pub fn digest<T: Serialize + ?Sized>(value: &T) -> Result<Sha256, ProtocolError>
 /// # Errors
 /// As [`canonical`].
 pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
+    write_record(&Record { entry, prev, v: SCHEMA }, line)
+}
+
+/// As [`write_line`], for a delivery that led to `effects`: they say what the decisions of the
+/// record are and the digest of the effects, whatever stands for them in `delivered`. A decision is
+/// in the record and in what is hashed, and is made into text once for both.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn write_delivered(
+    delivered: &Delivered,
+    effects: &[Effect],
+    prev: Sha256,
+    line: &mut Vec<u8>,
+) -> Result<Sha256, ProtocolError> {
+    let mut decisions: Vec<&RawValue> = Vec::new();
+    let texts = effects
+        .iter()
+        .map(text_of)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
+    let written = effects.iter().zip(&texts).map(|(effect, text)| {
+        text.as_deref().map_or(EffectOut::Other(effect), |text| {
+            decisions.push(text);
+            EffectOut::Answer { text }
+        })
+    });
+    let effects: Vec<EffectOut<'_>> = written.collect();
+    let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
+    let (effects, lamport) = (digest(&effects)?, *lamport);
+    let decisions = &decisions;
+    let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
+    write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
+}
+
+/// The text of the decision, if the effect is one.
+fn text_of(effect: &Effect) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+    match effect {
+        Effect::Answer(decision) => to_raw_value(decision).map(Some),
+        Effect::Arm { .. }
+        | Effect::Disarm { .. }
+        | Effect::Fetch(_)
+        | Effect::LookUpOwner(_)
+        | Effect::Note(_)
+        | Effect::RecordGap(_)
+        | Effect::Release(_)
+        | Effect::Send { .. } => Ok(None),
+    }
+}
+
+fn write_record<T: Serialize>(record: &T, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
     let start = line.len();
-    line.extend_from_slice(b"{\"hash\":\"");
+    line.extend_from_slice(HEAD);
     let place = line.len();
     // The hash is known when the record is written behind it.
     line.extend_from_slice(&Sha256::ZERO.hex_digits());
-    line.extend_from_slice(b"\",\"record\":");
+    line.extend_from_slice(MIDDLE);
     let body = line.len();
-    if let Err(error) = serde_json::to_writer(&mut *line, &Record { entry, prev, v: SCHEMA }) {
+    if let Err(error) = serde_json::to_writer(&mut *line, record) {
         line.truncate(start);
         return Err(ProtocolError::Record { why: error.to_string() });
     }
@@ -83,6 +178,47 @@ pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha2
 /// `RecordHash` if the record is not the one that was hashed, `Schema` for a newer version,
 /// `Record` for anything that is not a canonical line.
 pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
+    read_as_written(line).map_or_else(|| read_any(line), Ok)
+}
+
+/// Reads a line that is what this build writes, and nothing else: its parts stand at known places,
+/// so that the record is parsed once and written again without a copy.
+fn read_as_written(line: &[u8]) -> Option<(Record, Sha256)> {
+    let (stated, rest) = line.strip_prefix(HEAD)?.split_at_checked(64)?;
+    let body = rest.strip_prefix(MIDDLE)?.strip_suffix(b"}")?;
+    let hash = Sha256::of(body);
+    if hash.hex_digits() != stated {
+        return None;
+    }
+    let record: Record = serde_json::from_slice(body).ok()?;
+    (record.v == SCHEMA && is_canonical(&record, body)).then_some((record, hash))
+}
+
+/// Whether `bytes` are the canonical JSON of `value`.
+fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
+    let mut expected = Expected { rest: bytes };
+    serde_json::to_writer(&mut expected, value).is_ok() && expected.rest.is_empty()
+}
+
+/// Takes only the bytes that are expected.
+struct Expected<'a> {
+    rest: &'a [u8],
+}
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let rest = self.rest.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        self.rest = rest;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a line of any version, and says what is wrong with one that is none.
+fn read_any(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
     let malformed = |error: serde_json::Error| ProtocolError::Record { why: error.to_string() };
     let outer: LineIn<'_> = serde_json::from_slice(line).map_err(malformed)?;
     let found = Sha256::of(outer.record.get().as_bytes());

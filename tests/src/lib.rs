@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod https;
 pub mod node;
 pub mod review;
+pub mod stage;
 pub mod tidy;
 pub mod verdict;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::journal::Journal;
+use portreeve_host::seals::make_key;
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
 use portreeve_protocol::{Decision, Entry, Settings, codec};
@@ -28,6 +29,13 @@ pub struct TestNode {
     directory: TempDir,
     journal: PathBuf,
     running: Running,
+}
+
+/// Whether a node has a key to seal with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sealing {
+    No,
+    Yes,
 }
 
 /// What is left of a node that was ended: its files, until this is dropped.
@@ -81,8 +89,36 @@ impl TestNode {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
+        Self::begin(tls, objects, settings, clock, Sealing::No).await
+    }
+
+    /// As [`TestNode::start`], with a key of its own to seal with.
+    ///
+    /// # Errors
+    /// As [`TestNode::start`].
+    pub async fn start_sealing(
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, TestError> {
+        Self::begin(tls, objects, settings, clock, Sealing::Yes).await
+    }
+
+    async fn begin(
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
+        sealing: Sealing,
+    ) -> Result<Self, TestError> {
         let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-        let config = config(tls, objects, settings, directory.path())?;
+        let mut config = config(tls, objects, settings, directory.path())?;
+        if sealing == Sealing::Yes {
+            let seal_key = directory.path().join("seal.key");
+            make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
+            config.seal_key = Some(seal_key);
+        }
         let journal = config.journal_dir.clone();
         let logger = Logger::root(slog::Discard, slog::o!());
         let started = serve(config, clock, logger).await;
@@ -99,6 +135,17 @@ impl TestNode {
         self.directory.path().join("data")
     }
 
+    /// Puts a file among the node's objects, as a whole; it is seen within a second.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn store(&self, name: &str, text: &str) -> Result<(), TestError> {
+        let path = self.directory.path().join("objects").join(name);
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text).map_err(TestError::file(&beside))?;
+        std::fs::rename(&beside, &path).map_err(TestError::file(&path))
+    }
+
     /// A client for the node.
     #[must_use]
     pub const fn client(&self) -> &Client {
@@ -110,8 +157,20 @@ impl TestNode {
     /// # Errors
     /// `Http`; `Content` for an answer that is none, or a status other than 200.
     pub async fn review(&self, review: &Value) -> Result<Outcome, TestError> {
+        self.send("/admit?timeout=10s", review).await
+    }
+
+    /// Sends the object as it is to be stored, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`TestNode::review`].
+    pub async fn validate(&self, review: &Value) -> Result<Outcome, TestError> {
+        self.send("/validate?timeout=10s", review).await
+    }
+
+    async fn send(&self, path: &str, review: &Value) -> Result<Outcome, TestError> {
         let uid = review["request"]["uid"].as_str().unwrap_or_default();
-        let answer = self.client.post("/admit?timeout=10s", review.to_string()).await?;
+        let answer = self.client.post(path, review.to_string()).await?;
         if answer.status != 200 {
             let why = format!("status {}", answer.status);
             return Err(TestError::Content { path: format!("the answer to {uid}"), why });

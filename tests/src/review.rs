@@ -147,7 +147,7 @@ impl Outcome {
     }
 }
 
-fn patch(response: &Value) -> Result<Vec<Value>, String> {
+pub(crate) fn patch(response: &Value) -> Result<Vec<Value>, String> {
     let Some(text) = response["patch"].as_str() else { return Ok(Vec::new()) };
     if response["patchType"] != "JSONPatch" {
         return Err("a patch without its type".to_owned());

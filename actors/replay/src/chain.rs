@@ -94,6 +94,36 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
     }
 }
 
+/// A line that was read and checked by itself and against the one before: a record of the chain, or
+/// what is wrong there.
+pub struct Checked(pub(crate) Link);
+
+/// What [`checked`] gives.
+pub struct CheckedLines<I: Iterator<Item = Result<Line, ReplayError>>> {
+    /// `None` behind the first thing that is wrong.
+    chain: Option<Chain<I>>,
+}
+
+/// Reads and checks lines, up to the end or to the first thing that is wrong.
+///
+/// It is the part of a verification that needs no machines, so it can run ahead of them on a
+/// thread of its own; see [`crate::verify_checked`].
+pub fn checked<I: Iterator<Item = Result<Line, ReplayError>>>(lines: I) -> CheckedLines<I> {
+    CheckedLines { chain: Some(Chain::new(lines)) }
+}
+
+impl<I: Iterator<Item = Result<Line, ReplayError>>> Iterator for CheckedLines<I> {
+    type Item = Result<Checked, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.chain.as_mut()?.next();
+        if !matches!(next, Ok(Some(Link::Record { .. }))) {
+            self.chain = None;
+        }
+        Some(next.transpose()?.map(Checked))
+    }
+}
+
 fn kind_of(error: &ProtocolError) -> FindingKind {
     if matches!(error, ProtocolError::RecordHash { .. }) {
         FindingKind::AlteredRecord

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portreeve_protocol::entry::{Checkpoint, Started};
 use portreeve_protocol::{BlobSource, Entry, ProtocolError, RULES_VERSION, Record, Sha256};
 
-use crate::chain::{At, Chain, Link};
+use crate::chain::{At, Checked, Link, checked};
 use crate::node::Node;
 use crate::outstanding::OUTSTANDING;
 use crate::start::{self, Before};
@@ -29,20 +29,32 @@ pub fn verify(
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
+    verify_checked(checked(lines), blobs, progress)
+}
+
+/// As [`verify`], for lines that [`checked`] has read already, such as on another thread.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_checked(
+    lines: impl Iterator<Item = Result<Checked, ReplayError>>,
+    blobs: &dyn BlobSource,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report, ReplayError> {
     verify_within(OUTSTANDING, lines, blobs, progress)
 }
 
 /// Verifies with at most `limit` effects outstanding.
 fn verify_within(
     limit: usize,
-    lines: impl Iterator<Item = Result<Line, ReplayError>>,
+    lines: impl Iterator<Item = Result<Checked, ReplayError>>,
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
-    let mut chain = Chain::new(lines);
     let mut replay = Replay { before: None, blobs, limit, node: None, report: Report::default() };
     let mut segment: Arc<str> = Arc::from("");
-    while let Some(link) = chain.next()? {
+    for line in lines {
+        let Checked(link) = line?;
         match link {
             Link::Torn(torn) => {
                 replay.report.torn = Some(torn);
@@ -97,8 +109,8 @@ impl Replay<'_> {
                 node.answered(&answered)?;
                 report.answered += 1;
             }
-            Entry::Delivered(delivered) => {
-                let compared = node.delivered(&delivered, self.blobs)?;
+            Entry::Delivered(mut delivered) => {
+                let compared = node.delivered(&mut delivered, self.blobs)?;
                 if node.outstanding() > self.limit {
                     return Err(Stop::TooMuch);
                 }
@@ -302,7 +314,9 @@ mod tests {
         let prev = Entry::Started(Arc::new(started));
         let prev = codec::write_line(prev, Sha256::ZERO, &mut journal).unwrap();
         codec::write_line(Entry::Delivered(delivered), prev, &mut journal).unwrap();
-        let run = |limit| verify_within(limit, crate::split("s", &journal), &NoBlobs, &mut |_| {});
+        let run = |limit| {
+            verify_within(limit, checked(crate::split("s", &journal)), &NoBlobs, &mut |_| {})
+        };
         assert_eq!(run(1).unwrap().first, None);
         let error = run(0).unwrap_err();
         assert!(matches!(error, ReplayError::TooMuch { line: 2, limit: 0, .. }), "{error:?}");

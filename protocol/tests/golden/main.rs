@@ -11,6 +11,7 @@ mod order;
 mod samples;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use order::Ordered;
 use portreeve_protocol::entry::{Delivered, Restored};
@@ -19,7 +20,9 @@ use portreeve_protocol::messages::notary::{FetchOutcome, NotaryInput, VerifyOutc
 use portreeve_protocol::messages::policy::PolicyInput;
 use portreeve_protocol::messages::verify::VerifyInput;
 use portreeve_protocol::seal::RevokedSeal;
-use portreeve_protocol::{ActorId, Cause, Entry, Input, Outside, ProtocolError, Sha256, codec};
+use portreeve_protocol::{
+    ActorId, Cause, Effect, Entry, Input, Outside, ProtocolError, Sha256, codec,
+};
 
 macro_rules! golden {
     ($($name:literal),* $(,)?) => {
@@ -318,5 +321,30 @@ fn the_journals_page_names_every_entry_with_its_members_and_every_input() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
+    let all = inputs::effects();
+    for effects in [&all[..], &all[..1], &all[1..], &[]] {
+        let input = Input::Admission(AdmissionInput::Drain);
+        let cause = Cause::Outside(Outside::Host);
+        let Entry::Delivered(bare) = samples::delivered(ActorId::Admission, cause, input) else {
+            panic!("it is a delivery");
+        };
+        let decisions = effects.iter().filter_map(|effect| {
+            if let Effect::Answer(decision) = effect { Some(Arc::clone(decision)) } else { None }
+        });
+        let whole = Delivered {
+            decisions: decisions.collect(),
+            effects: codec::digest(effects).expect("a digest"),
+            ..bare.clone()
+        };
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        let first = codec::write_delivered(&bare, effects, Sha256::ZERO, &mut one);
+        let second = codec::write_line(Entry::Delivered(whole), Sha256::ZERO, &mut other);
+        assert_eq!(first, second);
+        assert_eq!(String::from_utf8(one), String::from_utf8(other));
     }
 }

@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The message of the line in which a server says where it listens; `portreeve serve` logs it.
 const LISTENING: &str = "reviews are received";
 
-/// Binds the calling process to one core; threads made later inherit that.
-pub(crate) fn pin(core: usize) -> Result<(), BenchError> {
+/// Binds the calling process to these cores; threads made later inherit that.
+pub(crate) fn pin(cores: &[usize]) -> Result<(), BenchError> {
     let mut set = CpuSet::new();
-    set.set(core);
-    sched_setaffinity(None, &set).map_err(system("bind this process to one core"))
+    cores.iter().for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set).map_err(system("bind this process to its cores"))
 }
 
 /// Says where this process listens, in the words of `portreeve serve`.
@@ -47,18 +47,19 @@ pub(crate) struct Usage {
     pub(crate) peak_kib: u64,
 }
 
-/// This program as a child bound to `core`, to run what `words` say.
-pub(crate) fn command(core: usize, words: Vec<OsString>) -> Result<Command, BenchError> {
+/// This program as a child bound to `cores`, to run what `words` say.
+pub(crate) fn command(cores: &[usize], words: Vec<OsString>) -> Result<Command, BenchError> {
+    let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
     let program = std::env::current_exe().map_err(system("find this program"))?;
     let mut command = Command::new(program);
-    command.arg("child").arg(core.to_string()).args(words).stdin(Stdio::null());
+    command.arg("child").arg(cores.join(",")).args(words).stdin(Stdio::null());
     Ok(command)
 }
 
 impl Server {
     /// Starts a server and waits until it says where it listens.
     pub(crate) fn start(name: &str, core: usize, words: Vec<OsString>) -> Result<Self, BenchError> {
-        let mut command = command(core, words)?;
+        let mut command = command(&[core], words)?;
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(system("start a server"))?;
         let stderr = child.stderr.take();

@@ -38,10 +38,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs as a child of another run of this program: the core, then what to be.
+/// Runs as a child of another run of this program: the cores, then what to be.
 fn child(words: &[OsString]) -> ExitCode {
-    let core = words.first().and_then(|word| word.to_str()?.parse().ok()).unwrap_or_default();
-    if let Err(failure) = child::pin(core) {
+    let cores = words.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let cores: Vec<usize> = cores.split(',').filter_map(|core| core.parse().ok()).collect();
+    if let Err(failure) = child::pin(&cores) {
         return complain(&failure);
     }
     let floor = match words.get(1..).unwrap_or_default() {
@@ -66,7 +67,7 @@ fn child(words: &[OsString]) -> ExitCode {
 }
 
 fn bench(options: &cli::Options) -> Result<(), BenchError> {
-    child::pin(GENERATOR_CORE).map_err(|failure| BenchError::Child {
+    child::pin(&[GENERATOR_CORE]).map_err(|failure| BenchError::Child {
         name: "the generator".to_owned(),
         why: format!("it needs a core apart from the servers' ({failure})"),
     })?;

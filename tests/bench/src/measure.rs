@@ -170,10 +170,10 @@ fn count(segments: &Path) -> Result<(u64, u64), BenchError> {
     Ok((lines, bytes))
 }
 
-/// `portreeve replay verify` of the journal in `dir`.
+/// `portreeve replay verify` of the journal in `dir`, on both cores: nothing else runs meanwhile.
 async fn replay(dir: &Path, records: u64, bytes: u64) -> Result<Replay, BenchError> {
     let words = vec!["portreeve".into(), "replay".into(), "verify".into(), dir.into()];
-    let mut command = child::command(SERVER_CORE, words)?;
+    let mut command = child::command(&[SERVER_CORE, crate::GENERATOR_CORE], words)?;
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
     let mut child = command.spawn().map_err(system("start a replay"))?;

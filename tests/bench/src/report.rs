@@ -127,8 +127,8 @@ impl Results {
         let Replay { megabytes, peak_kib, rate } = self.replay;
         let _ = writeln!(
             out,
-            "Replay: {rate:.0} records/s, {megabytes:.0} MB/s ({records} records), peak memory \
-             {} MiB",
+            "Replay on two cores: {rate:.0} records/s, {megabytes:.0} MB/s ({records} records), \
+             peak memory {} MiB",
             peak_kib / 1_024
         );
         let peaks = self.peaks.iter().map(|(server, kib)| format!("{server} {} MiB", kib / 1_024));

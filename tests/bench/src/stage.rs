@@ -50,6 +50,9 @@ impl Stage {
         stage.write("webhook.crt", &stage.tls.certificate_pem())?;
         stage.write("webhook.key", &stage.tls.key_pem())?;
         stage.write("notary-ca.crt", notary_tls.ca_pem())?;
+        // Anything of the right length will do, since nobody is kept out here.
+        let key = STANDARD.encode(Sha256::of(stage.alice.public_pem().as_bytes()).as_bytes());
+        stage.write("seal.key", &format!("{key}\n"))?;
         Ok(stage)
     }
 
@@ -99,6 +102,7 @@ impl Stage {
             ("--trust-ca", self.path("notary-ca.crt").into()),
             ("--allow-trust-server", self.notary.url().into()),
             ("--durability", durability.into()),
+            ("--seal-key", self.path("seal.key").into()),
         ] {
             let pair: [OsString; 2] = [flag.into(), value];
             words.extend(pair);

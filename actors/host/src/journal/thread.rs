@@ -15,7 +15,7 @@ use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
 use portreeve_protocol::{
-    ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256, codec,
+    ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256,
 };
 use portreeve_replay::Ledger;
 
@@ -253,7 +253,7 @@ impl JournalThread {
         };
         self.ledger.delivered(&delivered, &effects);
         if writing {
-            hash = self.stage(delivered, &effects);
+            hash = self.stage(&delivered, &effects);
         }
         if !self.degraded && (!writing || hash.is_err()) {
             batch.skipped += 1;
@@ -298,11 +298,9 @@ impl JournalThread {
         Ok(())
     }
 
-    fn stage(&mut self, mut delivered: Delivered, effects: &[Effect]) -> io::Result<Sha256> {
-        delivered.effects = codec::digest(effects)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+    fn stage(&mut self, delivered: &Delivered, effects: &[Effect]) -> io::Result<Sha256> {
         delivered.input.blobs().into_iter().try_for_each(|blob| self.writer.blob(blob))?;
-        self.writer.stage(Entry::Delivered(delivered))
+        self.writer.stage_delivered(delivered, effects)
     }
 
     /// Writes what is staged; syncs it if an answer waits and the durability asks for that.
@@ -486,7 +484,7 @@ fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {
 mod tests {
     use portreeve_protocol::entry::Restored;
     use portreeve_protocol::messages::policy::PolicyInput;
-    use portreeve_protocol::{Cause, NodeId, Now, Outside, Settings, Wall};
+    use portreeve_protocol::{Cause, NodeId, Now, Outside, Settings, Wall, codec};
 
     use super::super::queue::queue;
     use super::super::{FileSystem, Journal, layout};

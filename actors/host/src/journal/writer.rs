@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portreeve_protocol::entry::Checkpoint;
-use portreeve_protocol::{Blob, Entry, Sha256, codec, limits};
+use portreeve_protocol::entry::{Checkpoint, Delivered};
+use portreeve_protocol::{Blob, Effect, Entry, ProtocolError, Sha256, codec, limits};
 
 use super::disk::{Disk, SegmentFile};
 use super::layout;
@@ -174,9 +174,26 @@ impl Writer {
 
     /// Adds an entry to those that [`Writer::write`] will write; gives the hash of its record.
     pub(crate) fn stage(&mut self, entry: Entry) -> io::Result<Sha256> {
-        let prev = self.staged.prev.unwrap_or(self.written);
         let deliveries = u64::from(matches!(entry, Entry::Delivered(_)));
-        let hash = codec::write_line(entry, prev, &mut self.staged.lines)
+        self.stage_by(deliveries, |prev, lines| codec::write_line(entry, prev, lines))
+    }
+
+    /// As [`Writer::stage`], for a delivery that led to `effects`.
+    pub(crate) fn stage_delivered(
+        &mut self,
+        delivered: &Delivered,
+        effects: &[Effect],
+    ) -> io::Result<Sha256> {
+        self.stage_by(1, |prev, lines| codec::write_delivered(delivered, effects, prev, lines))
+    }
+
+    fn stage_by(
+        &mut self,
+        deliveries: u64,
+        write: impl FnOnce(Sha256, &mut Vec<u8>) -> Result<Sha256, ProtocolError>,
+    ) -> io::Result<Sha256> {
+        let prev = self.staged.prev.unwrap_or(self.written);
+        let hash = write(prev, &mut self.staged.lines)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
         self.staged.prev = Some(hash);
         self.staged.records += 1;
@@ -288,6 +305,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let mut writer = writer(dir.path())?;
         writer.segment_bytes = 1_000;
+        assert!(!writer.full());
         writer.stage(gap("x".repeat(1_000)))?;
         assert!(!writer.full());
         writer.write()?;

@@ -18,6 +18,7 @@ use portreeve_host::journal::Journal;
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
 use portreeve_protocol::{Settings, limits};
+use portreeve_replay::explain::Selection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -125,7 +126,12 @@ impl Scene {
         tokio::time::timeout(PATIENCE, self.running.shutdown()).await.unwrap().unwrap();
         let journal = Journal::open(&self.files.path().join("data/journal")).unwrap();
         for uid in uids {
-            let told = portreeve_replay::explain(journal.lines(), &journal.blobs(), uid).unwrap();
+            let uid = (*uid).to_owned();
+            let selection = Selection { uid: Some(uid.clone()), ..Selection::default() };
+            let found = portreeve_replay::find(journal.lines(), &selection, 10).unwrap();
+            let events = found.matches.into_iter().map(|it| it.event).collect();
+            let told =
+                portreeve_replay::explain(journal.lines(), &journal.blobs(), events).unwrap();
             assert!(!told.is_empty(), "{uid} is not in the journal");
             let told = told.iter().map(|explanation| explanation.render(100).into_bytes());
             self.written.extend(told);

@@ -8,14 +8,15 @@ use portreeve_protocol::decision::{
 use portreeve_protocol::messages::admission::{ImageFact, ReviewPath};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::seal::{Requirement, RevokedSeal, SealEntry};
+use portreeve_protocol::seal::{RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyCode, Proof, ProtocolError, Settings, Sha256, codec};
+use portreeve_protocol::{Denial, DenyCode, Proof, ProtocolError, Settings, Sha256};
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
+use super::requirements::Requirements;
 use super::seals::{Seals, Wanted};
 use super::select::Scope;
 use super::server::trust_server;
@@ -34,6 +35,9 @@ pub(super) struct ImageCase {
     reference: Option<ImageReference>,
     /// Digest of what the rules ask for; of no meaning where they ask for nothing.
     requirement: Sha256,
+    /// Ids of the keys that signed the root of what was verified. Kept apart from the evidence,
+    /// which a checkpoint names by digest only.
+    root_keys: BTreeSet<Sha256>,
     rules: Vec<RuleRef>,
     /// Whether the rules let a verdict be sealed: all of them enforce and pin.
     sealable: bool,
@@ -74,6 +78,7 @@ impl ImageCase {
             mutate: false,
             reference: None,
             requirement: Sha256::ZERO,
+            root_keys: BTreeSet::new(),
             rules: Vec::new(),
             sealable: false,
             stale: Vec::new(),
@@ -94,12 +99,13 @@ impl ImageCase {
         path: ReviewPath,
         scope: &Scope<'_>,
         settings: &Settings,
+        requirements: &mut Requirements,
     ) -> Self {
         let mut case = Self::empty(fact);
         if fact.image.trim().is_empty() && path == ReviewPath::Admit {
             // Something that runs later may fill it in; the validating pass sees what it is then.
             case.verdict = Some(Verdict::Allowed(Admitted::Blank));
-        } else if let Err(denial) = case.plan(scope, settings) {
+        } else if let Err(denial) = case.plan(scope, settings, requirements) {
             case.deny(denial);
         } else if case.demands.is_empty() {
             let allowed = Verdict::Allowed(Admitted::TrustNotRequired);
@@ -109,7 +115,12 @@ impl ImageCase {
         case
     }
 
-    fn plan(&mut self, scope: &Scope<'_>, settings: &Settings) -> Result<(), Denial> {
+    fn plan(
+        &mut self,
+        scope: &Scope<'_>,
+        settings: &Settings,
+        requirements: &mut Requirements,
+    ) -> Result<(), Denial> {
         let reference = parse(&self.fact.image)?;
         let rules = scope.rules(&reference)?;
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
@@ -134,14 +145,18 @@ impl ImageCase {
                 }),
             }
         }
+        // The stricter first, so that the order of objects never matters where digests differ.
+        self.demands.sort_by_key(|demand| std::cmp::Reverse(strictness(demand.mode)));
         self.reference = Some(reference);
         // What cannot be met denies whatever the trust servers say.
         if self.failures.iter().any(|(_, mode)| *mode == Mode::Enforce) {
             self.demands.clear();
         }
-        let asked: BTreeSet<Requirement> =
-            self.demands.iter().map(|demand| demand.requirement(settings)).collect();
-        self.requirement = codec::digest(&asked).map_err(|error| {
+        if self.demands.is_empty() {
+            return Ok(());
+        }
+        let asked = self.demands.iter().map(|demand| demand.requirement(settings)).collect();
+        self.requirement = requirements.digest(asked).map_err(|error| {
             Denial::new(DenyCode::Internal, format!("a requirement cannot be written: {error}"))
         })?;
         Ok(())
@@ -263,10 +278,21 @@ impl ImageCase {
             self.verdict = None;
             return;
         }
+        let enforced = self.demands.iter().any(|demand| demand.mode == Mode::Enforce);
         self.verdict = match (worst(failures), released) {
+            // What enforcing rules verified stays pinned, whatever other rules only warn of.
+            (Some((denial, Mode::Warn)), Some((released, verified))) if enforced => {
+                self.warnings = released.warnings;
+                let (code, detail) = (denial.code.code(), denial.detail);
+                self.warnings.push(format!("would be denied: {detail} ({code})"));
+                Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
+            }
             (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
             (None, Some((released, verified))) => {
                 self.warnings = released.warnings;
+                let root = verified.evidence.roles.get("root");
+                let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
+                self.root_keys = keys.unwrap_or_default();
                 Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
             }
             (None, None) => return,
@@ -319,10 +345,8 @@ impl ImageCase {
                 (*digest, reference.clone(), repository.clone(), root_keys.clone())
             }
             Admitted::Verified(verified) => {
-                let root = verified.evidence.roles.get("root");
-                let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
-                let repository = verified.evidence.gun.clone();
-                (verified.digest, self.fact.image.clone(), repository, keys.unwrap_or_default())
+                let repository = self.reference.as_ref()?.gun();
+                (verified.digest, self.fact.image.clone(), repository, self.root_keys.clone())
             }
             Admitted::Blank
             | Admitted::Tolerated(_)
@@ -340,13 +364,16 @@ impl ImageCase {
     }
 }
 
-/// The failure that counts: the first of the strictest mode.
-fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
-    let strictness = |mode: Mode| match mode {
+const fn strictness(mode: Mode) -> u8 {
+    match mode {
         Mode::Audit => 0,
         Mode::Warn => 1,
         Mode::Enforce => 2,
-    };
+    }
+}
+
+/// The failure that counts: the first of the strictest mode.
+fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
     let mut all = failures.into_iter();
     let first = all.next()?;
     Some(all.fold(

@@ -160,7 +160,7 @@ pub(super) fn listed(list: &[String]) -> String {
 }
 
 /// Text of the sender's as it may stand in a message: short, and without control characters.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let plain: String = text.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
     cut(&plain, SHOWN_BYTES)
 }

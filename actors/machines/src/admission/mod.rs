@@ -14,6 +14,7 @@ mod patch;
 pub mod pattern;
 mod pending;
 mod policies;
+mod requirements;
 mod resolution;
 mod review;
 mod sealing;
@@ -41,6 +42,7 @@ use serde_json::Value;
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
+use requirements::Requirements;
 
 /// Decides reviews.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub struct Admission {
     pending: BTreeMap<EventId, Pending>,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
+    #[serde(skip)]
+    requirements: Requirements,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
     #[serde(skip)]
@@ -72,6 +76,7 @@ impl Admission {
             known: Known::default(),
             pending: BTreeMap::new(),
             policies: None,
+            requirements: Requirements::default(),
             revoked: started.restored.revoked.clone(),
             settings: started.settings.clone(),
             waiting: BTreeMap::new(),
@@ -126,7 +131,7 @@ impl Machine for Admission {
                 self.acknowledge_clock(delivery.now, acknowledge, out);
             }
             AdmissionInput::Drain => self.drain(delivery, out),
-            AdmissionInput::Forgotten(forgotten) => self.forgotten(forgotten),
+            AdmissionInput::Forgotten(forgotten) => self.forgotten(delivery, now, forgotten, out),
             AdmissionInput::HopRefused(refused) => self.hop_refused(delivery, now, refused, out),
             AdmissionInput::OwnerFound(found) => self.owner_found(delivery, now, found, out),
             AdmissionInput::Policies(policies) => self.policies(policies),

@@ -4,7 +4,7 @@ use portreeve_protocol::messages::admission::{
     AcknowledgeClock, AdmissionEffect, Forgotten, RevokeSeal,
 };
 use portreeve_protocol::seal::RevokedSeal;
-use portreeve_protocol::{ActorId, Fact, Now, Outbox, limits};
+use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox, limits};
 
 use super::Admission;
 
@@ -36,8 +36,23 @@ impl Admission {
         }
     }
 
-    /// Forgets what was resolved of a collection, so that no later review rests on it.
-    pub(super) fn forgotten(&mut self, forgotten: &Forgotten) {
-        self.known.forget(&forgotten.server, &forgotten.gun);
+    /// Forgets what was resolved of a collection, so that no review rests on it: those that wait
+    /// ask again.
+    pub(super) fn forgotten(
+        &mut self,
+        delivery: &Delivery,
+        now: Now,
+        forgotten: &Forgotten,
+        out: &mut Outbox<AdmissionEffect>,
+    ) {
+        let Forgotten { gun, server } = forgotten;
+        self.known.forget(server, gun);
+        let events: Vec<EventId> = self.pending.keys().cloned().collect();
+        for event in events {
+            let questions = self.pending.get_mut(&event).map(|it| it.forget(server, gun));
+            for question in questions.unwrap_or_default() {
+                self.settle(delivery, now, &event, &question, out);
+            }
+        }
     }
 }

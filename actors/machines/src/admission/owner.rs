@@ -7,6 +7,7 @@ use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox};
 use serde::{Deserialize, Serialize};
 
 use super::Admission;
+use super::message::shown;
 use super::pending::Pending;
 
 impl Admission {
@@ -63,6 +64,16 @@ pub(super) enum OwnerLook {
     Awaited(OwnerFact),
 }
 
+impl OwnerLook {
+    /// The controller still looked for, as words that may follow others.
+    pub(super) fn awaited(&self) -> String {
+        match self {
+            Self::Done => String::new(),
+            Self::Awaited(owner) => format!(" {} {}", shown(&owner.kind), shown(&owner.name)),
+        }
+    }
+}
+
 impl Pending {
     /// Takes what was found of the controller; `false` if nothing was looked for.
     fn take_owner(&mut self, outcome: &OwnerOutcome) -> bool {
@@ -73,7 +84,7 @@ impl Pending {
             OwnerOutcome::Unavailable(why) => Err(format!("it cannot be seen: {}", why.detail)),
         };
         if let Err(why) = proven {
-            self.unproven = Some(format!("{} {}: {why}", owner.kind, owner.name));
+            self.unproven = Some(format!("{} {}: {why}", shown(&owner.kind), shown(&owner.name)));
         }
         true
     }

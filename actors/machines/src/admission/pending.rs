@@ -155,6 +155,21 @@ impl Pending {
         open.into_iter().collect()
     }
 
+    /// Drops what is known of a collection; gives the questions to be put again.
+    pub(super) fn forget(&mut self, server: &str, gun: &str) -> Vec<Question> {
+        let of = |question: &Question| question.server == server && question.gun == gun;
+        let mut again = Vec::new();
+        for (question, asked) in self.asked.iter_mut().filter(|(question, _)| of(question)) {
+            asked.last = None;
+            // The fetcher itself sees to whoever still waits for it.
+            if asked.answer.take().is_some() {
+                asked.since = None;
+                again.push(question.clone());
+            }
+        }
+        again
+    }
+
     /// Judges the images that depend on `question` by the answers at hand. Gives the questions that
     /// must be asked, and since when the answer must hold.
     pub(super) fn judge(

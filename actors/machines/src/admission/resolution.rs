@@ -61,6 +61,10 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let Some(pending) = self.pending.get_mut(event) else { return };
+        if let Some(fault) = self.clock.fault() {
+            pending.give_up(|_| fault.clone());
+            return self.finish(delivery, event, true, out);
+        }
         for (question, not_before) in pending.judge(question, now, &self.settings) {
             out.push(pending.resolve(&question, not_before));
         }

@@ -47,9 +47,10 @@ impl Admission {
             }
         };
         let scope = Scope::of(&policies, &facts.namespace);
+        let requirements = &mut self.requirements;
         let judged = |image: &ImageFact| match same(image) {
             true => ImageCase::unchanged(image),
-            false => ImageCase::new(image, facts.path, &scope, &self.settings),
+            false => ImageCase::new(image, facts.path, &scope, &self.settings, requirements),
         };
         let images: Vec<ImageCase> = facts.images.iter().map(judged).collect();
         let mut pending = Pending::new(facts.clone(), images, Arc::clone(&policies), now);

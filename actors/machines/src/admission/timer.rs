@@ -30,7 +30,8 @@ impl Admission {
         for question in &open {
             pending.judge(question, now, &self.settings);
         }
-        let owner = format!("the controller was not seen within {waited} ms");
+        let owner = pending.owner.awaited();
+        let owner = format!("the controller{owner} was not seen within {waited} ms");
         pending.give_up(|_| Denial::new(DenyCode::Deadline, owner.clone()));
         self.finish(delivery, event, false, out);
     }

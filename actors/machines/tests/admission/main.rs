@@ -2,10 +2,13 @@
 
 mod answers;
 mod exemptions;
+mod modes;
 mod order;
 mod patches;
 mod patterns;
 mod reach;
+mod resealing;
+mod seals;
 mod selection;
 mod servers;
 mod timing;

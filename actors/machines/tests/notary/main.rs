@@ -5,3 +5,4 @@ mod asking;
 mod bench;
 mod faults;
 mod flow;
+mod seals;

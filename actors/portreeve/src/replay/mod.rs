@@ -4,18 +4,27 @@ pub(crate) mod args;
 mod progress;
 mod view;
 
-use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 use std::time::Instant;
 
 use portreeve_host::journal::reader::Journal;
-use portreeve_replay::{Finding, FindingKind, Report};
+use portreeve_replay::{Checked, Finding, FindingKind, Progress, ReplayError, Report};
 
 use crate::cli::Outcome;
 use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
 use args::VerifyArgs;
 use progress::{Bar, grouped};
+
+/// Lines handed at once from the thread that reads to the one that runs the machines.
+const BATCH: usize = 32;
+/// Batches that wait at most, so that memory does not grow with the journal.
+const AHEAD: usize = 4;
+
+type Batch = Vec<Result<Checked, ReplayError>>;
 
 /// Opens the journal in `dir`, which must hold one.
 pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
@@ -59,16 +68,36 @@ fn is_segment(path: &Path, number: u32) -> bool {
 
 /// Runs the journal again, with the progress on standard error.
 pub(crate) fn run(journal: &Journal) -> Result<Report, CommandError> {
-    let bytes = Cell::new(0);
+    let bytes = AtomicU64::new(0);
+    let mut bar = Bar::new(total(journal));
+    let (sender, batches) = sync_channel(AHEAD);
+    // What a line says by itself is read ahead, while the machines run what stood before.
+    thread::scope(|scope| {
+        scope.spawn(|| read_ahead(journal, &bytes, sender));
+        let mut tell = |progressed: &Progress| {
+            bar.show(progressed.records, bytes.load(Ordering::Relaxed), &progressed.segment);
+        };
+        Ok(portreeve_replay::verify_checked(in_order(batches), &journal.blobs(), &mut tell)?)
+    })
+}
+
+/// Reads the journal's lines until nobody wants them any more, and counts their bytes.
+fn read_ahead(journal: &Journal, bytes: &AtomicU64, sender: SyncSender<Batch>) {
     let lines = journal.lines().inspect(|line| {
         let length = line.as_ref().map_or(0, |line| line.bytes.len() as u64);
-        bytes.set(bytes.get() + length);
+        bytes.fetch_add(length, Ordering::Relaxed);
     });
-    let mut bar = Bar::new(total(journal));
-    let report = portreeve_replay::verify(lines, &journal.blobs(), &mut |progressed| {
-        bar.show(progressed.records, bytes.get(), &progressed.segment);
-    })?;
-    Ok(report)
+    let mut lines = portreeve_replay::checked(lines);
+    loop {
+        let batch: Batch = lines.by_ref().take(BATCH).collect();
+        if batch.is_empty() || sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+fn in_order(batches: Receiver<Batch>) -> impl Iterator<Item = Result<Checked, ReplayError>> {
+    batches.into_iter().flatten()
 }
 
 /// Bytes of all segments, as far as they can be looked at; the bar is content with a guess.

@@ -202,12 +202,6 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Reviews held at this moment.
-    #[cfg(test)]
-    fn held(&self) -> usize {
-        self.kept.len() + self.waiting.len()
-    }
-
     pub(super) fn finish(mut self) -> Found {
         self.settle_until(0);
         Found { matches: self.kept.into_values().collect(), ..self.found }
