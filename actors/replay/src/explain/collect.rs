@@ -319,6 +319,7 @@ impl Case {
         let asked_for = source != TrustSource::NotAsked;
         ContainerExplanation {
             candidates: policies
+                .filter(|_| was_judged(&verdict.verdict))
                 .map(|it| candidates::of(it, namespace, &verdict.image))
                 .unwrap_or_default(),
             credentials: self.credentials(verdict),
@@ -373,6 +374,20 @@ impl Case {
         }
         let begins = self.told.events.iter().find(|line| line.shared);
         begins.map_or(TrustSource::Kept, |line| TrustSource::Shared { root: line.event.clone() })
+    }
+}
+
+/// Whether any rule was looked at.
+const fn was_judged(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Allowed(Admitted::Blank | Admitted::Unchanged) => false,
+        Verdict::Allowed(
+            Admitted::Sealed(_)
+            | Admitted::Tolerated(_)
+            | Admitted::TrustNotRequired
+            | Admitted::Verified(_),
+        )
+        | Verdict::Denied(_) => true,
     }
 }
 

@@ -5,6 +5,7 @@
 mod edits;
 mod explaining;
 mod finding;
+mod golden;
 mod long;
 mod recovery;
 mod removed;
