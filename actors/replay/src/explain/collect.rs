@@ -147,6 +147,11 @@ impl Collector {
         for decision in &delivered.decisions {
             self.decided(delivered, decision);
         }
+        // Nothing follows from a review that is decided at once, and most are.
+        if delivered.decisions.iter().any(|decision| decision.review == *event) {
+            self.remembered.remove(event);
+            self.order.pop_back();
+        }
     }
 
     /// Begins a case if this is one of the reviews.
