@@ -1,4 +1,6 @@
-//! Long journals: how much memory and time their verification takes.
+//! Long journals: how much memory and time they take. For rates:
+//! `PORTREEVE_TEST_REVIEWS=20000 cargo test --release -p portreeve-replay --test journals
+//! every_warm_review -- --nocapture`.
 
 use std::process::Command;
 use std::time::Instant;
@@ -10,7 +12,7 @@ use portreeve_replay::{Line, ReplayError, explain, find, verify};
 
 use crate::rig::{Blobs, Rig, SEGMENT, review};
 
-/// Set for the child process that runs one of the ignored tests below.
+/// How many reviews a test works through; more of them in a process of its own, and for a rate.
 const REVIEWS: &str = "PORTREEVE_TEST_REVIEWS";
 
 const IMAGES: [&str; 2] =
@@ -56,15 +58,14 @@ fn streamed(mut rig: Rig, reviews: u64) -> impl Iterator<Item = Result<Line, Rep
     })
 }
 
-/// How many reviews the child process is to work through; `None` in a run of all tests.
-fn wanted() -> Option<u64> {
-    std::env::var(REVIEWS).ok().map(|text| text.parse().unwrap())
+fn reviews() -> u64 {
+    std::env::var(REVIEWS).map_or(100, |text| text.parse().unwrap())
 }
 
 /// The most memory that a child process ever had, in KiB, after working through so many reviews.
 fn peak_of(test: &str, reviews: u64) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(REVIEWS, reviews.to_string())
         .output()
         .unwrap();
@@ -80,9 +81,8 @@ fn print_peak() {
 }
 
 #[test]
-#[ignore = "a part of the test of memory, which runs it in a process of its own"]
-fn verify_alone() {
-    let Some(reviews) = wanted() else { return };
+fn a_journal_is_verified_while_it_is_written() {
+    let reviews = reviews();
     let rig = warmed();
     let blobs = Blobs::default();
     blobs.0.borrow_mut().extend(rig.blobs.0.borrow().clone());
@@ -93,9 +93,8 @@ fn verify_alone() {
 }
 
 #[test]
-#[ignore = "a part of the test of memory, which runs it in a process of its own"]
-fn explain_alone() {
-    let Some(reviews) = wanted() else { return };
+fn a_journal_is_explained_while_it_is_written() {
+    let reviews = reviews();
     let found = find(streamed(warmed(), reviews), &Selection::default(), 20).unwrap();
     assert_eq!((found.matches.len(), found.reviews), (20, reviews));
     let events = found.matches.into_iter().map(|found| found.event).collect();
@@ -106,21 +105,25 @@ fn explain_alone() {
 
 #[test]
 fn memory_of_a_verification_does_not_grow_with_the_journal() {
-    let (short, long) = (peak_of("long::verify_alone", 500), peak_of("long::verify_alone", 3_000));
+    let (short, long) = (
+        peak_of("long::a_journal_is_verified_while_it_is_written", 500),
+        peak_of("long::a_journal_is_verified_while_it_is_written", 3_000),
+    );
     assert!(long < short + 512, "{short} KiB and {long} KiB");
 }
 
 #[test]
 fn memory_of_an_explanation_does_not_grow_with_the_journal() {
-    let (short, long) =
-        (peak_of("long::explain_alone", 500), peak_of("long::explain_alone", 3_000));
+    let (short, long) = (
+        peak_of("long::a_journal_is_explained_while_it_is_written", 500),
+        peak_of("long::a_journal_is_explained_while_it_is_written", 3_000),
+    );
     assert!(long < short + 512, "{short} KiB and {long} KiB");
 }
 
 #[test]
-#[ignore = "prints a rate; run it in a release build, alone, with --nocapture"]
-fn rate() {
-    let reviews = wanted().unwrap_or(20_000);
+fn every_warm_review_of_a_long_journal_is_run_again() {
+    let reviews = reviews();
     let mut rig = warmed();
     let before = rig.journal.len();
     for number in 1..reviews {
@@ -141,7 +144,7 @@ fn rate() {
     let started = Instant::now();
     let report = verify(rig.lines(), &rig.blobs, &mut |_| {}).unwrap();
     show("verify", started);
-    assert_eq!(report.first, None);
+    assert_eq!((report.first, report.decisions), (None, reviews));
     let started = Instant::now();
     find(rig.lines(), &Selection::default(), 20).unwrap();
     show("find", started);

@@ -1,6 +1,6 @@
 //! Journals written by the real machines, and what replay says of them, intact and tampered with.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod edits;
 mod explaining;
