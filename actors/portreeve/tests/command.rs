@@ -43,6 +43,8 @@ fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() 
     let explained = portreeve(&["explain", &some_uid(&segment), "--journal", name]);
     assert_eq!(explained.status.code(), Some(0), "{}", text(&explained));
 
+    reviews_are_found_listed_and_told(name);
+
     let mut bytes = fs::read(&segment).unwrap();
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
     let place = bytes.windows(9).rposition(|window| window == b"\"allowed\"").unwrap();
@@ -53,6 +55,85 @@ fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() 
     assert_eq!(altered.status.code(), Some(1), "{}", text(&altered));
     let said = text(&altered);
     assert!(said.contains(&format!("line {line}: altered-record")), "{line} of {lines}: {said}");
+}
+
+/// Looks through the demo's journal in every way there is.
+fn reviews_are_found_listed_and_told(name: &str) {
+    let explain = |filters: &[&str]| {
+        let output = portreeve(&[&["explain", "--journal", name], filters].concat());
+        (output.status.code(), text(&output))
+    };
+    let json = |filters: &[&str]| -> serde_json::Value {
+        let (status, said) = explain(&[filters, &["--json"]].concat());
+        assert_eq!(status, Some(0), "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let (_, all) = explain(&[]);
+    assert!(all.starts_with("TIME ") && all.contains("--all"), "{all}");
+    let total = json(&[])["found"].as_u64().unwrap();
+    let denied = json(&["--denied"])["found"].as_u64().unwrap();
+    let allowed = json(&["--allowed"])["found"].as_u64().unwrap();
+    assert_eq!((denied > 0, allowed > 0, denied + allowed), (true, true, total));
+
+    let (_, one) = explain(&["--code", "signer-missing"]);
+    assert!(one.starts_with("Review   CREATE Pod default/worker"), "{one}");
+    let full = json(&["--workload", "Pod/default/worker", "--since", "1h"]);
+    assert_eq!(full["explained"], true);
+    assert_eq!(full["reviews"][0]["code"], "signer-missing");
+    let same = json(&["--workload", "default/worker", "--kind", "pod"]);
+    assert_eq!(same["reviews"][0]["event"], full["reviews"][0]["event"]);
+    let image = full["reviews"][0]["images"][0]["image"].as_str().unwrap();
+    let named = json(&["--image", image.split_once(':').unwrap().0, "--denied"]);
+    assert_eq!(named["reviews"][0]["uid"], full["reviews"][0]["uid"]);
+
+    let newest = json(&["--limit", "1", "--denied"]);
+    assert_eq!((&newest["found"], &newest["left_out"]), (&denied.into(), &(denied - 1).into()));
+    let each = json(&["--limit", "2", "--all"]);
+    assert_eq!(each["reviews"].as_array().map(Vec::len), Some(2));
+    assert!(each["reviews"][1]["events"].is_array());
+
+    let (status, none) = explain(&["--until", "1h"]);
+    assert_eq!(status, Some(1), "{none}");
+    assert!(none.contains("holds no review until ") && none.contains("received from"), "{none}");
+    for (filters, advice) in [
+        (["--since", "yesterday"], "15m"),
+        (["--workload", "worker"], "NAMESPACE/NAME"),
+        (["--code", "signer"], "signer-missing"),
+        (["--image", "@sha256:1"], "64 hexadecimal digits"),
+        (["--limit", "0"], "1..=1000"),
+    ] {
+        let (status, said) = explain(&filters);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(advice), "{said}");
+    }
+
+    let verified = portreeve(&["replay", "verify", name, "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&report["outcome"], &report["exit_status"]), (&"identical".into(), &0.into()));
+    assert_eq!(report["decisions"], total);
+    assert_eq!(report["finding"], serde_json::Value::Null);
+    let from = portreeve(&["replay", "verify", name, "--from", "00000001.ndjson"]);
+    assert_eq!(from.status.code(), Some(0), "{}", text(&from));
+    let nowhere = portreeve(&["replay", "verify", name, "--from", "7"]);
+    assert_eq!(nowhere.status.code(), Some(2), "{}", text(&nowhere));
+    assert!(text(&nowhere).contains("no such segment"), "{}", text(&nowhere));
+}
+
+#[test]
+fn every_member_of_a_verification_in_json_is_named_by_the_page() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/explain.md"));
+    let directory = tempfile::tempdir().unwrap();
+    let segments = directory.path().join("segments");
+    fs::create_dir(&segments).unwrap();
+    fs::write(segments.join("00000001.ndjson"), b"{}\n").unwrap();
+    let name = directory.path().to_str().unwrap();
+    let verified = portreeve(&["replay", "verify", name, "--json"]);
+    assert_eq!(verified.status.code(), Some(1), "{}", text(&verified));
+    let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    let of_finding = report["finding"].as_object().unwrap().keys();
+    for member in report.as_object().unwrap().keys().chain(of_finding) {
+        assert!(page.contains(&format!("`{member}`")), "{member}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyCode, ProtocolError, Settings, Sha256};
+use portreeve_protocol::{Denial, DenyCode, Proof, ProtocolError, Settings, Sha256};
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,13 @@ pub(super) struct Concluded {
 }
 
 impl ImageCase {
+    /// Takes evidence over that the verdict names by its digest.
+    pub(super) fn fill(&mut self, told: &Proof) {
+        if let Some(Verdict::Allowed(Admitted::Verified(verified))) = &mut self.verdict {
+            verified.evidence.fill(told);
+        }
+    }
+
     fn empty(fact: &ImageFact) -> Self {
         Self {
             demands: Vec::new(),

@@ -40,6 +40,11 @@ impl Known {
         self.answers.get(question)
     }
 
+    /// Every answer that is remembered.
+    pub(super) fn answers(&self) -> impl Iterator<Item = &Arc<Resolution>> {
+        self.answers.values()
+    }
+
     /// Forgets what was said of a collection.
     pub(super) fn forget(&mut self, server: &str, gun: &str) {
         self.answers.retain(|question, _| question.server != server || question.gun != gun);

@@ -27,11 +27,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::entry::{Restored, Started};
-use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionInput};
+use portreeve_protocol::messages::admission::{
+    AdmissionEffect, AdmissionInput, Resolution, ReviewFacts,
+};
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{
-    ActorKind, BlobSource, Delivery, EventId, Input, Kept, Machine, Outbox, ProtocolError, Settings,
+    ActorKind, BlobSource, Delivery, EventId, Input, Kept, Machine, Now, Outbox, ProtocolError,
+    Settings,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,6 +88,26 @@ impl Admission {
     pub const fn revoked(&self) -> &BTreeSet<RevokedSeal> {
         &self.revoked
     }
+
+    /// The policies that reviews are decided under; `None` before the first were told.
+    #[must_use]
+    pub const fn policies_told(&self) -> Option<&Arc<PolicySnapshot>> {
+        self.policies.as_ref()
+    }
+
+    /// What trust servers said, as far as it is remembered.
+    pub fn answers(&self) -> impl Iterator<Item = &Arc<Resolution>> {
+        self.known.answers()
+    }
+
+    /// The reviews that wait for trust servers, each with the time it was received and the policies
+    /// that it is decided under.
+    pub fn undecided(
+        &self,
+    ) -> impl Iterator<Item = (&EventId, Now, &ReviewFacts, &Arc<PolicySnapshot>)> {
+        let waiting = self.pending.iter();
+        waiting.map(|(event, it)| (event, it.received, &it.facts, &it.policies))
+    }
 }
 
 impl Machine for Admission {
@@ -133,6 +156,7 @@ impl Machine for Admission {
     fn resume(&mut self, state: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
         let settings = std::mem::take(&mut self.settings);
         *self = Self { settings, ..Kept::read(state)? };
+        self.pending.values_mut().for_each(Pending::fill);
         Ok(())
     }
 }

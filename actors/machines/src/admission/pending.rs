@@ -213,6 +213,16 @@ impl Pending {
         wanted.into_iter().collect()
     }
 
+    /// Fills the evidence in that verdicts of a checkpoint name by digest: it stands in the answers
+    /// they rest on.
+    pub(super) fn fill(&mut self) {
+        for resolution in self.asked.values().flat_map(|one| one.answer.iter().chain(&one.last)) {
+            if let ResolutionOutcome::Verified(verified) = &resolution.outcome {
+                self.images.iter_mut().for_each(|image| image.fill(&verified.evidence));
+            }
+        }
+    }
+
     /// Whether every image is decided.
     pub(super) fn is_settled(&self) -> bool {
         !self.images.iter().any(ImageCase::is_waiting)

@@ -37,7 +37,16 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
 
 /// Verifies and reports.
 pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, CommandError> {
-    let journal = open(&args.journal)?;
+    let journal = match args.from {
+        Some(first) => open(&args.journal)?.since(first),
+        None => open(&args.journal)?,
+    };
+    if let Some(first) = args.from
+        && !journal.segments().iter().any(|path| is_segment(path, first))
+    {
+        let why = format!("{} holds no such segment", args.journal.display());
+        return Err(CommandError::Usage { flag: "--from", text: first.to_string(), why });
+    }
     let started = Instant::now();
     let report = run(&journal)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -50,6 +59,11 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
     let text = format!("{seconds:.1} s, {} records a second", grouped(rate));
     terminal.styled(Style::Quiet, &text);
     Ok(outcome)
+}
+
+fn is_segment(path: &Path, number: u32) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem.and_then(|stem| stem.parse().ok()) == Some(number)
 }
 
 /// Runs the journal again, with the progress on standard error.

@@ -13,6 +13,9 @@ struct ReportView<'a> {
     decisions: u64,
     answered: u64,
     incarnations: u64,
+    checkpoints: u64,
+    /// Whether it was begun at a checkpoint, without the records before.
+    begun_at_checkpoint: bool,
     gaps: u64,
     panics: u64,
     unverified: u64,
@@ -63,6 +66,8 @@ pub(super) fn json(report: &Report, seconds: f64) -> String {
         decisions: report.decisions,
         answered: report.answered,
         incarnations: report.incarnations,
+        checkpoints: report.checkpoints,
+        begun_at_checkpoint: report.removed,
         gaps: report.gaps,
         panics: report.panics,
         unverified: report.unverified,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use portreeve_protocol::decision::ContainerVerdict;
-use portreeve_protocol::entry::{Answered, Delivered, Panicked};
+use portreeve_protocol::entry::{Answered, Checkpoint, Delivered, Panicked};
 use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
 use portreeve_protocol::messages::notary::{Fetched, NotaryInput};
 use portreeve_protocol::policy::PolicySnapshot;
@@ -14,12 +14,13 @@ use portreeve_protocol::{
     Verdict,
 };
 
+use super::cut::{Cut, Waiting};
 use super::proofs::Proofs;
 use super::select::refused;
 use super::states::States;
 use super::{
     AnswerState, ContainerExplanation, CredentialUse, EventLine, Explanation, FetchLine, StateAge,
-    TrustSource, candidates, known, text,
+    TrustSource, candidates, text,
 };
 use crate::chain::At;
 
@@ -86,13 +87,7 @@ impl Collector {
         match entry {
             Entry::Answered(answered) => self.answered(&answered),
             Entry::Delivered(delivered) => self.delivered(at, &delivered),
-            Entry::Checkpoint(checkpoint) => {
-                self.policies = known::policies(&checkpoint).or_else(|| self.policies.take());
-                for told in known::resolutions(&checkpoint) {
-                    self.proofs.learn(&told);
-                    self.states.learn(&told);
-                }
-            }
+            Entry::Checkpoint(checkpoint) => self.cut(at, &checkpoint),
             Entry::Gap(_) => {
                 for case in self.cases.values_mut() {
                     if case.told.answer == AnswerState::NotRecorded {
@@ -106,6 +101,22 @@ impl Collector {
                 self.states = States::default();
                 self.remembered.clear();
                 self.order.clear();
+            }
+        }
+    }
+
+    /// Goes on from a checkpoint. Where the records before it are here, it tells nothing new.
+    fn cut(&mut self, at: &At, checkpoint: &Checkpoint) {
+        let Some(cut) = Cut::of(checkpoint) else { return };
+        for answer in &cut.answers {
+            self.proofs.told(answer);
+            self.states.told(answer);
+        }
+        self.policies = cut.policies;
+        for waiting in cut.waiting {
+            let Waiting { event, facts, policies, received } = waiting;
+            if self.picks.contains(&event) && !self.cases.contains_key(&event) {
+                self.insert(at, &event, received, &facts, Some(policies));
             }
         }
     }
@@ -136,6 +147,11 @@ impl Collector {
         for decision in &delivered.decisions {
             self.decided(delivered, decision);
         }
+        // Nothing follows from a review that is decided at once, and most are.
+        if delivered.decisions.iter().any(|decision| decision.review == *event) {
+            self.remembered.remove(event);
+            self.order.pop_back();
+        }
     }
 
     /// Begins a case if this is one of the reviews.
@@ -144,17 +160,28 @@ impl Collector {
         if !self.picks.contains(event) {
             return false;
         }
+        self.insert(at, event, now, facts, self.policies.clone());
+        true
+    }
+
+    fn insert(
+        &mut self,
+        at: &At,
+        event: &EventId,
+        received: Now,
+        facts: &ReviewFacts,
+        policies: Option<Arc<PolicySnapshot>>,
+    ) {
         let case = Case {
             ages: Vec::new(),
             asked: Vec::new(),
             fetches: Vec::new(),
-            policies: self.policies.clone(),
-            received: now,
+            received,
             seen: BTreeSet::new(),
-            told: empty(at, event, now, facts, self.policies.as_deref()),
+            told: empty(at, event, received, facts, policies.as_deref()),
+            policies,
         };
         self.cases.insert(event.clone(), case);
-        true
     }
 
     fn panicked(&mut self, at: &At, panicked: &Panicked) {
@@ -297,6 +324,7 @@ impl Case {
         let asked_for = source != TrustSource::NotAsked;
         ContainerExplanation {
             candidates: policies
+                .filter(|_| was_judged(&verdict.verdict))
                 .map(|it| candidates::of(it, namespace, &verdict.image))
                 .unwrap_or_default(),
             credentials: self.credentials(verdict),
@@ -351,6 +379,20 @@ impl Case {
         }
         let begins = self.told.events.iter().find(|line| line.shared);
         begins.map_or(TrustSource::Kept, |line| TrustSource::Shared { root: line.event.clone() })
+    }
+}
+
+/// Whether any rule was looked at.
+const fn was_judged(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Allowed(Admitted::Blank | Admitted::Unchanged) => false,
+        Verdict::Allowed(
+            Admitted::Sealed(_)
+            | Admitted::Tolerated(_)
+            | Admitted::TrustNotRequired
+            | Admitted::Verified(_),
+        )
+        | Verdict::Denied(_) => true,
     }
 }
 

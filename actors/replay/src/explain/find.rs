@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Delivered, Panicked};
+use portreeve_protocol::entry::{Checkpoint, Delivered, Panicked};
 use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
 use portreeve_protocol::{Decision, DenyCode, Entry, EventId, Input, Wall};
 use serde::Serialize;
 
+use super::cut::Cut;
 use super::select::{Selection, refused};
 use super::{text, view};
 use crate::chain::At;
@@ -86,6 +87,8 @@ impl ReviewOutcome {
 
 /// Reads records one after the other.
 pub(super) struct Finder<'a> {
+    /// Whether a record was read.
+    begun: bool,
     found: Found,
     kept: BTreeMap<u64, Match>,
     limit: usize,
@@ -99,6 +102,7 @@ impl<'a> Finder<'a> {
     /// Keeps the newest `limit` reviews.
     pub(super) fn new(selection: &'a Selection, limit: usize) -> Self {
         Self {
+            begun: false,
             found: Found::default(),
             kept: BTreeMap::new(),
             limit,
@@ -110,26 +114,41 @@ impl<'a> Finder<'a> {
 
     pub(super) fn record(&mut self, at: &At, entry: &Entry) {
         match entry {
+            Entry::Checkpoint(checkpoint) if !self.begun => self.begin(at, checkpoint),
             Entry::Delivered(delivered) => self.delivered(at, delivered),
             Entry::Panicked(panicked) => self.panicked(at, panicked),
             // What waited when the node stopped is never decided.
             Entry::Started(_) => self.settle_until(0),
             Entry::Answered(_) | Entry::Checkpoint(_) | Entry::Gap(_) => {}
         }
+        self.begun = true;
+    }
+
+    /// The records before the journal's first checkpoint were removed, but not the reviews that
+    /// waited then.
+    fn begin(&mut self, at: &At, checkpoint: &Checkpoint) {
+        for review in Cut::of(checkpoint).into_iter().flat_map(|cut| cut.waiting) {
+            self.wait(at, &review.event, review.received.wall, &review.facts);
+        }
     }
 
     fn delivered(&mut self, at: &At, delivered: &Delivered) {
         let Delivered { decisions, event, input, now, .. } = delivered;
-        if let Input::Admission(AdmissionInput::Review(facts)) = &**input
-            && let Some(place) = self.seen(facts, now.wall)
-        {
-            self.waiting.insert(place, (in_short(at, event, now.wall, facts), facts.clone()));
-            self.places.insert(event.clone(), place);
-            self.settle_until(WAITING);
+        if let Input::Admission(AdmissionInput::Review(facts)) = &**input {
+            self.wait(at, event, now.wall, facts);
         }
         for decision in decisions {
             self.decided(decision);
         }
+    }
+
+    /// Lets a review wait for its decision, if it may be meant.
+    fn wait(&mut self, at: &At, event: &EventId, received: Wall, facts: &ReviewFacts) {
+        let Some(place) = self.seen(facts, received) else { return };
+        let found = in_short(at, event, received, facts);
+        self.waiting.insert(place, (found, Box::new(facts.clone())));
+        self.places.insert(event.clone(), place);
+        self.settle_until(WAITING);
     }
 
     /// Counts a review; its place if it may be meant.

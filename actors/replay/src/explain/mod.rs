@@ -2,8 +2,8 @@
 
 mod candidates;
 mod collect;
+mod cut;
 mod find;
-mod known;
 mod proofs;
 mod render;
 mod select;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{AdmissionInput, ResolutionOutcome};
+use portreeve_protocol::messages::admission::{AdmissionInput, Resolution, ResolutionOutcome};
 use portreeve_protocol::{Admitted, Decision, Input, Proof, Sha256, Verdict, limits};
 
 /// What was told last, as far as the admission actor can have remembered it.
@@ -17,6 +17,11 @@ impl Proofs {
     /// Takes in what an input tells.
     pub(super) fn learn(&mut self, input: &Input) {
         let Input::Admission(AdmissionInput::Resolution(told)) = input else { return };
+        self.told(told);
+    }
+
+    /// Takes in what a trust server said.
+    pub(super) fn told(&mut self, told: &Resolution) {
         let last = told.last_verified.iter().map(|last| &last.tag.evidence);
         let now = match &told.outcome {
             ResolutionOutcome::Verified(tag) => Some(&tag.evidence),

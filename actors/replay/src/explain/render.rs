@@ -200,6 +200,7 @@ fn answer(answer: &AnswerState) -> String {
 
 fn image(container: &ContainerExplanation, page: &mut Page) {
     let ContainerVerdict { container: name, image, pointer, rules, verdict } = &container.verdict;
+    let image = if image.is_empty() { "none" } else { image };
     let text = format!("{image} of container {name} ({pointer})");
     page.toned(Tone::Heading, 0, "Image    ", &text);
     judged(verdict, page);

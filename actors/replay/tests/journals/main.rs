@@ -1,11 +1,14 @@
 //! Journals written by the real machines, and what replay says of them, intact and tampered with.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod edits;
 mod explaining;
 mod finding;
+mod golden;
+mod long;
 mod recovery;
+mod removed;
 mod rig;
 mod tampering;
 mod verification;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use portreeve_machines::{Admission, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::effect::TimerKey;
-use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Restored, Started};
+use portreeve_protocol::entry::{
+    Answered, Delivered, Gap, MachineState, Panicked, Restored, Started,
+};
 use portreeve_protocol::messages::admission::{
     AdmissionInput, ContainerList, GroupKind, ImageFact, Operation, OwnerFound, OwnerOutcome, Peer,
     ReviewFacts, ReviewPath, ReviewVersion,
@@ -20,7 +22,7 @@ use portreeve_protocol::messages::policy::{
 };
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
 use portreeve_protocol::*;
-use portreeve_replay::{Line, ReplayError, split};
+use portreeve_replay::{Ledger, Line, ReplayError, split};
 
 pub const SEGMENT: &str = "00000001.ndjson";
 pub const SERVER: &str = "https://notary.lab:4443";
@@ -77,8 +79,11 @@ pub struct Rig {
     pub mono: u64,
     pub prev: Sha256,
     pub down: bool,
+    /// Whether the next review that has to wait is followed by a checkpoint.
+    pub cut_at_next_wait: bool,
     admission: Admission,
     lamport: u64,
+    ledger: Ledger,
     notary: BTreeMap<String, NotaryFetcher>,
     policy: PolicyCache,
     queue: VecDeque<Waiting>,
@@ -118,9 +123,11 @@ impl Rig {
         let mut rig = Self {
             admission: Admission::new(&started),
             blobs,
+            cut_at_next_wait: false,
             down: false,
             journal,
             lamport: 0,
+            ledger: Ledger::default(),
             mono: 0,
             notary: BTreeMap::new(),
             policy: PolicyCache::new(&started),
@@ -146,6 +153,25 @@ impl Rig {
 
     pub fn write(&mut self, entry: Entry) {
         self.prev = codec::write_line(entry, self.prev, &mut self.journal).unwrap();
+    }
+
+    /// Writes a checkpoint and forgets the journal before it, as retention does.
+    pub fn cut(&mut self) {
+        let mut machines = Vec::new();
+        let mut keep = |actor: ActorId, kept: Kept| {
+            machines.push(MachineState { actor, state: kept.state });
+        };
+        keep(ActorId::Admission, self.admission.keep().unwrap());
+        for (server, fetcher) in &self.notary {
+            keep(ActorId::Notary(server.clone()), fetcher.keep().unwrap());
+        }
+        keep(ActorId::Policy, self.policy.keep().unwrap());
+        let trust = self.notary.values().flat_map(NotaryFetcher::trusted).collect();
+        let restored = Restored { trust, ..Restored::default() };
+        let started = Started { restored, ..Started::clone(&self.started) };
+        let checkpoint = self.ledger.checkpoint(Arc::new(started), machines);
+        self.journal.clear();
+        self.write(Entry::Checkpoint(Box::new(checkpoint)));
     }
 
     pub fn lines(&self) -> impl Iterator<Item = Result<Line, ReplayError>> {
@@ -283,7 +309,8 @@ impl Rig {
             let effects = self.handle(&delivery, &input);
             let decisions: Vec<_> = effects.iter().filter_map(answer).cloned().collect();
             let digest = codec::digest(&effects).unwrap();
-            self.write(Entry::Delivered(Delivered {
+            let waits = decisions.is_empty() && is_review(&input);
+            let delivered = Delivered {
                 cause,
                 decisions: decisions.clone(),
                 effects: digest,
@@ -292,17 +319,24 @@ impl Rig {
                 lamport: self.lamport,
                 now,
                 root: root.clone(),
-            }));
+            };
+            self.ledger.delivered(&delivered, &effects);
+            self.write(Entry::Delivered(delivered));
+            if waits && std::mem::take(&mut self.cut_at_next_wait) {
+                self.cut();
+            }
             for (effect, index) in effects.into_iter().zip(0..) {
                 self.perform(&event, index, &root, effect);
             }
             for decision in decisions {
-                self.write(Entry::Answered(Answered {
+                let answered = Answered {
                     allowed: decision.allowed,
                     code: decision.denial.as_ref().map(|denial| denial.code),
                     review: decision.review.clone(),
                     wall: now.wall,
-                }));
+                };
+                self.ledger.answered(&answered);
+                self.write(Entry::Answered(answered));
             }
         }
     }
@@ -386,6 +420,10 @@ fn run<M: Machine>(machine: &mut M, delivery: &Delivery, input: &Input) -> Vec<E
     let mut out = Outbox::default();
     machine.handle(delivery, M::accept(input).unwrap(), &mut out);
     out.into_effects().into_iter().map(Into::into).collect()
+}
+
+fn is_review(input: &Input) -> bool {
+    matches!(input, Input::Admission(AdmissionInput::Review(_)))
 }
 
 fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
