@@ -92,8 +92,12 @@ pub const JOURNAL_QUEUE: usize = 65_536;
 pub const JOURNAL_STALL: u64 = 2_000_000;
 /// Panics of one machine in one incarnation after which it is not rebuilt any more.
 pub const PANICS: u32 = 3;
-/// Bytes of a journal's segments together, unless the configuration says otherwise.
+/// Bytes of a journal, segments and blobs together, unless the configuration says otherwise.
 pub const JOURNAL_BYTES: u64 = 1 << 30;
+/// Free bytes of the journal's volume below which old segments go before their time, unless the
+/// configuration says otherwise; at most a quarter of the volume. Below an eighth of it nothing is
+/// written.
+pub const JOURNAL_FREE: u64 = 256 << 20;
 /// Bytes after which a journal segment is followed by the next.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Connections to the webhook at once; further ones wait in the system's backlog.

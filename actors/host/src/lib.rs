@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod error;
 pub mod journal;
 pub mod log;
+mod metric_labels;
 mod metric_table;
 pub mod metrics;
 pub mod node;

@@ -69,18 +69,24 @@ table! {
         "1 while records cannot be written";
     "journal_denied" counter [""] ""
         "Allows that became denials while records could not be written";
+    "journal_free" gauge [""] "bytes"
+        "Room left on the journal's volume";
     "journal_gaps" counter [""] ""
         "Times that the journal was written again after it could not be";
     "journal_records" counter [""] ""
         "Records written";
     "journal_stalled" gauge [""] ""
         "1 while the journal's thread is stuck";
+    "journal_stored" gauge [""] "bytes"
+        "What the journal takes of its volume: segments, blobs, and what was cut off";
     "journal_sync" histogram [""] "seconds"
         "Time of a sync to disk";
     "journal_syncs" counter [""] ""
         "Syncs to disk";
     "metadata_not_after" gauge ["server"] "seconds"
         "When the first of the trust data in use ends, in seconds since 1970";
+    "owner_lookup" histogram ["result"] "seconds"
+        "Time of a look at a workload's controller, by `found`, `absent` or `unavailable`";
     "panics" counter ["actor"] ""
         "Panics of machines";
     "poisoned" gauge ["actor"] ""
@@ -89,12 +95,16 @@ table! {
         "Reviews answered with an HTTP error, because they have no legible uid";
     "review" histogram [""] "seconds"
         "Time from the parsed review to the answer released by the journal";
-    "reviews" counter ["allowed, code"] ""
-        "Reviews answered";
+    "reviews" counter ["allowed, code, mode"] ""
+        "Reviews answered. `mode` is `enforce`, but for an allow that a rule only warned of \
+        (`warn`) or recorded (`audit`): `code` is then that of the denial it would have been";
     "reviews_in_flight" gauge [""] ""
         "Reviews being decided";
     "reviews_judged" counter ["cache"] ""
         "Reviews judged by machines: `hit` if no trust server had to be asked, else `miss`";
+    "stale_answers" counter [""] ""
+        "Reviews allowed by an older state, within `maxStaleness`, while a trust server was out \
+        of reach";
     "step" histogram ["step"] "seconds"
         "Time of one step: `receive`, `parse`, `decide` (with its questions to trust \
         servers), `verify`, `answer`; `review` less `decide` is the wait for the journal";

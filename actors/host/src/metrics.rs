@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
+use portreeve_protocol::decision::Tolerated;
+use portreeve_protocol::messages::admission::OwnerOutcome;
 use portreeve_protocol::messages::notary::FetchOutcome;
-use portreeve_protocol::{ActorKind, Admitted, Decision, DenyCode, Fact, Verdict, Wall, limits};
-use prometheus_client::encoding::EncodeLabelSet;
+use portreeve_protocol::policy::Mode;
+use portreeve_protocol::{ActorKind, Admitted, Decision, Fact, Verdict, Wall, limits};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +18,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::metric_labels::{
+    ByActor, ByAnswer, ByCache, ByFact, ByFetch, ByResult, ByServer, ByStatus, ByStep, ByWhy,
+};
 pub use crate::metric_table::{Described, TABLE};
 
 /// A step on the way of a review.
@@ -63,13 +68,16 @@ pub struct Metrics {
     journal_bytes: Counter,
     journal_degraded: Gauge,
     journal_denied: Counter,
+    journal_free: Gauge<f64, AtomicU64>,
     journal_gaps: Counter,
     journal_records: Counter,
     journal_stalled: Gauge,
+    journal_stored: Gauge<f64, AtomicU64>,
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
     metadata_not_after: Family<ByServer, Gauge<f64, AtomicU64>>,
     panics: Family<ByActor, Counter>,
+    owner_lookup_seconds: Family<ByResult, Histogram>,
     poisoned: Family<ByActor, Gauge>,
     registry: Registry,
     requests_refused: Family<ByStatus, Counter>,
@@ -77,59 +85,8 @@ pub struct Metrics {
     reviews: Family<ByAnswer, Counter>,
     reviews_judged: Family<ByCache, Counter>,
     servers: Mutex<BTreeSet<String>>,
+    stale_answers: Counter,
     steps: Family<ByStep, Histogram>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByFact {
-    fact: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCache {
-    cache: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByResult {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStatus {
-    status: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStep {
-    step: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByWhy {
-    why: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByActor {
-    actor: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByAnswer {
-    allowed: &'static str,
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByServer {
-    server: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByFetch {
-    result: &'static str,
-    server: String,
 }
 
 /// Bounds in seconds: a warm answer takes about a millisecond, a client waits ten seconds at most.
@@ -159,12 +116,15 @@ impl Metrics {
             journal_bytes: Counter::default(),
             journal_degraded: Gauge::default(),
             journal_denied: Counter::default(),
+            journal_free: Gauge::default(),
             journal_gaps: Counter::default(),
             journal_records: Counter::default(),
             journal_stalled: Gauge::default(),
+            journal_stored: Gauge::default(),
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
             metadata_not_after: Family::default(),
+            owner_lookup_seconds: Family::new_with_constructor(seconds),
             panics: Family::default(),
             poisoned: Family::default(),
             registry: Registry::with_prefix("portreeve"),
@@ -173,6 +133,7 @@ impl Metrics {
             reviews: Family::default(),
             reviews_judged: Family::default(),
             servers: Mutex::new(BTreeSet::new()),
+            stale_answers: Counter::default(),
             steps: Family::new_with_constructor(seconds),
         };
         metrics.register(build);
@@ -198,12 +159,15 @@ impl Metrics {
         put(all, "journal", self.journal_bytes.clone());
         put(all, "journal_degraded", self.journal_degraded.clone());
         put(all, "journal_denied", self.journal_denied.clone());
+        put(all, "journal_free", self.journal_free.clone());
         put(all, "journal_gaps", self.journal_gaps.clone());
         put(all, "journal_records", self.journal_records.clone());
         put(all, "journal_stalled", self.journal_stalled.clone());
+        put(all, "journal_stored", self.journal_stored.clone());
         put(all, "journal_sync", self.journal_sync_seconds.clone());
         put(all, "journal_syncs", self.journal_syncs.clone());
         put(all, "metadata_not_after", self.metadata_not_after.clone());
+        put(all, "owner_lookup", self.owner_lookup_seconds.clone());
         put(all, "panics", self.panics.clone());
         put(all, "poisoned", self.poisoned.clone());
         put(all, "requests_refused", self.requests_refused.clone());
@@ -211,6 +175,7 @@ impl Metrics {
         put(all, "reviews", self.reviews.clone());
         put(all, "reviews_in_flight", self.in_flight.clone());
         put(all, "reviews_judged", self.reviews_judged.clone());
+        put(all, "stale_answers", self.stale_answers.clone());
         put(all, "step", self.steps.clone());
     }
 
@@ -303,11 +268,28 @@ impl Metrics {
     }
 
     /// A review was answered, by whomever, after this many microseconds.
-    pub fn reviewed(&self, allowed: bool, code: Option<DenyCode>, micros: u64) {
-        let allowed = if allowed { "true" } else { "false" };
-        let code = code.map_or("", DenyCode::code);
-        self.reviews.get_or_create(&ByAnswer { allowed, code }).inc();
+    pub fn reviewed(&self, decision: &Decision, micros: u64) {
+        let allowed = if decision.allowed { "true" } else { "false" };
+        let (code, mode) = match (&decision.denial, tolerated(decision)) {
+            (Some(why), _) => (why.code.code(), Mode::Enforce.name()),
+            (None, Some(it)) => (it.denial.code.code(), it.mode.name()),
+            (None, None) => ("", Mode::Enforce.name()),
+        };
+        self.reviews.get_or_create(&ByAnswer { allowed, code, mode }).inc();
+        if decision.audit.contains_key("stale") {
+            self.stale_answers.inc();
+        }
         self.review_seconds.observe(in_seconds(micros));
+    }
+
+    /// A look at the controller of a workload ended after this many microseconds.
+    pub fn looked_up(&self, outcome: &OwnerOutcome, micros: u64) {
+        let result = match outcome {
+            OwnerOutcome::Absent => "absent",
+            OwnerOutcome::Found(_) => "found",
+            OwnerOutcome::Unavailable(_) => "unavailable",
+        };
+        self.owner_lookup_seconds.get_or_create(&ByResult { result }).observe(in_seconds(micros));
     }
 
     /// So many reviews are being decided.
@@ -331,6 +313,12 @@ impl Metrics {
     pub fn journal_written(&self, records: u64, bytes: u64) {
         self.journal_records.inc_by(records);
         self.journal_bytes.inc_by(bytes);
+    }
+
+    /// The journal has so many bytes, and its volume so many free ones.
+    pub fn journal_room(&self, stored: u64, free: u64) {
+        self.journal_stored.set(many(stored));
+        self.journal_free.set(many(free));
     }
 
     /// The journal was synced in this many microseconds.
@@ -387,6 +375,17 @@ impl Metrics {
     }
 }
 
+/// What an allow would have been denied for, were the rules' modes others: that which a rule warns
+/// of before that which one only records.
+fn tolerated(decision: &Decision) -> Option<&Tolerated> {
+    let tolerated = decision.verdicts.iter().filter_map(|it| match &it.verdict {
+        Verdict::Allowed(Admitted::Tolerated(tolerated)) => Some(&**tolerated),
+        Verdict::Allowed(_) | Verdict::Denied(_) => None,
+    });
+    // The first of the greatest, in the order of the object.
+    tolerated.min_by_key(|it| it.mode == Mode::Audit)
+}
+
 /// Registers a metric as the table describes it.
 fn put(registry: &mut Registry, name: &'static str, metric: impl Metric) {
     let Some(row) = TABLE.iter().find(|row| row.name == name) else { return };
@@ -403,27 +402,75 @@ const fn since_1970(seconds: i64) -> f64 {
     seconds as f64
 }
 
+/// Exact up to some petabytes.
+#[allow(clippy::cast_precision_loss)]
+const fn many(bytes: u64) -> f64 {
+    bytes as f64
+}
+
 fn in_seconds(micros: u64) -> f64 {
     std::time::Duration::from_micros(micros).as_secs_f64()
 }
 
 #[cfg(test)]
 mod tests {
+    use portreeve_protocol::DenyCode;
+
     use super::*;
 
+    fn denied() -> Result<Decision, portreeve_protocol::ProtocolError> {
+        let why = portreeve_protocol::Denial::new(DenyCode::NotSigned, "no");
+        let decision = crate::node::denial::local("n/1/admission/1".parse()?, "u", why);
+        Ok(Decision::clone(&decision))
+    }
+
     #[test]
-    fn every_metric_is_served_with_its_value() {
+    fn what_warns_or_records_and_what_is_stale_is_counted_apart()
+    -> Result<(), portreeve_protocol::ProtocolError> {
+        let verdict = |mode, code| portreeve_protocol::ContainerVerdict {
+            container: "main".to_owned(),
+            image: "r.example/app:1".to_owned(),
+            pointer: "/spec/containers/0/image".to_owned(),
+            rules: Vec::new(),
+            verdict: Verdict::Allowed(Admitted::Tolerated(Box::new(Tolerated {
+                denial: portreeve_protocol::Denial::new(code, "no"),
+                mode,
+            }))),
+        };
+        let metrics = Metrics::new("1");
+        let mut decision = Decision { allowed: true, denial: None, ..denied()? };
+        decision.verdicts = vec![verdict(Mode::Audit, DenyCode::Expired)];
+        metrics.reviewed(&decision, 1);
+        decision.verdicts.push(verdict(Mode::Warn, DenyCode::NotSigned));
+        metrics.reviewed(&decision, 1);
+        decision.verdicts.clear();
+        decision.audit.insert("stale".to_owned(), "https://n.example 7 s".to_owned());
+        metrics.reviewed(&decision, 1);
+        let text = metrics.encode();
+        for line in [
+            "portreeve_reviews_total{allowed=\"true\",code=\"expired\",mode=\"audit\"} 1",
+            "portreeve_reviews_total{allowed=\"true\",code=\"not-signed\",mode=\"warn\"} 1",
+            "portreeve_reviews_total{allowed=\"true\",code=\"\",mode=\"enforce\"} 1",
+            "portreeve_stale_answers_total 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_metric_is_served_with_its_value() -> Result<(), portreeve_protocol::ProtocolError> {
         let metrics = Metrics::new("1.2.3");
         metrics.fact(&Fact::WatchRestored);
-        metrics.reviewed(false, Some(DenyCode::NotSigned), 2_000);
+        metrics.reviewed(&denied()?, 2_000);
         metrics.journal_written(3, 700);
         metrics.journal_writable(false);
         metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
         let text = metrics.encode();
         for line in [
-            "portreeve_build_info{version=\"1.2.3\",rules=\"2\"} 1",
+            "portreeve_build_info{version=\"1.2.3\",rules=\"3\"} 1",
             "portreeve_facts_total{fact=\"watch-restored\"} 1",
-            "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\"} 1",
+            "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\",mode=\"enforce\"} 1",
             "portreeve_journal_records_total 3",
             "portreeve_journal_bytes_total 700",
             "portreeve_journal_degraded 1",
@@ -433,6 +480,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
+        Ok(())
     }
 
     /// Everything that can happen, once.
@@ -456,7 +504,10 @@ mod tests {
         metrics.journal_written(1, 1);
         metrics.panicked(actor);
         metrics.poisoned(actor);
-        metrics.reviewed(true, None, 1);
+        metrics.looked_up(&OwnerOutcome::Absent, 1);
+        if let Ok(decision) = denied() {
+            metrics.reviewed(&decision, 1);
+        }
         metrics.unreadable(400);
         let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
         let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
@@ -499,7 +550,8 @@ mod tests {
 
     #[test]
     fn no_label_names_what_a_client_chose() {
-        let known = ["actor", "allowed", "cache", "code", "fact", "result", "rules", "server"];
+        let known =
+            ["actor", "allowed", "cache", "code", "fact", "mode", "result", "rules", "server"];
         let known = known.into_iter().chain(["status", "step", "version", "why"]);
         let known: BTreeSet<_> = known.collect();
         for row in TABLE {

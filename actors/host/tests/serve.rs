@@ -17,13 +17,13 @@ use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
-use portreeve_protocol::limits;
+use portreeve_protocol::{Wall, limits};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use slog::{Discard, Logger, o};
+use slog::{Discard, Drain, Logger, o};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -121,12 +121,21 @@ impl Fixture {
     }
 
     async fn connect_as(&self, alpn: &[u8], client: Option<&ClientCa>) -> TlsStream<TcpStream> {
+        self.connect_by(rustls::DEFAULT_VERSIONS, alpn, client).await
+    }
+
+    async fn connect_by(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        alpn: &[u8],
+        client: Option<&ClientCa>,
+    ) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.tls.ca_pem().as_bytes()).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
         let mut config = match client {
@@ -423,6 +432,141 @@ async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
     assert!(journal.contains(r#""client_required":true"#));
     let (_, metrics) = fixture.get("/metrics").await;
     assert!(metrics.contains("portreeve_handshakes_failed_total{why=\"certificate\"} 1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_denied_at_validate_as_well_and_the_journal_says_so() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let stream = fixture.connect(b"http/1.1", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let body = pod("u-stranger", "registry.example/app:1").to_string();
+    let request = Request::post("/validate?timeout=10s")
+        .header("Content-Type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap();
+    let (status, text) = read(sender.send_request(request).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.contains("client-unauthenticated"), "{text}");
+    let text = fixture.journal();
+    let record = text.lines().find(|line| line.contains("u-stranger")).expect("it is recorded");
+    for part in [
+        r#""path":"Validate""#,
+        r#""peer":{"address":"127.0.0.1","authenticated":false}"#,
+        r#""allowed":false"#,
+        "client-unauthenticated",
+    ] {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_1_2_is_spoken_and_1_1_is_refused() {
+    let fixture = fixture(Some(POLICY), None).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let stream = fixture.connect_by(&[version], b"http/1.1", None).await;
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let body = pod("u-1", "registry.example/app:1").to_string();
+        let (status, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+    }
+    // A ClientHello of TLS 1.1: no client of ours can say that any more.
+    let suites = [0xc0, 0x09, 0xc0, 0x0a, 0x00, 0x2f];
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 6]);
+    hello.extend(suites);
+    hello.extend([1, 0]);
+    let length = hello.len() as u8;
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    let mut stream = TcpStream::connect(fixture.running.address()).await.unwrap();
+    stream.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    // It may also just hang up.
+    let _ = read.unwrap();
+    assert_eq!(answer.first(), Some(&21), "an alert: {answer:?}");
+    assert_eq!(answer.get(5..7), Some(&[2, 70][..]), "fatal, protocol version: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_ca_is_replaced_while_running() {
+    let mut fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let next = ClientCa::new();
+    let allowed = async |fixture: &Fixture, ca: &ClientCa| {
+        let stream = fixture.connect_as(b"http/1.1", Some(ca)).await;
+        let io = TokioIo::new(stream);
+        let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(io).await else {
+            return false;
+        };
+        tokio::spawn(connection);
+        let body = pod("u-1", "registry.example/app:1").to_string();
+        // A certificate of another CA ends the connection.
+        let Ok(answer) = sender.send_request(review(body)).await else { return false };
+        read(answer).await.1.contains("\"allowed\":true")
+    };
+    let old = fixture.client_ca.take().unwrap();
+    assert!(allowed(&fixture, &old).await && !allowed(&fixture, &next).await);
+    let path = fixture.files.path().join("clients.crt");
+    // While both are in the file, clients of both are known: that is how a CA is changed.
+    fs::write(&path, [old.certificate.as_str(), &next.certificate].concat()).unwrap();
+    until(async || allowed(&fixture, &next).await).await;
+    assert!(allowed(&fixture, &old).await);
+    fs::write(&path, "no certificate at all").unwrap();
+    let metric = "portreeve_certificate_loaded 0";
+    fixture.client_ca = Some(next);
+    until(async || fixture.get("/metrics").await.1.lines().any(|line| line == metric)).await;
+    let next = fixture.client_ca.take().unwrap();
+    assert!(allowed(&fixture, &next).await && allowed(&fixture, &old).await);
+    fs::write(&path, &next.certificate).unwrap();
+    until(async || !allowed(&fixture, &old).await).await;
+    assert!(allowed(&fixture, &next).await);
+}
+
+/// Log lines, kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_within_fourteen_days_is_warned_of() {
+    const DAY: i64 = 86_400_000_000;
+    let end = Wall(1_798_761_600_000_000);
+    for (days, warned) in [(15, false), (13, true)] {
+        let files = tempfile::tempdir().unwrap();
+        let mut config = config(files.path(), &LoopbackTls::new().unwrap());
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        config.tls_cert = write(files.path(), "soon.crt", &certificate.pem());
+        config.tls_key = write(files.path(), "soon.key", &key.serialize_pem());
+        let lines = Kept::default();
+        let drain = std::sync::Mutex::new(slog_json::Json::default(lines.clone())).fuse();
+        let clock = Clock::showing(Wall(end.0 - days * DAY));
+        let running = serve(config, clock, Logger::root(drain, o!())).await.unwrap();
+        running.shutdown().await.unwrap();
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let line = lines.lines().find(|line| line.contains("ends soon"));
+        assert_eq!(line.is_some(), warned, "{days} days before: {lines}");
+        let told = line.is_none_or(|line| line.contains("\"days\":12") && line.contains("WARN"));
+        assert!(told, "{line:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

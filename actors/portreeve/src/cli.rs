@@ -134,9 +134,14 @@ pub(crate) struct ServeArgs {
     /// Remove segments of the journal that are older, such as `720h` [default: never]
     #[arg(long, value_name = "SPAN")]
     pub(crate) journal_max_age: Option<String>,
-    /// Remove the oldest segments of the journal beyond so many bytes [default: 1073741824]
+    /// Remove the oldest segments of the journal, and their blobs, beyond so many bytes
+    /// [default: 1073741824]
     #[arg(long, value_name = "BYTES")]
     pub(crate) journal_max_bytes: Option<u64>,
+    /// Remove them earlier while the journal's volume has fewer free bytes, and write nothing below
+    /// an eighth of that; a quarter of the volume at most [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) journal_min_free: Option<u64>,
     /// PEM file of CAs to trust for trust servers besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_ca: Vec<PathBuf>,

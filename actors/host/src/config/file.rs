@@ -25,8 +25,10 @@ pub(super) struct File {
     pub(super) freshness: Option<String>,
     /// For how long segments of the journal are kept, such as `720h`; for ever if it is not set.
     pub(super) journal_max_age: Option<String>,
-    /// Bytes of the journal's segments together.
+    /// Bytes of the journal's segments and blobs together.
     pub(super) journal_max_bytes: Option<u64>,
+    /// Free bytes of its volume below which old segments go before their time.
+    pub(super) journal_min_free: Option<u64>,
     pub(super) listen: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_level: Option<String>,

@@ -82,6 +82,8 @@ pub struct Overrides {
     pub journal_max_age: Option<String>,
     /// `--journal-max-bytes BYTES`.
     pub journal_max_bytes: Option<u64>,
+    /// `--journal-min-free BYTES`.
+    pub journal_min_free: Option<u64>,
     /// `--listen ADDR`.
     pub listen: Option<String>,
     /// `--log json|term`.
@@ -147,6 +149,10 @@ impl Config {
             retention: Retention {
                 max_age: max_age(flags.journal_max_age.or(file.journal_max_age).as_deref())?,
                 max_bytes: max_bytes(flags.journal_max_bytes.or(file.journal_max_bytes))?,
+                min_free: flags
+                    .journal_min_free
+                    .or(file.journal_min_free)
+                    .unwrap_or(limits::JOURNAL_FREE),
             },
             data_dir,
             listen: address("listen", listen.as_deref().unwrap_or(LISTEN))?,

@@ -7,7 +7,7 @@ use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::OwnerFact;
 use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret};
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
-use portreeve_protocol::seal::{ANNOTATION, is_sealed_kind};
+use portreeve_protocol::seal::{ANNOTATION, group_of, is_sealed_kind};
 use serde_json::Value;
 
 use crate::credentials::Format;
@@ -81,7 +81,7 @@ pub(super) fn read(document: Value) -> Result<Known, String> {
 
 /// A workload of a kind that can carry a seal; one without a name is none.
 fn workload(document: &Value, types: &TypeMeta) -> Option<Workload> {
-    if !is_sealed_kind(&types.api_version, &types.kind) {
+    if !is_sealed_kind(group_of(&types.api_version), &types.kind) {
         return None;
     }
     let (name, namespace) = identity(document).ok()?;

@@ -49,7 +49,9 @@ use requirements::Requirements;
 pub struct Admission {
     /// The wall clock, as far as it is believed.
     clock: Clock,
+    /// Whether the node drains.
     draining: bool,
+    /// What trust servers said.
     known: Known,
     /// The reviews that wait for trust servers, by the event in which they came.
     pending: BTreeMap<EventId, Pending>,
@@ -139,7 +141,9 @@ impl Machine for Admission {
                 self.resolution(delivery, now, resolution, out);
             }
             AdmissionInput::Review(facts) => self.review(delivery, now, facts, out),
-            AdmissionInput::RevokeSeal(revoke) => self.revoke_seal(revoke, out),
+            AdmissionInput::RevokeSeal(revoke) => {
+                self.revoke_seal(delivery, now, revoke, out);
+            }
             AdmissionInput::Timer(timer) => self.timer(delivery, now, timer, out),
         }
     }

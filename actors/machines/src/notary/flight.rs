@@ -42,6 +42,8 @@ pub(super) struct Flight {
     /// Tags asked about with credentials that this flight does not use; should it end unauthorised,
     /// the next one uses them.
     pub(super) others: BTreeMap<String, Asker>,
+    /// The refusal that a look at the root served now may explain; `None` unless that is under way.
+    pub(super) puzzle: Option<Denial>,
     /// Tags that need a later timestamp, each with the instant it must not be older than.
     pub(super) queued: BTreeMap<String, (Mono, Asker)>,
     /// Whether a timer for asking again is armed.
@@ -113,8 +115,11 @@ pub(super) struct Outstanding {
 /// A document to be asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ask {
+    /// The document.
     name: DocumentName,
+    /// Bytes it may have.
     limit: u64,
+    /// Bytes it must have, where a verified document says so.
     length: Option<u64>,
 }
 
@@ -157,6 +162,7 @@ impl Flight {
             local: false,
             number,
             others: BTreeMap::new(),
+            puzzle: None,
             queued: BTreeMap::new(),
             retrying: false,
             roots: kept.map(|kept| kept.root.clone()).into_iter().collect(),

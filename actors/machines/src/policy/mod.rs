@@ -31,6 +31,7 @@ use spec::ParsedRule;
 pub struct PolicyCache {
     /// Whether a whole list has been received.
     listed: bool,
+    /// Where ClusterImagePolicies find their signers' Secrets.
     operator_namespace: String,
     /// Each policy's rules, or why it has none that could be obeyed.
     #[serde(with = "crate::pairs")]
@@ -40,6 +41,7 @@ pub struct PolicyCache {
     /// Namespace and name of a signer Secret to its key.
     #[serde(with = "crate::pairs")]
     secrets: BTreeMap<(String, String), SignerKey>,
+    /// Whether the source of the policies is being watched.
     watched: bool,
 }
 

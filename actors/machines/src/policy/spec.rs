@@ -19,22 +19,34 @@ use super::signer_key;
 /// A rule as written, with its signers still to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedRule {
+    /// What becomes of an image that does not satisfy the rule.
     pub(super) mode: Mode,
+    /// Whether an image that does is pinned to its digest.
     pub(super) mutate_image: bool,
+    /// The pattern, as written.
     pub(super) pattern: String,
+    /// What the rule asks for; `None` allows without trust.
     pub(super) trust: Option<ParsedTrust>,
 }
 
 /// A demand for trust as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedTrust {
+    /// For how long after a verified timestamp an allow needs no network; microseconds. `None`
+    /// takes that of the settings, as below.
     pub(super) freshness: Option<u64>,
+    /// For how long the last verified state may allow while the trust server is out of reach;
+    /// microseconds.
     pub(super) max_staleness: Option<u64>,
+    /// Ids of admissible root keys.
     pub(super) pins: BTreeSet<Sha256>,
+    /// The trust server's URL, if the rule names one.
     pub(super) server: Option<String>,
+    /// Names of the Secrets of signers.
     pub(super) signer_secrets: Vec<String>,
     /// The signers whose keys the policy itself holds.
     pub(super) signers: Vec<SignerKey>,
+    /// Whether a missing `targets/releases` denies.
     pub(super) strict_roles: bool,
 }
 
