@@ -26,10 +26,12 @@ use portreeve_protocol::{Blob, Settings, Sha256, Wall};
 use portreeve_tests::tidy::shapes::Shapes;
 use portreeve_tests::tidy::{forms, tree};
 use serde_json::Value;
+use tokio::sync::watch;
 
 const RECORD: (&str, &str) = ("Record", "protocol/src/entry.rs");
 const SERVER: &str = "https://notary.example:4443";
 const GUN: &str = "registry.example/shop/web";
+const HELD: &str = "registry.example/shop/held";
 const NOW: Wall = Wall(1_795_415_688_000_000);
 
 fn shapes() -> Shapes {
@@ -82,27 +84,36 @@ fn golden_lines_have_the_documented_forms() {
     assert!(lines > 30, "only {lines} golden lines");
 }
 
-/// A trust server in memory.
-struct Published(BTreeMap<String, Arc<[u8]>>);
+/// A trust server in memory. About [`HELD`] it says nothing before it is told to.
+struct Published {
+    documents: BTreeMap<String, Arc<[u8]>>,
+    open: watch::Receiver<bool>,
+}
 
 impl Fetcher for Published {
     fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchAnswer> + Send>> {
-        let found = self.0.get(&request.document.to_string()).filter(|_| request.gun == GUN);
-        let found = found.cloned();
+        let found = self.documents.get(&request.document.to_string());
+        let found = found.filter(|_| request.gun == GUN).cloned();
+        let mut open = self.open.clone();
         Box::pin(async move {
+            if request.gun == HELD {
+                // The sender outlives the node.
+                let _ = open.wait_for(|open| *open).await;
+            }
             let document = found.map(|bytes| FetchOutcome::Document(Blob::new(bytes)));
             FetchAnswer::from(document.unwrap_or(FetchOutcome::Absent))
         })
     }
 }
 
-fn server() -> Published {
+fn server(open: watch::Receiver<bool>) -> Published {
     let before = Wall(NOW.0 - 3_600_000_000);
     let mut collection = Collection::new(GUN, Keys::deterministic(1), before).unwrap();
     collection.add_signer("alice", before).unwrap();
     collection.sign("1", Sha256::of(b"image"), 1_000, &["alice"]).unwrap();
     let documents = collection.publish(before).unwrap();
-    Published(documents.iter().map(|(name, bytes)| (name.clone(), Arc::clone(bytes))).collect())
+    let documents = documents.iter().map(|(name, bytes)| (name.clone(), Arc::clone(bytes)));
+    Published { documents: documents.collect(), open }
 }
 
 fn pod(number: usize) -> ReviewFacts {
@@ -153,13 +164,14 @@ fn lived() -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (opener, open) = watch::channel(false);
     let mut settings = Settings::default();
     settings.approved_servers.insert(SERVER.to_owned());
     let options = NodeOptions {
         clock: Clock::showing(NOW),
         data_dir: directory.path().to_owned(),
         durability: Durability::Process,
-        fetcher: Arc::new(server()),
+        fetcher: Arc::new(server(open)),
         jitter_seed: 7,
         journal_dir: directory.path().join("journal"),
         log: slog::Logger::root(slog::Discard, slog::o!()),
@@ -180,6 +192,11 @@ fn lived() -> Vec<Value> {
         assert!(Instant::now() < end, "the node does not get ready");
         std::thread::yield_now();
     }
+    let waiting = {
+        let (node, mut facts) = (node.clone(), pod(0));
+        facts.images[1].image = format!("{HELD}:1");
+        runtime.spawn(async move { node.review(facts).await })
+    };
     for round in 0..8 {
         let reviews: Vec<_> = (0..20)
             .map(|number| {
@@ -191,6 +208,8 @@ fn lived() -> Vec<Value> {
             runtime.block_on(review).unwrap();
         }
     }
+    opener.send(true).unwrap();
+    assert!(!runtime.block_on(waiting).unwrap().decision.allowed);
     runtime.block_on(node.stop());
     let journal = Journal::open(directory.path()).unwrap();
     let lines = journal.lines().map(|line| serde_json::from_slice(&line.unwrap().bytes).unwrap());

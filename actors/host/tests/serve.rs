@@ -491,7 +491,10 @@ async fn tls_1_2_is_spoken_and_1_1_is_refused() {
     // It may also just hang up.
     let _ = read.unwrap();
     assert_eq!(answer.first(), Some(&21), "an alert: {answer:?}");
-    assert_eq!(answer.get(5..7), Some(&[2, 70][..]), "fatal, protocol version: {answer:?}");
+    // `handshake_failure` or `protocol_version`, whichever is looked at first; both are fatal.
+    let refused = [[2, 40], [2, 70]];
+    assert!(refused.iter().any(|it| answer.get(5..7) == Some(&it[..])), "{answer:?}");
+    assert_eq!(answer.len(), 7, "nothing follows: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -564,8 +567,10 @@ async fn a_certificate_that_ends_within_fourteen_days_is_warned_of() {
         let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let line = lines.lines().find(|line| line.contains("ends soon"));
         assert_eq!(line.is_some(), warned, "{days} days before: {lines}");
-        let told = line.is_none_or(|line| line.contains("\"days\":12") && line.contains("WARN"));
-        assert!(told, "{line:?}");
+        // A moment passes until it is looked at.
+        let days = ["\"days\":12", "\"days\":13"];
+        let told = |line: &str| line.contains("WARN") && days.iter().any(|it| line.contains(it));
+        assert!(line.is_none_or(told), "{line:?}");
     }
 }
 

@@ -188,8 +188,9 @@ fn wait_in(headers: &HeaderMap) -> Option<u64> {
     let until = date(text)?;
     let sent = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(date);
     let wait = until - sent.unwrap_or_else(OffsetDateTime::now_utc);
-    // One that is over says that there is nothing to wait for.
-    Some(u64::try_from(wait.whole_seconds()).unwrap_or_default().min(LONGEST_WAIT))
+    // One that is over asks for nothing.
+    let seconds = u64::try_from(wait.whole_seconds()).ok().filter(|seconds| *seconds > 0)?;
+    Some(seconds.min(LONGEST_WAIT))
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -232,9 +233,9 @@ mod tests {
         let sent = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(wait("7", None), Some(7));
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:57 GMT", sent), Some(20));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:07 GMT", sent), Some(0));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:07 GMT", sent), None);
         assert_eq!(wait("Mon, 07 Nov 1994 08:49:37 GMT", sent), Some(LONGEST_WAIT));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:57 GMT", None), Some(0), "long over by now");
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:57 GMT", None), None, "long over by now");
         assert_eq!(wait("99999999999999999999999", None), Some(LONGEST_WAIT));
         for other in ["", "soon", "-1", "1.5", "Sunday, 06-Nov-94 08:49:37 GMT"] {
             assert_eq!(wait(other, sent), None, "{other}");
