@@ -84,71 +84,95 @@ pub fn page(shapes: &Shapes) -> String {
         for declared in shapes.reached(name, file) {
             if !told.contains(&declared) {
                 told.push(declared);
-                table(&mut page, declared);
+                page.push_str(&Table { declared, shapes }.text());
             }
         }
     }
     page
 }
 
-fn table(page: &mut String, declared: &Declared) {
-    let Declared { doc, file, form, name } = declared;
-    let _ = write!(page, "\n### {name}\n\n");
-    if !doc.is_empty() {
-        let _ = write!(page, "{doc}\n\n");
-    }
-    match form {
-        Form::Object(members) => {
-            let _ =
-                write!(page, "Object; `{file}`.\n\n| member | form | meaning |\n|---|---|---|\n");
-            for member in members {
-                row(page, "", member);
-            }
+/// The table of one type.
+struct Table<'a> {
+    declared: &'a Declared,
+    shapes: &'a Shapes,
+}
+
+impl Table<'_> {
+    fn text(&self) -> String {
+        let Declared { doc, file, form, .. } = self.declared;
+        let mut text = format!("\n### {}\n\n", title(self.shapes, self.declared));
+        if !doc.is_empty() {
+            let _ = write!(text, "{doc}\n\n");
         }
-        Form::Choice(variants) => {
-            let _ =
-                write!(page, "Choice; `{file}`.\n\n| choice | form | meaning |\n|---|---|---|\n");
-            for variant in variants {
-                let form = match &variant.content {
-                    Content::Members(_) => "object of what follows".to_owned(),
-                    Content::Nothing => "its name alone".to_owned(),
-                    Content::Value(shape) => said(shape),
-                };
-                let _ = writeln!(page, "| `{}` | {form} | {} |", variant.name, variant.doc);
-                if let Content::Members(members) = &variant.content {
-                    let under = format!("{}.", variant.name);
-                    members.iter().for_each(|member| row(page, &under, member));
+        let (kind, first) = match form {
+            Form::Choice(_) => ("Choice", "choice"),
+            Form::Object(_) => ("Object", "member"),
+        };
+        let _ = writeln!(text, "{kind}; `{file}`.\n\n| {first} | form | meaning |\n|---|---|---|");
+        match form {
+            Form::Object(members) => {
+                members.iter().for_each(|member| text.push_str(&self.row("", member)));
+            }
+            Form::Choice(variants) => {
+                for variant in variants {
+                    let form = match &variant.content {
+                        Content::Members(_) => "object of what follows".to_owned(),
+                        Content::Nothing => "its name alone".to_owned(),
+                        Content::Value(shape) => self.said(shape),
+                    };
+                    let _ = writeln!(text, "| `{}` | {form} | {} |", variant.name, variant.doc);
+                    if let Content::Members(members) = &variant.content {
+                        let under = format!("{}.", variant.name);
+                        members.iter().for_each(|member| text.push_str(&self.row(&under, member)));
+                    }
                 }
             }
         }
+        text
+    }
+
+    fn row(&self, under: &str, member: &Member) -> String {
+        let Member { doc, left_out, name, shape } = member;
+        let left_out = if *left_out { ", left out while false" } else { "" };
+        format!("| `{under}{name}` | {}{left_out} | {doc} |\n", self.said(shape))
+    }
+
+    /// A form in words.
+    fn said(&self, shape: &Shape) -> String {
+        let said = |shape| self.said(shape);
+        match shape {
+            Shape::Either(one, other) => {
+                format!("`{{\"Ok\":…}}` of {} or `{{\"Err\":…}}` of {}", said(one), said(other))
+            }
+            Shape::List(inner) => format!("list of {}", said(inner)),
+            Shape::Map(key, content) => format!("object from {} to {}", said(key), said(content)),
+            Shape::Named(name) => {
+                let found = self.shapes.find(name, &self.declared.file);
+                let title = found.map_or_else(|| name.clone(), |it| title(self.shapes, it));
+                let anchor = title.to_lowercase().replace(' ', "-");
+                format!("[{name}](#{anchor})")
+            }
+            Shape::Optional(inner) => format!("{} or `null`", said(inner)),
+            Shape::Pairs(key, content) => {
+                format!("list of pairs `[key, value]`, from {} to {}", said(key), said(content))
+            }
+            Shape::Plain(name) => (*name).to_owned(),
+            Shape::Tuple(parts) => {
+                let parts: Vec<_> = parts.iter().map(said).collect();
+                format!("list of exactly {}", parts.join(", "))
+            }
+        }
     }
 }
 
-fn row(page: &mut String, under: &str, member: &Member) {
-    let Member { doc, left_out, name, shape } = member;
-    let left_out = if *left_out { ", left out while false" } else { "" };
-    let _ = writeln!(page, "| `{under}{name}` | {}{left_out} | {doc} |", said(shape));
-}
-
-/// A form in words.
-fn said(shape: &Shape) -> String {
-    match shape {
-        Shape::Either(one, other) => {
-            format!("`{{\"Ok\":…}}` of {} or `{{\"Err\":…}}` of {}", said(one), said(other))
-        }
-        Shape::List(inner) => format!("list of {}", said(inner)),
-        Shape::Map(key, content) => format!("object from {} to {}", said(key), said(content)),
-        Shape::Named(name) => format!("[{name}](#{})", name.to_lowercase()),
-        Shape::Optional(inner) => format!("{} or `null`", said(inner)),
-        Shape::Pairs(key, content) => {
-            format!("list of pairs `[key, value]`, from {} to {}", said(key), said(content))
-        }
-        Shape::Plain(name) => (*name).to_owned(),
-        Shape::Tuple(parts) => {
-            let parts: Vec<_> = parts.iter().map(said).collect();
-            format!("list of exactly {}", parts.join(", "))
-        }
+/// The heading of a type: its name, with where it is declared if another one has that name too.
+fn title(shapes: &Shapes, declared: &Declared) -> String {
+    let Declared { file, name, .. } = declared;
+    if shapes.find(name, "").is_none_or(|shared| shared == declared) {
+        return name.clone();
     }
+    let folder = file.rsplit('/').nth(1).unwrap_or_default();
+    format!("{name} of {folder}")
 }
 
 /// What stands before the tables.

@@ -1,7 +1,7 @@
 //! Keeps a journal within its bounds and watches the room on its volume, for the journal's thread.
 //! What is slow runs on a thread of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -43,8 +43,6 @@ struct Common {
     named: Mutex<Named>,
     shelf: Arc<Shelf>,
     stop: AtomicBool,
-    /// Bytes of the journal when it was last reckoned.
-    stored: AtomicU64,
 }
 
 /// A removal that was announced and has not begun.
@@ -58,12 +56,7 @@ impl Drop for Announced {
 
 impl Keeper {
     pub(super) fn new(shelf: Arc<Shelf>, bounds: Retention, facts: Arc<Facts>) -> Self {
-        let common = Common {
-            named: Mutex::default(),
-            shelf,
-            stop: AtomicBool::new(false),
-            stored: AtomicU64::new(0),
-        };
+        let common = Common { named: Mutex::default(), shelf, stop: AtomicBool::new(false) };
         Self {
             bounds,
             common: Arc::new(common),
@@ -102,7 +95,7 @@ impl Keeper {
 
     /// Bytes were written.
     pub(super) fn grew(&self, bytes: u64) {
-        self.common.stored.fetch_add(bytes, Ordering::Relaxed);
+        self.common.shelf.grew(bytes);
     }
 
     /// Whether there was too little room at the last look.
@@ -123,8 +116,7 @@ impl Keeper {
             self.out = false;
             return Space::Enough;
         };
-        let stored = self.common.stored.load(Ordering::Relaxed);
-        self.facts.metrics().journal_room(stored, room.free);
+        self.facts.metrics().journal_room(shelf.stored(), room.free);
         let (floor, last) = (self.bounds.floor(room), self.bounds.last_floor(room));
         if room.free < floor && now >= self.trim_at {
             self.trim_at = now.plus(TRIM);
@@ -160,7 +152,7 @@ fn remove(announced: &Announced, bounds: Retention, facts: &Facts) {
     let removal = Removal { bounds, now: SystemTime::now(), shelf, stop };
     match removal.run(&mut named) {
         Ok(trimmed) => {
-            common.stored.store(trimmed.stored, Ordering::Relaxed);
+            shelf.reckoned(trimmed.stored);
             if trimmed.segments + trimmed.blobs > 0 {
                 info!(facts.log(), "old parts of the journal were removed";
                     "segments" => trimmed.segments, "blobs" => trimmed.blobs,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portreeve_protocol::{Blob, Sha256};
@@ -22,6 +23,8 @@ pub(super) struct Shelf {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
+    /// Bytes of the whole journal: as reckoned last, and what came since.
+    stored: AtomicU64,
 }
 
 #[derive(Default)]
@@ -33,7 +36,23 @@ struct State {
 
 impl Shelf {
     pub(super) fn new(dir: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { dir: dir.to_owned(), disk, state: Mutex::default() }
+        let (state, stored) = (Mutex::default(), AtomicU64::new(0));
+        Self { dir: dir.to_owned(), disk, state, stored }
+    }
+
+    /// Bytes of the whole journal.
+    pub(super) fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// The journal was reckoned to have so many bytes.
+    pub(super) fn reckoned(&self, bytes: u64) {
+        self.stored.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes were added.
+    pub(super) fn grew(&self, bytes: u64) {
+        self.stored.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The journal's directory.
@@ -66,6 +85,7 @@ impl Shelf {
             // Durable whatever the durability of records: a record must never name a blob that a
             // power cut took away, and documents are new only now and then.
             self.disk.put(&path, &bytes)?;
+            self.grew(blob.length());
         }
         if state.known.len() >= KNOWN {
             state.known.clear();
