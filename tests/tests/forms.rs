@@ -160,7 +160,7 @@ fn policies() -> PolicyInput {
 }
 
 /// Lines that a node writes which begins a segment now and then, with reviews that wait.
-fn lived() -> Vec<Value> {
+fn lived_lines() -> Vec<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -212,8 +212,7 @@ fn lived() -> Vec<Value> {
     assert!(!runtime.block_on(waiting).unwrap().decision.allowed);
     runtime.block_on(node.stop());
     let journal = Journal::open(directory.path()).unwrap();
-    let lines = journal.lines().map(|line| serde_json::from_slice(&line.unwrap().bytes).unwrap());
-    lines.collect()
+    journal.lines().map(|line| line.unwrap().bytes).collect()
 }
 
 #[test]
@@ -221,7 +220,8 @@ fn a_living_node_writes_the_documented_forms_and_states() {
     let shapes = shapes();
     let mut held = BTreeSet::new();
     let (mut waiting, mut flights) = (false, false);
-    for line in lived() {
+    for line in lived_lines() {
+        let line: Value = serde_json::from_slice(&line).unwrap();
         for machine in machines(&line) {
             let is_some = |member: &str| {
                 machine["state"][member].as_object().is_some_and(|found| !found.is_empty())
@@ -234,4 +234,31 @@ fn a_living_node_writes_the_documented_forms_and_states() {
     let notary = format!("notary={SERVER}");
     assert_eq!(held, BTreeSet::from(["admission".to_owned(), notary, "policy".to_owned()]));
     assert!(waiting && flights, "a checkpoint has reviews and flights under way");
+}
+
+/// A reader that knows nothing but the table of bytes in `docs/journal.md`.
+#[test]
+fn a_line_is_laid_out_byte_for_byte_as_documented() {
+    let page = tree::read(&tree::root(), "docs/journal.md").unwrap();
+    for row in [
+        "| 0 to 8 | `{\"hash\":\"` |",
+        "| 9 to 72 | 64 digits |",
+        "| 73 to 83 | `\",\"record\":` |",
+        "| 84 to the last but one |",
+        "| the last | `}`",
+    ] {
+        assert!(page.contains(row), "{row}");
+    }
+    let mut prev = Sha256::ZERO.to_hex();
+    for line in lived_lines() {
+        let line = line.strip_suffix(b"\n").expect("a newline ends the line");
+        let (record, last) = line[84..].split_at(line.len() - 85);
+        assert_eq!((&line[..9], &line[73..84]), (&b"{\"hash\":\""[..], &b"\",\"record\":"[..]));
+        assert_eq!(last, b"}");
+        let hash = String::from_utf8(line[9..73].to_vec()).unwrap();
+        assert_eq!(Sha256::of(record).to_hex(), hash);
+        let end = format!(",\"prev\":\"{prev}\",\"v\":2}}");
+        assert!(record.ends_with(end.as_bytes()), "the record says what it follows");
+        prev = hash;
+    }
 }

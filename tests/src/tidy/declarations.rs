@@ -65,7 +65,11 @@ impl Before {
     fn doc(&self) -> String {
         let first = self.comments.iter().take_while(|line| !line.is_empty());
         let text = first.cloned().collect::<Vec<_>>().join(" ");
-        text.replace("[`", "`").replace("`]", "`").replace("`None`", "`null`").replace('|', "\\|")
+        text.replace("[`", "`")
+            .replace("`]", "`")
+            .replace("`crate::", "`")
+            .replace("`None`", "`null`")
+            .replace('|', "\\|")
     }
 }
 

@@ -196,7 +196,11 @@ impl Shapes {
                 let (name, content) = object.iter().next().ok_or("an empty choice")?;
                 (name, Some(content))
             }
-            other => return Err(format!("{other} is no choice")),
+            Value::Array(_)
+            | Value::Bool(_)
+            | Value::Null
+            | Value::Number(_)
+            | Value::Object(_) => return Err(format!("{value} is no choice")),
         };
         let found = variants.iter().find(|variant| variant.name == *name);
         let found = found.ok_or_else(|| format!("`{name}` is not documented"))?;
