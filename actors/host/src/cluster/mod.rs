@@ -1,15 +1,28 @@
 //! The cluster as the source of objects: its client, and what watches and asks by it.
 //!
-//! Everything here only ever reads, but for the status of policies (and Events). Nothing of it is
-//! asked while a review is decided, but for what a message asks for by name.
+//! It only reads, but for the status of policies. Every request is bounded in time; what is watched is
+//! kept when the API server is gone.
 
+mod backoff;
 mod client;
+mod found;
+mod merge;
+mod origin;
+mod record;
+mod source;
+mod status;
+mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kube::Client;
+use portreeve_protocol::messages::policy::PolicyInput;
+use slog::Logger;
 
 use crate::HostError;
+use crate::metrics::Metrics;
+use watch::{Parts, Watch};
 
 /// Which cluster, and how it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +34,7 @@ pub struct ClusterOptions {
 /// The cluster that objects come from. Call [`Cluster::stop`] to end in order what runs by it.
 pub struct Cluster {
     client: Client,
+    watch: Option<Watch>,
 }
 
 impl Cluster {
@@ -30,7 +44,7 @@ impl Cluster {
     /// # Errors
     /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
-        Ok(Self { client: client::connect(options).await? })
+        Ok(Self { client: client::connect(options).await?, watch: None })
     }
 
     /// The client; a clone of it shares its connections.
@@ -39,16 +53,29 @@ impl Cluster {
         &self.client
     }
 
-    /// Watches the policies and the Secrets of signers that they name, and tells `sink` of them.
-    /// It returns at once; `sink` is told as soon as everything was listed.
+    /// Watches the policies and the Secrets of signers that they name; those of ClusterImagePolicies
+    /// stand in `operator_namespace`. It returns at once; `sink` is told on the runtime, in order,
+    /// as soon as everything was listed and whenever something changes.
     pub fn watch(
         &mut self,
-        log: slog::Logger,
-        sink: impl Fn(portreeve_protocol::messages::policy::PolicyInput) + Send + 'static,
+        operator_namespace: &str,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+        sink: impl Fn(PolicyInput) + Send + 'static,
     ) {
-        drop((log, sink));
+        self.watch = Some(Watch::start(Parts {
+            client: self.client.clone(),
+            log: log.clone(),
+            metrics: Arc::clone(metrics),
+            operator_namespace: operator_namespace.to_owned(),
+            sink,
+        }));
     }
 
     /// Ends whatever runs by it.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        if let Some(watch) = self.watch {
+            watch.stop().await;
+        }
+    }
 }
