@@ -117,7 +117,7 @@ mod tests {
             "registry.example:5000/a/b:*",
             "a.example/*/c",
             "bitnami/*",
-            "a.example/x@sha256:*",
+            "a.example/x@sha256:5*",
             "*@sha256:5f*",
             "*/*",
             "*/shop/web:1",
