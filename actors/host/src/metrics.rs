@@ -2,6 +2,8 @@
 //! number of trust servers in labels is bounded. `docs/metrics.md` is written from
 //! [`TABLE`].
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
@@ -19,9 +21,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::metric_labels::{
-    ByActor, ByAnswer, ByCache, ByFact, ByFetch, ByResult, ByServer, ByStatus, ByStep, ByWhy,
+    ByActor, ByAnswer, ByCache, ByFact, ByFetch, ByQuestion, ByResult, ByServer, ByStatus, ByStep,
+    ByWhy,
 };
 pub use crate::metric_table::{Described, TABLE};
+pub use watch::WatchMetrics;
 
 /// A step on the way of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +57,13 @@ impl Step {
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    api_questions: Family<ByQuestion, Counter>,
     certificate_loaded: Gauge,
     certificate_not_after: Gauge<f64, AtomicU64>,
     certificate_reloads: Family<ByResult, Counter>,
     /// By trust server and collection, when its trust data ends; never shown by collection.
     ends: Mutex<BTreeMap<String, BTreeMap<String, Wall>>>,
+    events: Family<ByResult, Counter>,
     facts: Family<ByFact, Counter>,
     fetch_seconds: Family<ByServer, Histogram>,
     fetches: Family<ByFetch, Counter>,
@@ -87,6 +93,7 @@ pub struct Metrics {
     servers: Mutex<BTreeSet<String>>,
     stale_answers: Counter,
     steps: Family<ByStep, Histogram>,
+    watch: WatchMetrics,
 }
 
 /// Bounds in seconds: a warm answer takes about a millisecond, a client waits ten seconds at most.
@@ -102,10 +109,12 @@ impl Metrics {
     #[must_use]
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
+            api_questions: Family::default(),
             certificate_loaded: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_reloads: Family::default(),
             ends: Mutex::default(),
+            events: Family::default(),
             facts: Family::default(),
             fetch_seconds: Family::new_with_constructor(seconds),
             fetches: Family::default(),
@@ -135,6 +144,7 @@ impl Metrics {
             servers: Mutex::new(BTreeSet::new()),
             stale_answers: Counter::default(),
             steps: Family::new_with_constructor(seconds),
+            watch: WatchMetrics::default(),
         };
         metrics.register(build);
         metrics
@@ -146,10 +156,12 @@ impl Metrics {
             ("rules", portreeve_protocol::RULES_VERSION.to_string()),
         ]);
         let all = &mut self.registry;
+        put(all, "api_questions", self.api_questions.clone());
         put(all, "build", info);
         put(all, "certificate_loaded", self.certificate_loaded.clone());
         put(all, "certificate_not_after", self.certificate_not_after.clone());
         put(all, "certificate_reloads", self.certificate_reloads.clone());
+        put(all, "events", self.events.clone());
         put(all, "facts", self.facts.clone());
         put(all, "fetch", self.fetch_seconds.clone());
         put(all, "fetches", self.fetches.clone());
@@ -177,6 +189,13 @@ impl Metrics {
         put(all, "reviews_judged", self.reviews_judged.clone());
         put(all, "stale_answers", self.stale_answers.clone());
         put(all, "step", self.steps.clone());
+        self.watch.register(all);
+    }
+
+    /// Those of the watch on a cluster's policies.
+    #[must_use]
+    pub const fn watch(&self) -> &WatchMetrics {
+        &self.watch
     }
 
     /// Lets another part of the host register metrics of its own, before the text is served.
@@ -211,6 +230,16 @@ impl Metrics {
     /// A step took this many microseconds.
     pub fn step(&self, step: Step, micros: u64) {
         self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+    }
+
+    /// The API server was asked about `what`, and `result` came of it.
+    pub fn api_asked(&self, what: &'static str, result: &'static str) {
+        self.api_questions.get_or_create(&ByQuestion { result, what }).inc();
+    }
+
+    /// This became of so many Kubernetes Events.
+    pub fn events(&self, result: &'static str, number: u64) {
+        self.events.get_or_create(&ByResult { result }).inc_by(number);
     }
 
     /// A certificate that ends at this time, in seconds since 1970, is in force.
@@ -486,6 +515,8 @@ mod tests {
     /// Everything that can happen, once.
     fn everything(metrics: &Metrics) {
         let actor = ActorKind::Admission;
+        metrics.api_asked("owner", "ok");
+        metrics.events("written", 1);
         metrics.certificate(1_795_435_200);
         metrics.certificate_loaded(true);
         metrics.fact(&Fact::JournalRestored { denied: 2 });
@@ -509,6 +540,9 @@ mod tests {
             metrics.reviewed(&decision, 1);
         }
         metrics.unreadable(400);
+        metrics.watch().listed("secrets");
+        metrics.watch().changed("secrets");
+        metrics.watch().failed("secrets");
         let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
         let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert("n.example".to_owned(), ends);
@@ -552,7 +586,7 @@ mod tests {
     fn no_label_names_what_a_client_chose() {
         let known =
             ["actor", "allowed", "cache", "code", "fact", "mode", "result", "rules", "server"];
-        let known = known.into_iter().chain(["status", "step", "version", "why"]);
+        let known = known.into_iter().chain(["source", "status", "step", "version", "what", "why"]);
         let known: BTreeSet<_> = known.collect();
         for row in TABLE {
             let labels = row.labels.split(", ").filter(|label| !label.is_empty());

@@ -9,16 +9,17 @@ use clap::{Args, Parser, Subcommand};
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
+use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, demo, explain, replay, seal, serve, trust};
+use crate::{check, demo, explain, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
-  1  a negative result: the image is denied, nothing is known of the repository or the review,
+  1  a negative result: the image is denied, something was found in policies, nothing is known of the repository or the review,
      the journal does not replay to the same decisions, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
@@ -28,6 +29,7 @@ Examples:
   portreeve demo
   portreeve check docker.io/library/alpine:3.20
   portreeve serve --config /etc/portreeve/portreeve.yaml
+  portreeve policy lint policies.yaml
   portreeve replay verify /var/lib/portreeve
   portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve
   portreeve explain --workload shop/web --since 2h --denied --journal /var/lib/portreeve";
@@ -55,6 +57,9 @@ enum Command {
     /// Say how past decisions came about
     #[command(after_help = explain_args::HELP)]
     Explain(Box<ExplainArgs>),
+    /// Find what is wrong with policies, and which rules decide
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Work with a recorded journal
     #[command(subcommand)]
     Replay(ReplayCommand),
@@ -87,6 +92,7 @@ Examples:
   portreeve serve --config portreeve.yaml
   portreeve serve --listen 127.0.0.1:8443 --tls-cert tls.crt --tls-key tls.key \\
     --objects ./objects --data-dir ./data --log term
+  portreeve serve --config portreeve.yaml --kubeconfig ~/.kube/config
   portreeve serve --config portreeve.yaml --trust-ca internal-ca.pem \\
     --allow-trust-server https://notary.internal:4443";
 
@@ -117,9 +123,14 @@ pub(crate) struct ServeArgs {
     /// PEM file of the CAs whose clients may send reviews; without it anyone may
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Directory of Kubernetes YAML with policies and the Secrets they name; it is watched
-    #[arg(long, value_name = "DIR")]
+    /// Directory of Kubernetes YAML with policies and the Secrets they name, in place of a cluster;
+    /// it is watched
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     pub(crate) objects: Option<PathBuf>,
+    /// Kubeconfig file of the cluster whose policies are obeyed; without this and `--objects` it is
+    /// the cluster of the pod that this is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Directory of the journal and other state [default: /var/lib/portreeve]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -187,6 +198,7 @@ pub(crate) fn check_args(
         Command::Check(args) => Ok(*args),
         Command::Demo(_)
         | Command::Explain(_)
+        | Command::Policy(_)
         | Command::Replay(_)
         | Command::Seal(_)
         | Command::Serve(_)
@@ -203,6 +215,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args, &terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Policy(command) => policy::run(&command, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Seal(command) => seal::run(&command, &terminal),
         Command::Serve(args) => serve::run(*args),

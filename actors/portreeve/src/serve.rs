@@ -47,6 +47,7 @@ fn overrides(args: ServeArgs) -> Overrides {
         journal_max_age: args.journal_max_age,
         journal_max_bytes: args.journal_max_bytes,
         journal_min_free: args.journal_min_free,
+        kubeconfig: args.kubeconfig,
         listen: args.listen,
         log: args.log,
         log_level: args.log_level,

@@ -5,6 +5,7 @@ mod declarations;
 pub mod forms;
 pub mod function;
 pub mod graph;
+pub mod lint;
 pub mod manual;
 pub mod pages;
 pub mod reasons;
