@@ -4,14 +4,24 @@
 //! asked while a review is decided, but for what a message asks for by name.
 
 pub mod access;
+mod api_server;
 mod client;
+mod flights;
+mod kept;
 pub mod kinds;
+mod metadata;
+mod names;
+mod owners;
+mod pulls;
 
 use std::path::PathBuf;
 
 use kube::Client;
 
 use crate::HostError;
+pub use api_server::{ApiServer, ApiTrouble};
+pub use owners::ClusterOwners;
+pub use pulls::{ClusterPulls, Ticks};
 
 /// Which cluster, and how it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
