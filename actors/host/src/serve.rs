@@ -19,7 +19,7 @@ use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
-use crate::owners::OwnerStore;
+use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
 use objects::{Objects, Source};
@@ -47,12 +47,13 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let credentials = Credentials::default();
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
     let source = Source::open(&config.objects).await?;
-    let options = node_options(&config, &clock, &metrics, &credentials, &owners, &logger)?;
+    let credentials = source.credentials(&clock, &metrics, &logger);
+    let looks = source.owners(&owners, &metrics);
+    let options = node_options(&config, &clock, &metrics, &credentials, looks, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
     let control = control(&config, &node, &owners, &logger);
@@ -131,7 +132,7 @@ fn node_options(
     clock: &Clock,
     metrics: &Arc<Metrics>,
     credentials: &Credentials,
-    owners: &OwnerStore,
+    owners: Arc<dyn OwnerSource>,
     log: &Logger,
 ) -> Result<NodeOptions, HostError> {
     let fetcher = HttpFetcher::new(FetcherOptions {
@@ -152,7 +153,7 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
-        owners: Arc::new(owners.clone()),
+        owners,
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         retention: config.retention,
@@ -174,7 +175,9 @@ fn control(
     owners: &OwnerStore,
     log: &Logger,
 ) -> Option<ControlSocket> {
-    ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
+    // The workloads of a cluster are for whoever may see them all, which this server may not.
+    let owners = config.objects.directory().is_some().then(|| owners.clone());
+    ControlSocket::start(&config.data_dir, node.clone(), owners, log.clone())
         .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
         .ok()
 }

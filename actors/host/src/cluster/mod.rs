@@ -15,10 +15,16 @@ mod owners;
 mod pulls;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kube::Client;
+use slog::Logger;
 
 use crate::HostError;
+use crate::clock::Clock;
+use crate::credentials::Credentials;
+use crate::metrics::Metrics;
+use crate::seals::Sealer;
 pub use api_server::{ApiServer, ApiTrouble};
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
@@ -49,6 +55,26 @@ impl Cluster {
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What looks at the controllers of workloads, and checks their seals with `sealer`.
+    #[must_use]
+    pub fn owners(&self, sealer: &Sealer, metrics: &Arc<Metrics>) -> ClusterOwners {
+        ClusterOwners::new(self.api(metrics), sealer.clone())
+    }
+
+    /// The credentials in the pull secrets of workloads and service accounts, read when they are
+    /// needed. Call it within a tokio runtime.
+    #[must_use]
+    pub fn credentials(&self, clock: &Clock, metrics: &Arc<Metrics>, log: &Logger) -> Credentials {
+        let clock = clock.clone();
+        let ticks: Ticks = Arc::new(move || clock.now().mono);
+        let pulls = ClusterPulls::start(self.api(metrics), ticks, log.clone());
+        Credentials::from_source(Arc::new(pulls))
+    }
+
+    fn api(&self, metrics: &Arc<Metrics>) -> ApiServer {
+        ApiServer::new(self.client.clone(), Arc::clone(metrics))
     }
 
     /// Watches the policies and the Secrets of signers that they name, and tells `sink` of them.
