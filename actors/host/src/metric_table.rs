@@ -55,8 +55,8 @@ table! {
     "certificate_reloads" counter ["result"] ""
         "Changes of the TLS files, `loaded` or `failed`";
     "events" counter ["result"] ""
-        "Kubernetes Events: `written`, `counted` in an earlier one, `limited` by their rate, \
-        `dropped` because too many waited, or `failed`";
+        "Kubernetes Events: `written`, `counted` in an earlier one, `dropped` because too many \
+        waited, or `failed`";
     "facts" counter ["fact"] ""
         "What machines found worth knowing; docs/logging.md names all facts";
     "fetch" histogram ["server"] "seconds"

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
@@ -50,18 +51,19 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
-    let source = Source::open(&config.objects).await?;
+    let mut source = Source::open(&config.objects).await?;
     let credentials = source.credentials(&clock, &metrics, &logger);
     let looks = source.owners(&owners, &metrics);
     let options = node_options(&config, &clock, &metrics, &credentials, looks, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
     let control = control(&config, &node, &owners, &logger);
+    let events = source.events(&config.node, &clock, &metrics, &logger);
     // The objects come first, so that the first review finds policies.
     let around = async {
         let objects = source.watch(&node, &credentials, &owners, &logger).await?;
         let sealer = owners.sealer().clone();
-        let listening = listen(&node, &config, clock, metrics, sealer, &logger).await;
+        let listening = listen(&node, &config, clock, metrics, sealer, events, &logger).await;
         Ok::<_, HostError>((objects, listening?))
     };
     match around.await {
@@ -188,11 +190,13 @@ async fn listen(
     clock: Clock,
     metrics: Arc<Metrics>,
     sealer: Sealer,
+    events: Option<Arc<dyn EventSink>>,
     log: &Logger,
 ) -> Result<Listeners, HostError> {
     Listeners::start(WebhookOptions {
         client_ca: config.client_ca.clone(),
         clock,
+        events,
         listen: config.listen,
         log: log.clone(),
         metrics,

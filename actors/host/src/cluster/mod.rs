@@ -6,6 +6,7 @@
 pub mod access;
 mod api_server;
 mod client;
+mod events;
 mod flights;
 mod kept;
 pub mod kinds;
@@ -18,14 +19,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
+use portreeve_protocol::NodeId;
 use slog::Logger;
 
 use crate::HostError;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::seals::Sealer;
 pub use api_server::{ApiServer, ApiTrouble};
+use events::EventWriter;
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
 
@@ -39,6 +43,7 @@ pub struct ClusterOptions {
 /// The cluster that objects come from. Call [`Cluster::stop`] to end in order what runs by it.
 pub struct Cluster {
     client: Client,
+    events: Option<EventWriter>,
 }
 
 impl Cluster {
@@ -48,7 +53,7 @@ impl Cluster {
     /// # Errors
     /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
-        Ok(Self { client: client::connect(options).await? })
+        Ok(Self { client: client::connect(options).await?, events: None })
     }
 
     /// The client; a clone of it shares its connections.
@@ -73,6 +78,22 @@ impl Cluster {
         Credentials::from_source(Arc::new(pulls))
     }
 
+    /// Writes Events, in the name of `node`, until the cluster is stopped. Call it within a tokio
+    /// runtime.
+    pub fn events(
+        &mut self,
+        node: &NodeId,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+    ) -> Arc<dyn EventSink> {
+        let api = self.api(metrics);
+        let writer = EventWriter::start(api, node.clone(), clock.clone(), log.clone());
+        let sink = writer.sink(metrics);
+        self.events = Some(writer);
+        sink
+    }
+
     fn api(&self, metrics: &Arc<Metrics>) -> ApiServer {
         ApiServer::new(self.client.clone(), Arc::clone(metrics))
     }
@@ -81,12 +102,16 @@ impl Cluster {
     /// It returns at once; `sink` is told as soon as everything was listed.
     pub fn watch(
         &mut self,
-        log: slog::Logger,
+        log: Logger,
         sink: impl Fn(portreeve_protocol::messages::policy::PolicyInput) + Send + 'static,
     ) {
         drop((log, sink));
     }
 
     /// Ends whatever runs by it.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        if let Some(events) = self.events {
+            events.finish().await;
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portreeve_protocol::NodeId;
 use slog::Logger;
 
 use super::blocking;
@@ -11,6 +12,7 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::ObjectSource;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::objects::DirectoryWatch;
@@ -61,6 +63,20 @@ impl Source {
         match self {
             Self::Cluster(cluster) => cluster.credentials(clock, metrics, log),
             Self::Directory(_) => Credentials::default(),
+        }
+    }
+
+    /// Who is told of decisions besides the sender of a workload: nobody, without a cluster.
+    pub(super) fn events(
+        &mut self,
+        node: &NodeId,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+    ) -> Option<Arc<dyn EventSink>> {
+        match self {
+            Self::Cluster(cluster) => Some(cluster.events(node, clock, metrics, log)),
+            Self::Directory(_) => None,
         }
     }
 
