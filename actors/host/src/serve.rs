@@ -23,7 +23,7 @@ use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
-use objects::{Objects, Source};
+use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
@@ -61,7 +61,14 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let events = source.events(&config.node, &clock, &metrics, &logger);
     // The objects come first, so that the first review finds policies.
     let around = async {
-        let objects = source.watch(&node, &credentials, &owners, &logger).await?;
+        let around = Around {
+            credentials: &credentials,
+            log: &logger,
+            metrics: &metrics,
+            operator_namespace: &config.settings.operator_namespace,
+            owners: &owners,
+        };
+        let objects = source.watch(&node, &around).await?;
         let sealer = owners.sealer().clone();
         let listening = listen(&node, &config, clock, metrics, sealer, events, &logger).await;
         Ok::<_, HostError>((objects, listening?))

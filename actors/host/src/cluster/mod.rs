@@ -1,25 +1,34 @@
 //! The cluster as the source of objects: its client, and what watches and asks by it.
 //!
-//! Everything here only ever reads, but for the status of policies (and Events). Nothing of it is
-//! asked while a review is decided, but for what a message asks for by name.
+//! It only reads, but for the status of policies and for Events. Every request is bounded in time;
+//! what is watched is kept when the API server is gone. What a workload or its owner reference names
+//! is asked for by its name, when a decision needs it.
 
 pub mod access;
 mod api_server;
+mod backoff;
 mod client;
 mod events;
 mod flights;
+mod found;
 mod kept;
 pub mod kinds;
+mod merge;
 mod metadata;
-mod names;
+mod origin;
 mod owners;
 mod pulls;
+mod record;
+mod source;
+mod status;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
 use portreeve_protocol::NodeId;
+use portreeve_protocol::messages::policy::PolicyInput;
 use slog::Logger;
 
 use crate::HostError;
@@ -32,6 +41,7 @@ pub use api_server::{ApiServer, ApiTrouble};
 use events::EventWriter;
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
+use watch::{Parts, Watch};
 
 /// Which cluster, and how it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +54,7 @@ pub struct ClusterOptions {
 pub struct Cluster {
     client: Client,
     events: Option<EventWriter>,
+    watch: Option<Watch>,
 }
 
 impl Cluster {
@@ -53,7 +64,7 @@ impl Cluster {
     /// # Errors
     /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
-        Ok(Self { client: client::connect(options).await?, events: None })
+        Ok(Self { client: client::connect(options).await?, events: None, watch: None })
     }
 
     /// The client; a clone of it shares its connections.
@@ -98,18 +109,30 @@ impl Cluster {
         ApiServer::new(self.client.clone(), Arc::clone(metrics))
     }
 
-    /// Watches the policies and the Secrets of signers that they name, and tells `sink` of them.
-    /// It returns at once; `sink` is told as soon as everything was listed.
+    /// Watches the policies and the Secrets of signers that they name; those of ClusterImagePolicies
+    /// stand in `operator_namespace`. It returns at once; `sink` is told on the runtime, in order,
+    /// as soon as everything was listed and whenever something changes.
     pub fn watch(
         &mut self,
-        log: Logger,
-        sink: impl Fn(portreeve_protocol::messages::policy::PolicyInput) + Send + 'static,
+        operator_namespace: &str,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+        sink: impl Fn(PolicyInput) + Send + 'static,
     ) {
-        drop((log, sink));
+        self.watch = Some(Watch::start(Parts {
+            client: self.client.clone(),
+            log: log.clone(),
+            metrics: Arc::clone(metrics),
+            operator_namespace: operator_namespace.to_owned(),
+            sink,
+        }));
     }
 
     /// Ends whatever runs by it.
     pub async fn stop(self) {
+        if let Some(watch) = self.watch {
+            watch.stop().await;
+        }
         if let Some(events) = self.events {
             events.finish().await;
         }

@@ -30,6 +30,16 @@ pub(super) enum Objects {
     Directory(DirectoryWatch),
 }
 
+/// What of the server objects go into, and what watches them needs.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) credentials: &'a Credentials,
+    pub(super) log: &'a Logger,
+    pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) operator_namespace: &'a str,
+    pub(super) owners: &'a OwnerStore,
+}
+
 impl Source {
     /// Opens the source that is configured; a cluster is not asked for anything yet.
     pub(super) async fn open(configured: &ObjectSource) -> Result<Self, HostError> {
@@ -85,18 +95,18 @@ impl Source {
     pub(super) async fn watch(
         self,
         node: &Node,
-        credentials: &Credentials,
-        owners: &OwnerStore,
-        log: &Logger,
+        around: &Around<'_>,
     ) -> Result<Objects, HostError> {
-        let (teller, log) = (node.clone(), log.clone());
+        let Around { credentials, log, metrics, operator_namespace: namespace, owners } = *around;
+        let teller = node.clone();
         match self {
             Self::Cluster(mut cluster) => {
-                cluster.watch(log, move |input| teller.objects(input));
+                cluster.watch(namespace, metrics, log, move |input| teller.objects(input));
                 Ok(Objects::Cluster(cluster))
             }
             Self::Directory(directory) => {
                 let (store, workloads) = (credentials.clone(), owners.clone());
+                let log = log.clone();
                 let started = blocking("objects", move || {
                     let sink = move |input| teller.objects(input);
                     DirectoryWatch::start(&directory, &store, &workloads, log, sink)
