@@ -22,6 +22,7 @@ mod record;
 mod source;
 mod status;
 mod watch;
+mod workloads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use events::EventWriter;
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
 use watch::{Parts, Watch};
+pub use workloads::{ClusterWorkloads, Renewal};
 
 /// Which cluster, and how it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
