@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod error;
 mod explain;
+mod policy;
 mod replay;
 mod seal;
 mod serve;
