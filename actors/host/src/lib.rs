@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod credentials;
 pub mod error;
+pub mod events;
 pub mod journal;
 pub mod log;
 mod metric_labels;
