@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod crds;
 pub mod credentials;
 pub mod error;
 pub mod journal;
@@ -18,5 +19,6 @@ pub mod seals;
 pub mod serve;
 pub mod state;
 pub mod webhook;
+pub mod yaml;
 
 pub use error::HostError;
