@@ -113,8 +113,8 @@ fn the_definitions_in_the_chart_are_those_of_the_types() {
     assert_eq!(found, wanted);
 }
 
-/// A member that only the schema knew would be refused; one that only the parser knew would be taken
-/// out by the API server before anyone sees it, and what it asks for with it.
+/// A member that only the schema knew would be refused; one that only the parser knew would be
+/// taken out by the API server before anyone sees it, and what it asks for with it.
 #[test]
 fn the_schema_and_the_reader_of_policies_know_the_same_members() {
     let mut all = Vec::new();
