@@ -2,11 +2,13 @@
 //! and performs what they emit.
 
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod crds;
 pub mod credentials;
 pub mod error;
+pub mod events;
 pub mod journal;
 pub mod log;
 mod metric_table;

@@ -43,6 +43,9 @@ macro_rules! table {
 }
 
 table! {
+    "api_questions" counter ["result, what"] ""
+        "Questions to the API server about `owner`, `secret`, `service-account` or `event`, by `ok` \
+        or what was wrong";
     "build" info ["version, rules"] ""
         "The program: its version, and the version of its rules";
     "certificate_loaded" gauge [""] ""
@@ -51,6 +54,9 @@ table! {
         "When the server's certificate ends, in seconds since 1970";
     "certificate_reloads" counter ["result"] ""
         "Changes of the TLS files, `loaded` or `failed`";
+    "events" counter ["result"] ""
+        "Kubernetes Events: `written`, `counted` in an earlier one, `dropped` because too many \
+        waited, or `failed`";
     "facts" counter ["fact"] ""
         "What machines found worth knowing; docs/logging.md names all facts";
     "fetch" histogram ["server"] "seconds"
@@ -81,6 +87,8 @@ table! {
         "Syncs to disk";
     "metadata_not_after" gauge ["server"] "seconds"
         "When the first of the trust data in use ends, in seconds since 1970";
+    "owner_look" histogram ["result"] "seconds"
+        "Time of a look at the controller of a workload, by `found`, `absent` or `unavailable`";
     "panics" counter ["actor"] ""
         "Panics of machines";
     "poisoned" gauge ["actor"] ""
@@ -98,4 +106,14 @@ table! {
     "step" histogram ["step"] "seconds"
         "Time of one step: `receive`, `parse`, `decide` (with its questions to trust \
         servers), `verify`, `answer`; `review` less `decide` is the wait for the journal";
+    "watch_changes" counter ["source"] ""
+        "Changes of objects seen in a cluster, by source: a kind of policies, or `secrets`";
+    "watch_failures" counter ["source"] ""
+        "Times that a source could not be listed or watched";
+    "watch_last_event" gauge ["source"] "seconds"
+        "When a source last said something, in seconds since 1970";
+    "watch_lists" counter ["source"] ""
+        "Whole lists read; more than one each means that a watch broke";
+    "watched" gauge ["source"] ""
+        "1 while a source is watched; of `secrets`, the one heard of last counts";
 }
