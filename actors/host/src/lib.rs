@@ -1,10 +1,12 @@
 //! The only crate with side effects: it hosts the machines on actix, journals what they receive,
 //! and performs what they emit.
 
+pub mod certificates;
 pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod control;
+pub mod crds;
 pub mod credentials;
 pub mod error;
 pub mod events;
@@ -21,5 +23,6 @@ pub mod seals;
 pub mod serve;
 pub mod state;
 pub mod webhook;
+pub mod yaml;
 
 pub use error::HostError;

@@ -9,12 +9,13 @@ use clap::{Args, Parser, Subcommand};
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
+use crate::gencerts::args::{self as gencerts_args, GencertsArgs};
 use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, demo, explain, policy, replay, seal, serve, trust};
+use crate::{check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -51,12 +52,18 @@ enum Command {
     /// Decide about one image as a node would, for a person or a script
     #[command(after_help = check_args::HELP)]
     Check(Box<CheckArgs>),
+    /// Print the CustomResourceDefinitions of policies
+    #[command(after_help = crds::HELP)]
+    Crds,
     /// Show the whole at work on this machine: signed data, decisions, explanation, replay
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
     /// Say how past decisions came about
     #[command(after_help = explain_args::HELP)]
     Explain(Box<ExplainArgs>),
+    /// Make the webhook's certificate and the key of seals, in a cluster or a directory
+    #[command(after_help = gencerts_args::HELP)]
+    Gencerts(Box<GencertsArgs>),
     /// Find what is wrong with policies, and which rules decide
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -196,8 +203,10 @@ pub(crate) fn check_args(
     let unclear = |why: String| CommandError::Unclear { why };
     match Cli::try_parse_from(line).map_err(|error| unclear(error.to_string()))?.command {
         Command::Check(args) => Ok(*args),
-        Command::Demo(_)
+        Command::Crds
+        | Command::Demo(_)
         | Command::Explain(_)
+        | Command::Gencerts(_)
         | Command::Policy(_)
         | Command::Replay(_)
         | Command::Seal(_)
@@ -213,8 +222,10 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
         Command::Check(args) => check::run(&args, &terminal),
+        Command::Crds => crds::run(&terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Gencerts(args) => gencerts::run(&args, &terminal),
         Command::Policy(command) => policy::run(&command, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Seal(command) => seal::run(&command, &terminal),

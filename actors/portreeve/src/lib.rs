@@ -2,9 +2,11 @@
 
 pub mod check;
 mod cli;
+mod crds;
 mod demo;
 mod error;
 mod explain;
+mod gencerts;
 mod policy;
 mod replay;
 mod seal;
