@@ -29,7 +29,7 @@ check_seal_alone() {
     create Deployment shop idle "$gun:v1" replicas=0
   equal "and pinned" "$gun:v1@$first" "$(image deployment shop idle)"
   end one
-  rm -rf "$work/one"
+  rm -rf "$(data_of one)"
   notary_down
   replica one
   await_front

@@ -1,46 +1,9 @@
 #!/usr/bin/env bash
-# Portreeve as the cluster's webhook: what the chart renders is applied, its webhook configurations with
-# a URL on loopback in place of the service, and replicas run as processes under the chart's service
-# account. Between the API server and the replicas, and between these and Notary, stand forwarders
-# that can be taken away. Sourced by `run`.
+# What the cluster's scenarios are written with: forwarders between the API server, the replicas and
+# Notary, which can be taken away; workloads; and rules about what kubectl says. Sourced by `run`.
 # shellcheck disable=SC2154 # the variables are set in `run`
 
-declare -A replica_port=()
-
-# --- the chart --------------------------------------------------------------------------------------
-install_chart() {
-  local at=$plane/chart
-  mkdir -p "$at"
-  render_chart >"$at/rendered.yaml"
-  k create --dry-run=client --validate=false -o json -f "$at/rendered.yaml" |
-    python3 -c 'import json, sys
-text, items, at = sys.stdin.read().strip(), [], 0
-while at < len(text):
-    one, at = json.JSONDecoder().raw_decode(text, at)
-    items += one["items"] if one["kind"] == "List" else [one]
-    at += len(text[at:]) - len(text[at:].lstrip())
-json.dump({"items": items}, sys.stdout)' >"$at/rendered.json"
-  python3 "$here/kubernetes/install.py" "$at/rendered.json" "$at" \
-    "https://localhost:$front_port" "$work/pki/ca.crt"
-  quietly k apply -f "$at/first.json"
-  quietly k wait --for=condition=Established --timeout=30s crd --all
-  quietly k apply -f "$at/objects.json"
-}
-
-webhooks_on() { quietly k apply -f "$plane/chart/webhooks.json"; }
-webhooks_off() { quietly k delete -f "$plane/chart/webhooks.json"; }
-
-# A token of the service account as the kubelet asks for one, and a kubeconfig that uses it.
-service_account() {
-  local path=/api/v1/namespaces/portreeve/serviceaccounts/portreeve/token
-  printf '%s' '{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}' \
-    >"$plane/request.json"
-  api "$path" -H 'Content-Type: application/json' --data-binary "@$plane/request.json" |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["status"]["token"], end="")' \
-      >"$plane/token"
-  kubeconfig "$plane/portreeve.kubeconfig" "https://127.0.0.1:$api_front_port" \
-    "tokenFile: $plane/token"
-}
+declare -A replica_port=() metrics_port=()
 
 # --- forwarders -------------------------------------------------------------------------------------
 front() { # name port ca|- backend...
@@ -52,18 +15,6 @@ notary_down() { end notary_front; }
 notary_requests() { # how many of Portreeve's it has answered
   grep '"msg":"response completed"' "$work/notary.log" |
     grep -c '"http.request.useragent":"portreeve' || true
-}
-
-# --- replicas ---------------------------------------------------------------------------------------
-replica() { # name [flag...]: one process
-  local name=$1 port=${replica_port[$1]}
-  shift
-  start "$name" "$port" "$bin" serve --config "$plane/chart/config.yaml" \
-    --kubeconfig "$plane/portreeve.kubeconfig" --listen "127.0.0.1:$port" \
-    --tls-cert "$plane/tls/tls.crt" --tls-key "$plane/tls/tls.key" --client-ca "$work/pki/ca.crt" \
-    --seal-key "$plane/seal.key" --data-dir "$work/$name" --trust-ca "$work/pki/ca.crt" \
-    --allow-trust-server "$trust_server" --drain-delay 2s --log json --log-level info "$@"
-  webhook_port=$port await_ready "$name"
 }
 
 await_front() { # until the forwarder sends reviews to a replica

@@ -1,39 +1,33 @@
-"""Splits what the chart renders, for a machine without a cluster network: install.py LIST DIRECTORY URL CA
+"""The release for a machine without a cluster network: install.py URL <OBJECTS >LIST
 
-LIST is the rendered chart as a JSON List. In DIRECTORY are written: `first.json` (namespaces, CRDs),
-`objects.json` (the rest but the webhooks), `webhooks.json` (the webhook configurations, with URL in place of
-the service and the CA's certificate), and `config.yaml` (the replicas' configuration).
+OBJECTS are those that the chart renders, as JSON one after the other, LIST the same as a List, with a
+URL in place of the service in the webhook configurations.
 """
 
-import base64
 import json
-import pathlib
 import sys
 
-FIRST = ("Namespace", "CustomResourceDefinition")
+
+def objects(text):
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        one, at = decoder.raw_decode(text, at)
+        yield from one["items"] if one["kind"] == "List" else [one]
+        while at < len(text) and text[at].isspace():
+            at += 1
 
 
-def on_loopback(configuration, url, bundle):
-    for webhook in configuration["webhooks"]:
-        client = webhook["clientConfig"]
-        path = client.pop("service")["path"]
-        client["url"], client["caBundle"] = url + path, bundle
-    return configuration
+def on_loopback(one, url):
+    if one["kind"].endswith("WebhookConfiguration"):
+        for webhook in one["webhooks"]:
+            client = webhook["clientConfig"]
+            client["url"] = url + client.pop("service")["path"]
+    return one
 
 
-def main(rendered, directory, url, ca):
-    objects = json.loads(pathlib.Path(rendered).read_text())["items"]
-    bundle = base64.b64encode(pathlib.Path(ca).read_bytes()).decode()
-    parts = {"first": [], "objects": [], "webhooks": []}
-    for one in objects:
-        kind = one["kind"]
-        if kind.endswith("WebhookConfiguration"):
-            parts["webhooks"].append(on_loopback(one, url, bundle))
-        else:
-            parts["first" if kind in FIRST else "objects"].append(one)
-    for name, items in parts.items():
-        place = pathlib.Path(directory, f"{name}.json")
-        place.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+def main(url):
+    items = [on_loopback(one, url) for one in objects(sys.stdin.read().strip())]
+    json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout)
 
 
 main(*sys.argv[1:])

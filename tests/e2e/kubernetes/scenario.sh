@@ -3,7 +3,7 @@
 # that is started anew where a scenario says so. Sourced by `run`.
 # shellcheck disable=SC2154 # the variables are set in `run`
 
-for part in control_plane cluster admission owners updates; do
+for part in control_plane cluster release admission owners updates; do
   # shellcheck source=/dev/null
   source "$here/kubernetes/$part.sh"
 done
@@ -24,9 +24,10 @@ YAML
 
 # Everything but a replica.
 cluster_up() {
-  read -r front_port api_front_port cluster_notary_port mutator_port replica_one replica_two \
-    < <(free_ports 6)
-  replica_port=([one]=$replica_one [two]=$replica_two)
+  local one two metrics_one metrics_two
+  read -r front_port api_front_port cluster_notary_port mutator_port one two metrics_one metrics_two \
+    < <(free_ports 8)
+  replica_port=([one]=$one [two]=$two) metrics_port=([one]=$metrics_one [two]=$metrics_two)
   trust_server=https://localhost:$cluster_notary_port
   control_plane
   say "a control plane of Kubernetes $(k version --short | awk '/Server/ { print $3 }') is up"
@@ -40,8 +41,7 @@ cluster_up() {
   sign init "$gun" -p
   sign add "$gun" v1 "$work/v1.manifest" -p
   sign add "$gun" v2 "$work/v2.manifest" -p
-  install_chart
-  service_account
+  install_release
   cluster_policies
 }
 
@@ -50,7 +50,6 @@ kubernetes_scenario() {
   cluster_up
   replica one
   await_front
-  webhooks_on
   admission_checks
   owners_checks
   updates_checks
