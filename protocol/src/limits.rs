@@ -67,6 +67,10 @@ pub const LONGEST_SPAN: u64 = 30 * 86_400 * 1_000_000;
 pub const OBJECT_BYTES: usize = 1 << 20;
 /// Policies, and Secrets, read from one source.
 pub const OBJECTS: usize = 10_000;
+/// Secrets of signers that are watched in a cluster; each costs a connection.
+pub const WATCHED_SECRETS: usize = 1_024;
+/// Secrets of signers that are watched in one namespace.
+pub const WATCHED_SECRETS_PER_NAMESPACE: usize = 64;
 /// Rules that may apply to one workload: those of its namespace, or those of the cluster.
 pub const RULES: usize = 4_096;
 /// Time for one fetch of one document, in microseconds.

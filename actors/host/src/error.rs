@@ -125,6 +125,12 @@ pub enum HostError {
         /// What is wrong with it.
         why: String,
     },
+    /// The cluster's API server cannot be made use of.
+    #[error("the cluster: {why}")]
+    Cluster {
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A socket cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another process using it?")]
     Listen {

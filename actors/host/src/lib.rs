@@ -2,6 +2,7 @@
 //! and performs what they emit.
 
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod credentials;

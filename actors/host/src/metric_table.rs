@@ -98,4 +98,14 @@ table! {
     "step" histogram ["step"] "seconds"
         "Time of one step: `receive`, `parse`, `decide` (with its questions to trust \
         servers), `verify`, `answer`; `review` less `decide` is the wait for the journal";
+    "watch_changes" counter ["source"] ""
+        "Changes of objects seen in a cluster, by source: a kind of policies, or `secrets`";
+    "watch_failures" counter ["source"] ""
+        "Times that a source could not be listed or watched";
+    "watch_last_event" gauge ["source"] "seconds"
+        "When a source last said something, in seconds since 1970";
+    "watch_lists" counter ["source"] ""
+        "Whole lists read; more than one each means that a watch broke";
+    "watched" gauge ["source"] ""
+        "1 while a source is watched; of `secrets`, the one heard of last counts";
 }

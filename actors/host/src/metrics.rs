@@ -2,6 +2,8 @@
 //! number of trust servers in labels is bounded. `docs/metrics.md` is written from
 //! [`TABLE`].
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 pub use crate::metric_table::{Described, TABLE};
+pub use watch::WatchMetrics;
 
 /// A step on the way of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,7 @@ pub struct Metrics {
     reviews_judged: Family<ByCache, Counter>,
     servers: Mutex<BTreeSet<String>>,
     steps: Family<ByStep, Histogram>,
+    watch: WatchMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -174,6 +178,7 @@ impl Metrics {
             reviews_judged: Family::default(),
             servers: Mutex::new(BTreeSet::new()),
             steps: Family::new_with_constructor(seconds),
+            watch: WatchMetrics::default(),
         };
         metrics.register(build);
         metrics
@@ -212,6 +217,13 @@ impl Metrics {
         put(all, "reviews_in_flight", self.in_flight.clone());
         put(all, "reviews_judged", self.reviews_judged.clone());
         put(all, "step", self.steps.clone());
+        self.watch.register(all);
+    }
+
+    /// Those of the watch on a cluster's policies.
+    #[must_use]
+    pub const fn watch(&self) -> &WatchMetrics {
+        &self.watch
     }
 
     /// Lets another part of the host register metrics of its own, before the text is served.
@@ -458,6 +470,9 @@ mod tests {
         metrics.poisoned(actor);
         metrics.reviewed(true, None, 1);
         metrics.unreadable(400);
+        metrics.watch().listed("secrets");
+        metrics.watch().changed("secrets");
+        metrics.watch().failed("secrets");
         let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
         let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert("n.example".to_owned(), ends);
@@ -500,7 +515,7 @@ mod tests {
     #[test]
     fn no_label_names_what_a_client_chose() {
         let known = ["actor", "allowed", "cache", "code", "fact", "result", "rules", "server"];
-        let known = known.into_iter().chain(["status", "step", "version", "why"]);
+        let known = known.into_iter().chain(["source", "status", "step", "version", "why"]);
         let known: BTreeSet<_> = known.collect();
         for row in TABLE {
             let labels = row.labels.split(", ").filter(|label| !label.is_empty());

@@ -1,5 +1,7 @@
 //! A whole node: the actors, the watch on the objects, the webhook, the metrics.
 
+mod objects;
+
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -17,10 +19,10 @@ use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
-use crate::objects::DirectoryWatch;
 use crate::owners::OwnerStore;
 use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
+use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
@@ -30,7 +32,7 @@ pub struct Running {
     listeners: Listeners,
     log: Logger,
     node: Node,
-    objects: DirectoryWatch,
+    objects: Objects,
 }
 
 /// How often readiness is asked for while it is waited for.
@@ -49,11 +51,27 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
+    let source = Source::open(&config.objects).await?;
     let options = node_options(&config, &clock, &metrics, &credentials, &owners, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
-    match around(&node, &config, clock, metrics, &credentials, &owners, &logger).await {
-        Ok((listeners, objects, control)) => {
+    let control = control(&config, &node, &owners, &logger);
+    // The objects come first, so that the first review finds policies.
+    let around = async {
+        let around = Around {
+            credentials: &credentials,
+            log: &logger,
+            metrics: &metrics,
+            operator_namespace: &config.settings.operator_namespace,
+            owners: &owners,
+        };
+        let objects = source.watch(&node, &around).await?;
+        let sealer = owners.sealer().clone();
+        let listening = listen(&node, &config, clock, metrics, sealer, &logger).await;
+        Ok::<_, HostError>((objects, listening?))
+    };
+    match around.await {
+        Ok((objects, listeners)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
             let drain_delay = Duration::from_micros(config.drain_delay);
             Ok(Running { control, drain_delay, keys, listeners, log: logger, node, objects })
@@ -108,7 +126,7 @@ impl Running {
         drop((control, keys));
         node.drain().await;
         listeners.stop().await;
-        let watch = blocking("objects", move || objects.stop()).await;
+        let watch = objects.stop().await;
         node.stop().await;
         info!(log, "ended");
         watch
@@ -155,29 +173,28 @@ fn node_options(
     })
 }
 
-/// What stands around the node. The objects come first, so that the first review finds policies.
-async fn around(
+/// The operator's socket. Reviews do not depend on it: a path too long for a socket must not keep a
+/// cluster waiting.
+fn control(
+    config: &Config,
+    node: &Node,
+    owners: &OwnerStore,
+    log: &Logger,
+) -> Option<ControlSocket> {
+    ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
+        .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
+        .ok()
+}
+
+async fn listen(
     node: &Node,
     config: &Config,
     clock: Clock,
     metrics: Arc<Metrics>,
-    credentials: &Credentials,
-    owners: &OwnerStore,
+    sealer: Sealer,
     log: &Logger,
-) -> Result<(Listeners, DirectoryWatch, Option<ControlSocket>), HostError> {
-    // Reviews do not depend on it: a path too long for a socket must not keep a cluster waiting.
-    let control = ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
-        .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
-        .ok();
-    let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
-    let (store, workloads) = (credentials.clone(), owners.clone());
-    let objects = blocking("objects", move || {
-        DirectoryWatch::start(&directory, &store, &workloads, watch_log, move |input| {
-            teller.objects(input)
-        })
-    });
-    let objects = objects.await??;
-    let listeners = Listeners::start(WebhookOptions {
+) -> Result<Listeners, HostError> {
+    Listeners::start(WebhookOptions {
         client_ca: config.client_ca.clone(),
         clock,
         listen: config.listen,
@@ -185,11 +202,11 @@ async fn around(
         metrics,
         metrics_listen: config.metrics_listen,
         node: node.clone(),
-        sealer: owners.sealer().clone(),
+        sealer,
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),
-    });
-    Ok((listeners.await?, objects, control))
+    })
+    .await
 }
 
 /// Runs what blocks where it may.

@@ -103,7 +103,7 @@ async fn fixture(policy: Option<&str>, client_ca: Option<ClientCa>) -> Fixture {
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
     if let Some(policy) = policy {
-        write(&config.objects, "policy.yaml", policy);
+        write(config.objects.directory().unwrap(), "policy.yaml", policy);
     }
     if let Some(ca) = &client_ca {
         config.client_ca = Some(write(files.path(), "clients.crt", &ca.certificate));
@@ -522,7 +522,9 @@ async fn a_port_in_use_and_unusable_files_are_errors_that_name_them() {
     };
     let error = fails(&|config| config.listen = address).await;
     assert!(matches!(error, HostError::Listen { address: found, .. } if found == address));
-    let error = fails(&|config| config.tls_cert = config.objects.join("none.crt")).await;
+    let error =
+        fails(&|config| config.tls_cert = config.objects.directory().unwrap().join("none.crt"))
+            .await;
     assert!(error.to_string().contains("none.crt"), "{error}");
     let error = fails(&|config| config.tls_key.clone_from(&config.tls_cert)).await;
     assert!(matches!(error, HostError::Tls { what: "cannot use the private key in", .. }));
@@ -535,7 +537,7 @@ async fn a_server_serves_where_its_operators_socket_cannot_be_made_or_the_journa
     let files = tempfile::tempdir().unwrap();
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     config.journal_dir = files.path().join("elsewhere");
     // Longer than the address of a Unix socket may be.
     for data_dir in [files.path().join("data"), files.path().join("d".repeat(120))] {
@@ -573,7 +575,7 @@ async fn certificates_are_replaced_while_running_and_broken_ones_leave_the_old_i
     let mounted = tempfile::tempdir().unwrap();
     let (first, second) = (LoopbackTls::new().unwrap(), LoopbackTls::new().unwrap());
     let mut config = config(files.path(), &first);
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     swap(mounted.path(), 1, &first.certificate_pem(), &first.key_pem());
     for (name, path) in [("tls.crt", &mut config.tls_cert), ("tls.key", &mut config.tls_key)] {
         *path = mounted.path().join(name);
@@ -614,7 +616,7 @@ async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_dec
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
     config.drain_delay = 4_000_000;
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     let running = serve(config, Clock::system(), silent()).await.unwrap();
     tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
     let fixture = Fixture { client_ca: None, files, running, tls };

@@ -87,6 +87,7 @@ Examples:
   portreeve serve --config portreeve.yaml
   portreeve serve --listen 127.0.0.1:8443 --tls-cert tls.crt --tls-key tls.key \\
     --objects ./objects --data-dir ./data --log term
+  portreeve serve --config portreeve.yaml --kubeconfig ~/.kube/config
   portreeve serve --config portreeve.yaml --trust-ca internal-ca.pem \\
     --allow-trust-server https://notary.internal:4443";
 
@@ -117,9 +118,14 @@ pub(crate) struct ServeArgs {
     /// PEM file of the CAs whose clients may send reviews; without it anyone may
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Directory of Kubernetes YAML with policies and the Secrets they name; it is watched
-    #[arg(long, value_name = "DIR")]
+    /// Directory of Kubernetes YAML with policies and the Secrets they name, in place of a cluster;
+    /// it is watched
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     pub(crate) objects: Option<PathBuf>,
+    /// Kubeconfig file of the cluster whose policies are obeyed; without this and `--objects` it is
+    /// the cluster of the pod that this is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Directory of the journal and other state [default: /var/lib/portreeve]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

@@ -46,6 +46,7 @@ fn overrides(args: ServeArgs) -> Overrides {
         durability: args.durability,
         journal_max_age: args.journal_max_age,
         journal_max_bytes: args.journal_max_bytes,
+        kubeconfig: args.kubeconfig,
         listen: args.listen,
         log: args.log,
         log_level: args.log_level,

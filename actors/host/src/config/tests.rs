@@ -88,7 +88,7 @@ trustServers: {registry.example: 'https://n.example/'}
     assert_eq!(config.listen.port(), 1);
     assert_eq!(config.metrics_listen.map(|address| address.port()), Some(2));
     assert_eq!(config.node.as_str(), "web-1");
-    assert_eq!(config.objects, Path::new("/objects"));
+    assert_eq!(config.objects, ObjectSource::Directory("/objects".into()));
     assert_eq!((config.tls_cert, config.tls_key), ("a.crt".into(), "a.key".into()));
     assert_eq!(config.trust_ca, [Path::new("ca.crt")]);
     let of_host = |host: &str| config.trust_server_cas[host].clone();
@@ -134,7 +134,6 @@ fn an_empty_file_is_as_good_as_none() {
 #[test]
 fn what_is_needed_and_missing_is_named_with_its_flag() {
     for (flags, flag) in [
-        (Overrides { objects: None, ..needed() }, "--objects DIR"),
         (Overrides { tls_cert: None, ..needed() }, "--tls-cert FILE"),
         (Overrides { tls_key: None, ..needed() }, "--tls-key FILE"),
     ] {

@@ -2,6 +2,7 @@
 
 mod applied;
 mod deleted;
+mod outline;
 mod relisted;
 mod server_url;
 mod snapshot;
@@ -21,6 +22,7 @@ use portreeve_trust::signer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use outline::{Outline, Refusal, outline};
 use spec::ParsedRule;
 
 /// Holds the policies and publishes them in snapshots.

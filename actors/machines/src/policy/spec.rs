@@ -126,6 +126,10 @@ struct Switch {
     enabled: Option<bool>,
 }
 
+/// How the sentence ends about what a policy may ask for, but not of Portreeve. `parse` puts the place
+/// before it, so nothing that an author wrote stands at the end.
+pub(super) const UNSUPPORTED: &str = "is not supported";
+
 /// Parses the JSON text of a `spec`. No `repositories` are no rules, which denies everything.
 ///
 /// # Errors
@@ -168,14 +172,14 @@ fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
         return Ok(ParsedRule { mode: common, mutate_image: true, pattern, trust: None });
     };
     if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
-        return Err("`policy.simple` (simple signing) is not supported".to_owned());
+        return Err(format!("`policy.simple` (simple signing) {UNSUPPORTED}"));
     }
     let on = |switch: Option<Switch>| switch.and_then(|it| it.enabled).unwrap_or(false);
     if on(policy.vulnerability.and_then(|vulnerability| vulnerability.iccrva)) {
-        return Err("`policy.vulnerability` (Vulnerability Advisor) is not supported".to_owned());
+        return Err(format!("`policy.vulnerability` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     if on(policy.va) {
-        return Err("`policy.va` (Vulnerability Advisor) is not supported".to_owned());
+        return Err(format!("`policy.va` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     let mode = mode(policy.mode.as_deref()).map_err(|why| format!("`policy.mode`: {why}"))?;
     let mode = mode.unwrap_or(common);
