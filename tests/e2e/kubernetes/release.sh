@@ -16,7 +16,8 @@ drainDelaySeconds: 2
 AllowAdmissionSkip: true
 config:
   freshness: 0s
-  allowTrustServer: ["$trust_server"]
+  allowTrustServer: ["$trust_server", "https://localhost:$private_port"]
+  allowRealm: ["localhost:$private_port=127.0.0.1:$tokens_port"]
 trustCA: |
 $(sed 's/^/  /' "$work/pki/ca.crt")
 apiServerClientCA: |
@@ -92,8 +93,8 @@ contained() { # pod [flag...]: becomes its program
     mount -o remount,bind,ro "$at/root"
     mapfile -t args <"$at/args"
     mapfile -t env <"$at/env"
-    user=$(cat "$at/user")
-    exec env -i "${env[@]}" chroot --userspec="$user" --groups="${user#*:}" "$at/root" \
+    user=$(cat "$at/user") chroot=$(command -v chroot)
+    exec env -i "${env[@]}" "$chroot" --userspec="$user" --groups="${user#*:}" "$at/root" \
       /portreeve "${args[@]}" "$@"' contained "$bin" "$plane/pods/$1" "${@:2}"
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The cluster scenarios in their order: one control plane, one Notary behind a forwarder, and a replica
-# that is started anew where a scenario says so. Sourced by `run`.
+# The cluster's scenarios, `kubernetes` and `chaos`, on one control plane, with one Notary behind a
+# forwarder. Sourced by `run`.
 # shellcheck disable=SC2154 # the variables are set in `run`
 
-for part in control_plane cluster release admission owners updates; do
+for part in control_plane cluster release admission owners updates policies chaos; do
   # shellcheck source=/dev/null
   source "$here/kubernetes/$part.sh"
 done
@@ -24,10 +24,15 @@ YAML
 
 # Everything but a replica.
 cluster_up() {
-  local one two metrics_one metrics_two
-  read -r front_port api_front_port cluster_notary_port mutator_port one two metrics_one metrics_two \
-    < <(free_ports 8)
-  replica_port=([one]=$one [two]=$two) metrics_port=([one]=$metrics_one [two]=$metrics_two)
+  local ports name
+  read -ra ports < <(free_ports 14)
+  front_port=${ports[0]} api_front_port=${ports[1]} cluster_notary_port=${ports[2]}
+  mutator_port=${ports[3]} private_port=${ports[4]} tokens_port=${ports[5]}
+  ports=("${ports[@]:6}")
+  for name in one two three four; do
+    replica_port[$name]=${ports[0]} metrics_port[$name]=${ports[1]}
+    ports=("${ports[@]:2}")
+  done
   trust_server=https://localhost:$cluster_notary_port
   control_plane
   say "a control plane of Kubernetes $(k version --short | awk '/Server/ { print $3 }') is up"
@@ -37,7 +42,7 @@ cluster_up() {
   }
   front api_front "$api_front_port" - "$apiserver_port"
   notary_up
-  front webhook_front "$front_port" "$work/pki/ca.crt" "${replica_port[one]}" "${replica_port[two]}"
+  front webhook_front "$front_port" "$work/pki/ca.crt" "${replica_port[@]}"
   sign init "$gun" -p
   sign add "$gun" v1 "$work/v1.manifest" -p
   sign add "$gun" v2 "$work/v2.manifest" -p
@@ -45,12 +50,26 @@ cluster_up() {
   cluster_policies
 }
 
-kubernetes_scenario() {
-  local keys=publisher trust_server gun=$registry/team/web
-  cluster_up
-  replica one
+gun_of_cluster=""
+in_cluster() { # checks...: with the cluster up, once for all scenarios
+  local keys=publisher gun
+  if [ -z "$gun_of_cluster" ]; then
+    gun=$registry/team/web
+    cluster_up
+    gun_of_cluster=$gun
+  fi
+  gun=$gun_of_cluster trust_server=https://localhost:$cluster_notary_port
+  running one || replica one
   await_front
+  "$@"
+}
+
+kubernetes_checks() {
   admission_checks
   owners_checks
   updates_checks
+  policies_checks
 }
+
+kubernetes_scenario() { local trust_server; in_cluster kubernetes_checks; check_rights; }
+chaos_scenario() { local trust_server; in_cluster chaos_checks; check_rights; }
