@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod control;
+pub mod crds;
 pub mod credentials;
 pub mod error;
 pub mod journal;
@@ -19,5 +20,6 @@ pub mod seals;
 pub mod serve;
 pub mod state;
 pub mod webhook;
+pub mod yaml;
 
 pub use error::HostError;

@@ -13,7 +13,7 @@ use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, demo, explain, replay, seal, serve, trust};
+use crate::{check, crds, demo, explain, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -49,6 +49,9 @@ enum Command {
     /// Decide about one image as a node would, for a person or a script
     #[command(after_help = check_args::HELP)]
     Check(Box<CheckArgs>),
+    /// Print the CustomResourceDefinitions of policies
+    #[command(after_help = crds::HELP)]
+    Crds,
     /// Show the whole at work on this machine: signed data, decisions, explanation, replay
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
@@ -186,7 +189,8 @@ pub(crate) fn check_args(
     let unclear = |why: String| CommandError::Unclear { why };
     match Cli::try_parse_from(line).map_err(|error| unclear(error.to_string()))?.command {
         Command::Check(args) => Ok(*args),
-        Command::Demo(_)
+        Command::Crds
+        | Command::Demo(_)
         | Command::Explain(_)
         | Command::Replay(_)
         | Command::Seal(_)
@@ -202,6 +206,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
         Command::Check(args) => check::run(&args, &terminal),
+        Command::Crds => crds::run(&terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod cli;
+mod crds;
 mod demo;
 mod error;
 mod explain;
