@@ -77,6 +77,25 @@ pub const RULES: usize = 4_096;
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
 /// Time for one look at the controller of a workload, in microseconds.
 pub const OWNER_TIMEOUT: u64 = 2_000_000;
+/// Time for one question to the API server, in microseconds; less than [`OWNER_TIMEOUT`], so that
+/// whoever asks is told what was slow.
+pub const API_TIMEOUT: u64 = 1_800_000;
+/// Bytes of one answer of the API server: what etcd keeps, written as JSON, is not more.
+pub const API_ANSWER_BYTES: usize = 4 << 20;
+/// Pull secrets and service accounts kept at once.
+pub const PULL_OBJECTS: usize = 1_024;
+/// For how long a pull secret or service account serves once it was read, in microseconds.
+pub const PULL_FRESH: u64 = 10_000_000;
+/// For how long it serves that there is none, or none that may be read, in microseconds.
+pub const PULL_ABSENT: u64 = 3_000_000;
+/// For how long it serves that the API server could not be asked for one, in microseconds.
+pub const PULL_TROUBLE: u64 = 1_000_000;
+/// Events that wait to be written; more are dropped, and counted.
+pub const EVENTS_WAITING: usize = 1_024;
+/// Events written lately that later ones are counted in.
+pub const EVENT_SERIES: usize = 4_096;
+/// Bytes of an Event's message.
+pub const EVENT_BYTES: usize = 1_024;
 /// Time for one flight of a notary fetcher, all fetches and verifications together, in
 /// microseconds: the longest an API server waits for a webhook.
 pub const FLIGHT_TIMEOUT: u64 = 30_000_000;

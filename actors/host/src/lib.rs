@@ -8,6 +8,7 @@ pub mod control;
 pub mod crds;
 pub mod credentials;
 pub mod error;
+pub mod events;
 pub mod journal;
 pub mod log;
 mod metric_table;

@@ -43,6 +43,9 @@ macro_rules! table {
 }
 
 table! {
+    "api_questions" counter ["result, what"] ""
+        "Questions to the API server about `owner`, `secret`, `service-account` or `event`, by `ok` \
+        or what was wrong";
     "build" info ["version, rules"] ""
         "The program: its version, and the version of its rules";
     "certificate_loaded" gauge [""] ""
@@ -51,6 +54,9 @@ table! {
         "When the server's certificate ends, in seconds since 1970";
     "certificate_reloads" counter ["result"] ""
         "Changes of the TLS files, `loaded` or `failed`";
+    "events" counter ["result"] ""
+        "Kubernetes Events: `written`, `counted` in an earlier one, `dropped` because too many \
+        waited, or `failed`";
     "facts" counter ["fact"] ""
         "What machines found worth knowing; docs/logging.md names all facts";
     "fetch" histogram ["server"] "seconds"
@@ -81,6 +87,8 @@ table! {
         "Syncs to disk";
     "metadata_not_after" gauge ["server"] "seconds"
         "When the first of the trust data in use ends, in seconds since 1970";
+    "owner_look" histogram ["result"] "seconds"
+        "Time of a look at the controller of a workload, by `found`, `absent` or `unavailable`";
     "panics" counter ["actor"] ""
         "Panics of machines";
     "poisoned" gauge ["actor"] ""

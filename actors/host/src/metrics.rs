@@ -51,11 +51,13 @@ impl Step {
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    api_questions: Family<ByQuestion, Counter>,
     certificate_loaded: Gauge,
     certificate_not_after: Gauge<f64, AtomicU64>,
     certificate_reloads: Family<ByResult, Counter>,
     /// By trust server and collection, when its trust data ends; never shown by collection.
     ends: Mutex<BTreeMap<String, BTreeMap<String, Wall>>>,
+    events: Family<ByResult, Counter>,
     facts: Family<ByFact, Counter>,
     fetch_seconds: Family<ByServer, Histogram>,
     fetches: Family<ByFetch, Counter>,
@@ -72,6 +74,7 @@ pub struct Metrics {
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
     metadata_not_after: Family<ByServer, Gauge<f64, AtomicU64>>,
+    owner_look_seconds: Family<ByResult, Histogram>,
     panics: Family<ByActor, Counter>,
     poisoned: Family<ByActor, Gauge>,
     registry: Registry,
@@ -97,6 +100,12 @@ struct ByCache {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByQuestion {
+    result: &'static str,
+    what: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -149,10 +158,12 @@ impl Metrics {
     #[must_use]
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
+            api_questions: Family::default(),
             certificate_loaded: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_reloads: Family::default(),
             ends: Mutex::default(),
+            events: Family::default(),
             facts: Family::default(),
             fetch_seconds: Family::new_with_constructor(seconds),
             fetches: Family::default(),
@@ -169,6 +180,7 @@ impl Metrics {
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
             metadata_not_after: Family::default(),
+            owner_look_seconds: Family::new_with_constructor(seconds),
             panics: Family::default(),
             poisoned: Family::default(),
             registry: Registry::with_prefix("portreeve"),
@@ -190,10 +202,12 @@ impl Metrics {
             ("rules", portreeve_protocol::RULES_VERSION.to_string()),
         ]);
         let all = &mut self.registry;
+        put(all, "api_questions", self.api_questions.clone());
         put(all, "build", info);
         put(all, "certificate_loaded", self.certificate_loaded.clone());
         put(all, "certificate_not_after", self.certificate_not_after.clone());
         put(all, "certificate_reloads", self.certificate_reloads.clone());
+        put(all, "events", self.events.clone());
         put(all, "facts", self.facts.clone());
         put(all, "fetch", self.fetch_seconds.clone());
         put(all, "fetches", self.fetches.clone());
@@ -209,6 +223,7 @@ impl Metrics {
         put(all, "journal_sync", self.journal_sync_seconds.clone());
         put(all, "journal_syncs", self.journal_syncs.clone());
         put(all, "metadata_not_after", self.metadata_not_after.clone());
+        put(all, "owner_look", self.owner_look_seconds.clone());
         put(all, "panics", self.panics.clone());
         put(all, "poisoned", self.poisoned.clone());
         put(all, "requests_refused", self.requests_refused.clone());
@@ -258,6 +273,21 @@ impl Metrics {
     /// A step took this many microseconds.
     pub fn step(&self, step: Step, micros: u64) {
         self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+    }
+
+    /// The API server was asked about `what`, and `result` came of it.
+    pub fn api_asked(&self, what: &'static str, result: &'static str) {
+        self.api_questions.get_or_create(&ByQuestion { result, what }).inc();
+    }
+
+    /// This became of so many Kubernetes Events.
+    pub fn events(&self, result: &'static str, number: u64) {
+        self.events.get_or_create(&ByResult { result }).inc_by(number);
+    }
+
+    /// A look at the controller of a workload took this many microseconds.
+    pub fn owner_looked(&self, result: &'static str, micros: u64) {
+        self.owner_look_seconds.get_or_create(&ByResult { result }).observe(in_seconds(micros));
     }
 
     /// A certificate that ends at this time, in seconds since 1970, is in force.
@@ -450,6 +480,9 @@ mod tests {
     /// Everything that can happen, once.
     fn everything(metrics: &Metrics) {
         let actor = ActorKind::Admission;
+        metrics.api_asked("owner", "ok");
+        metrics.events("written", 1);
+        metrics.owner_looked("found", 1);
         metrics.certificate(1_795_435_200);
         metrics.certificate_loaded(true);
         metrics.fact(&Fact::JournalRestored { denied: 2 });
@@ -515,7 +548,7 @@ mod tests {
     #[test]
     fn no_label_names_what_a_client_chose() {
         let known = ["actor", "allowed", "cache", "code", "fact", "result", "rules", "server"];
-        let known = known.into_iter().chain(["source", "status", "step", "version", "why"]);
+        let known = known.into_iter().chain(["source", "status", "step", "version", "what", "why"]);
         let known: BTreeSet<_> = known.collect();
         for row in TABLE {
             let labels = row.labels.split(", ").filter(|label| !label.is_empty());

@@ -16,10 +16,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
-use crate::owners::OwnerStore;
+use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
 use objects::{Around, Objects, Source};
@@ -47,15 +48,17 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let credentials = Credentials::default();
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
-    let source = Source::open(&config.objects).await?;
-    let options = node_options(&config, &clock, &metrics, &credentials, &owners, &logger)?;
+    let mut source = Source::open(&config.objects).await?;
+    let credentials = source.credentials(&clock, &metrics, &logger);
+    let looks = source.owners(&owners, &metrics);
+    let options = node_options(&config, &clock, &metrics, &credentials, looks, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
     let control = control(&config, &node, &owners, &logger);
+    let events = source.events(&config.node, &clock, &metrics, &logger);
     // The objects come first, so that the first review finds policies.
     let around = async {
         let around = Around {
@@ -67,7 +70,7 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
         };
         let objects = source.watch(&node, &around).await?;
         let sealer = owners.sealer().clone();
-        let listening = listen(&node, &config, clock, metrics, sealer, &logger).await;
+        let listening = listen(&node, &config, clock, metrics, sealer, events, &logger).await;
         Ok::<_, HostError>((objects, listening?))
     };
     match around.await {
@@ -138,7 +141,7 @@ fn node_options(
     clock: &Clock,
     metrics: &Arc<Metrics>,
     credentials: &Credentials,
-    owners: &OwnerStore,
+    owners: Arc<dyn OwnerSource>,
     log: &Logger,
 ) -> Result<NodeOptions, HostError> {
     let fetcher = HttpFetcher::new(FetcherOptions {
@@ -159,7 +162,7 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
-        owners: Arc::new(owners.clone()),
+        owners,
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         retention: config.retention,
@@ -181,7 +184,9 @@ fn control(
     owners: &OwnerStore,
     log: &Logger,
 ) -> Option<ControlSocket> {
-    ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
+    // The workloads of a cluster are for whoever may see them all, which this server may not.
+    let owners = config.objects.directory().is_some().then(|| owners.clone());
+    ControlSocket::start(&config.data_dir, node.clone(), owners, log.clone())
         .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
         .ok()
 }
@@ -192,11 +197,13 @@ async fn listen(
     clock: Clock,
     metrics: Arc<Metrics>,
     sealer: Sealer,
+    events: Option<Arc<dyn EventSink>>,
     log: &Logger,
 ) -> Result<Listeners, HostError> {
     Listeners::start(WebhookOptions {
         client_ca: config.client_ca.clone(),
         clock,
+        events,
         listen: config.listen,
         log: log.clone(),
         metrics,

@@ -74,9 +74,8 @@ fn behind(value: &Value, depth: usize, text: &mut String) {
 
 /// Whether a text is lines that a literal block keeps as they are.
 fn is_block(text: &str) -> bool {
-    let plain = |line: &str| {
-        !line.is_empty() && line.trim() == line && !line.chars().any(char::is_control)
-    };
+    let plain =
+        |line: &str| !line.is_empty() && line.trim() == line && !line.chars().any(char::is_control);
     text.len() > 1 && text.ends_with('\n') && text.lines().all(plain)
 }
 

@@ -178,10 +178,7 @@ async fn connect(
 }
 
 /// The answer to one request on a connection of its own.
-async fn send(
-    stream: TlsStream<TcpStream>,
-    request: Request<Full<Bytes>>,
-) -> (StatusCode, String) {
+async fn send(stream: TlsStream<TcpStream>, request: Request<Full<Bytes>>) -> (StatusCode, String) {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);

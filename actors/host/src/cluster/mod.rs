@@ -3,11 +3,21 @@
 //! It only reads, but for the status of policies. Every request is bounded in time; what is watched is
 //! kept when the API server is gone.
 
+pub mod access;
+mod api_server;
 mod backoff;
 mod client;
+mod events;
+mod flights;
 mod found;
+mod kept;
+pub mod kinds;
 mod merge;
+mod metadata;
+mod names;
 mod origin;
+mod owners;
+mod pulls;
 mod record;
 mod source;
 mod status;
@@ -17,11 +27,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
+use portreeve_protocol::NodeId;
 use portreeve_protocol::messages::policy::PolicyInput;
 use slog::Logger;
 
 use crate::HostError;
+use crate::clock::Clock;
+use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
+use crate::seals::Sealer;
+pub use api_server::{ApiServer, ApiTrouble};
+use events::EventWriter;
+pub use owners::ClusterOwners;
+pub use pulls::{ClusterPulls, Ticks};
 use watch::{Parts, Watch};
 
 /// Which cluster, and how it is reached.
@@ -34,6 +53,7 @@ pub struct ClusterOptions {
 /// The cluster that objects come from. Call [`Cluster::stop`] to end in order what runs by it.
 pub struct Cluster {
     client: Client,
+    events: Option<EventWriter>,
     watch: Option<Watch>,
 }
 
@@ -44,13 +64,49 @@ impl Cluster {
     /// # Errors
     /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
-        Ok(Self { client: client::connect(options).await?, watch: None })
+        Ok(Self { client: client::connect(options).await?, events: None, watch: None })
     }
 
     /// The client; a clone of it shares its connections.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What looks at the controllers of workloads, and checks their seals with `sealer`.
+    #[must_use]
+    pub fn owners(&self, sealer: &Sealer, metrics: &Arc<Metrics>) -> ClusterOwners {
+        ClusterOwners::new(self.api(metrics), sealer.clone())
+    }
+
+    /// The credentials in the pull secrets of workloads and service accounts, read when they are
+    /// needed. Call it within a tokio runtime.
+    #[must_use]
+    pub fn credentials(&self, clock: &Clock, metrics: &Arc<Metrics>, log: &Logger) -> Credentials {
+        let clock = clock.clone();
+        let ticks: Ticks = Arc::new(move || clock.now().mono);
+        let pulls = ClusterPulls::start(self.api(metrics), ticks, log.clone());
+        Credentials::from_source(Arc::new(pulls))
+    }
+
+    /// Writes Events, in the name of `node`, until the cluster is stopped. Call it within a tokio
+    /// runtime.
+    pub fn events(
+        &mut self,
+        node: &NodeId,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+    ) -> Arc<dyn EventSink> {
+        let api = self.api(metrics);
+        let writer = EventWriter::start(api, node.clone(), clock.clone(), log.clone());
+        let sink = writer.sink(metrics);
+        self.events = Some(writer);
+        sink
+    }
+
+    fn api(&self, metrics: &Arc<Metrics>) -> ApiServer {
+        ApiServer::new(self.client.clone(), Arc::clone(metrics))
     }
 
     /// Watches the policies and the Secrets of signers that they name; those of ClusterImagePolicies
@@ -76,6 +132,9 @@ impl Cluster {
     pub async fn stop(self) {
         if let Some(watch) = self.watch {
             watch.stop().await;
+        }
+        if let Some(events) = self.events {
+            events.finish().await;
         }
     }
 }

@@ -35,8 +35,15 @@ fn every_schema_is_structural() {
         assert!(either != named.is_some(), "{path} has one type: {schema}");
         for (name, value) in members {
             let known = match name.as_str() {
-                "description" | "enum" | "format" | "minimum" | "nullable" | "pattern" | "type"
-                | "x-kubernetes-int-or-string" | "x-kubernetes-list-map-keys"
+                "description"
+                | "enum"
+                | "format"
+                | "minimum"
+                | "nullable"
+                | "pattern"
+                | "type"
+                | "x-kubernetes-int-or-string"
+                | "x-kubernetes-list-map-keys"
                 | "x-kubernetes-list-type" => true,
                 "properties" | "required" => named == Some("object"),
                 "items" => named == Some("array"),
@@ -48,7 +55,10 @@ fn every_schema_is_structural() {
         // An object or list of anything would be kept by nobody's rule.
         assert!(named != Some("array") || members.contains_key("items"), "{path}");
         let metadata = path.ends_with(".metadata") && !path.contains(".spec");
-        assert!(named != Some("object") || members.contains_key("properties") || metadata, "{path}");
+        assert!(
+            named != Some("object") || members.contains_key("properties") || metadata,
+            "{path}"
+        );
     });
     assert!(seen > 150, "{seen} schemas were seen");
 }

@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portreeve_protocol::NodeId;
 use slog::Logger;
 
 use super::blocking;
 use crate::HostError;
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::ObjectSource;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::objects::DirectoryWatch;
-use crate::owners::OwnerStore;
+use crate::owners::{OwnerSource, OwnerStore};
 
 /// A source that is not read yet.
 pub(super) enum Source {
@@ -43,6 +46,47 @@ impl Source {
         match configured {
             ObjectSource::Cluster(options) => Ok(Self::Cluster(Cluster::connect(options).await?)),
             ObjectSource::Directory(directory) => Ok(Self::Directory(directory.clone())),
+        }
+    }
+
+    /// Where the controllers of workloads are looked for: in the cluster, or among what the
+    /// directory will have put into `owners`.
+    pub(super) fn owners(
+        &self,
+        owners: &OwnerStore,
+        metrics: &Arc<Metrics>,
+    ) -> Arc<dyn OwnerSource> {
+        match self {
+            Self::Cluster(cluster) => Arc::new(cluster.owners(owners.sealer(), metrics)),
+            Self::Directory(_) => Arc::new(owners.clone()),
+        }
+    }
+
+    /// Where the credentials for registries are: in the cluster, or in a store that the directory
+    /// will fill.
+    pub(super) fn credentials(
+        &self,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+    ) -> Credentials {
+        match self {
+            Self::Cluster(cluster) => cluster.credentials(clock, metrics, log),
+            Self::Directory(_) => Credentials::default(),
+        }
+    }
+
+    /// Who is told of decisions besides the sender of a workload: nobody, without a cluster.
+    pub(super) fn events(
+        &mut self,
+        node: &NodeId,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+    ) -> Option<Arc<dyn EventSink>> {
+        match self {
+            Self::Cluster(cluster) => Some(cluster.events(node, clock, metrics, log)),
+            Self::Directory(_) => None,
         }
     }
 

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::HostError;
 use crate::clock::Clock;
+use crate::events::{About, EventSink, Occurrence};
 use crate::metrics::{Metrics, Step};
 use crate::node::Node;
 use crate::seals::Sealer;
@@ -50,6 +51,8 @@ pub struct WebhookOptions {
     pub client_ca: Option<PathBuf>,
     /// The clocks.
     pub clock: Clock,
+    /// Who is told of decisions besides the sender of a workload, if anybody is.
+    pub events: Option<Arc<dyn EventSink>>,
     /// Where reviews are received.
     pub listen: SocketAddr,
     /// Where troubles with connections are logged.
@@ -86,6 +89,7 @@ enum Port {
 /// What answers requests.
 struct Webhook {
     clock: Clock,
+    events: Option<Arc<dyn EventSink>>,
     /// Whether reviews should be sent elsewhere, though they are still decided here.
     leaving: watch::Sender<bool>,
     log: Logger,
@@ -106,7 +110,7 @@ impl Listeners {
     /// # Errors
     /// `Tls` for a file that cannot be used, `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { client_ca, clock, listen, log, metrics, node, sealer, .. } = options;
+        let WebhookOptions { client_ca, clock, events, listen, log, metrics, node, .. } = options;
         let strangers = client_ca.is_some().then(Strangers::new);
         let (certificate, key) = (options.tls_cert, options.tls_key);
         let paths = TlsPaths { certificate, client_ca, key };
@@ -114,12 +118,13 @@ impl Listeners {
             Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics))?;
         let webhook = Arc::new(Webhook {
             clock,
+            events,
             leaving: watch::Sender::new(false),
             log: log.clone(),
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
-            sealer,
+            sealer: options.sealer,
             strangers,
         });
         let shared = || Arc::clone(&webhook);
@@ -257,9 +262,15 @@ impl Webhook {
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
     async fn review(&self, facts: ReviewFacts) -> Reply {
-        let (version, annotated) = (facts.version, facts.annotated);
+        let (version, annotated, path) = (facts.version, facts.annotated, facts.path);
+        let about = self.events.as_ref().and_then(|_| About::of(&facts));
         let answer = self.node.review(facts).await;
         let released = self.clock.now().mono;
+        if let (Some(events), Some(about)) = (&self.events, about)
+            && let Some(occurrence) = Occurrence::of(about, path, &answer.decision)
+        {
+            events.tell(occurrence);
+        }
         let claims = answer.decision.seal.as_deref();
         let text = claims.and_then(|claims| self.sealer.seal(claims));
         let seal = text.map(|text| SealChange { annotated, text });
