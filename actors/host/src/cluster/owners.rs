@@ -13,7 +13,7 @@ use super::api_server::{ApiServer, ApiTrouble, METADATA, What};
 use super::flights::Flights;
 use super::kinds::WorkloadKind;
 use super::metadata::Metadata;
-use super::names::{is_namespace, is_object_name};
+use super::origin::{is_namespace, is_object_name};
 use crate::owners::{OwnerAnswer, OwnerSource};
 use crate::seals::Sealer;
 

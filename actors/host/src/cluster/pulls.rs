@@ -21,7 +21,7 @@ use super::api_server::{ApiServer, ApiTrouble, JSON, What};
 use super::flights::Flights;
 use super::kept::{Found, Kept};
 use super::metadata::Metadata;
-use super::names::{is_namespace, is_object_name};
+use super::origin::{is_namespace, is_object_name};
 use crate::credentials::{Format, Keyring, Look, PullSource, Unread};
 
 /// Reads the monotonic clock.

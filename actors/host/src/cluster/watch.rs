@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kube::Client;
 use portreeve_protocol::messages::policy::PolicyInput;
-use slog::{Logger, critical, debug, error, info, warn};
+use slog::{Logger, crit, debug, error, info, warn};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -88,7 +88,7 @@ impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 // Those of Secrets that are not wanted any more are cancelled.
                 Some(Err(failure)) = self.tasks.join_next() => if failure.is_panic() {
-                    critical!(self.log, "a part of the watch ended; restart this replica");
+                    crit!(self.log, "a part of the watch ended; restart this replica");
                 },
             }
             // What came at once is told at once.

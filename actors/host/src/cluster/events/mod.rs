@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::api_server::{ApiServer, ApiTrouble, JSON, METADATA, Question, What};
 use super::kinds::WorkloadKind;
 use super::metadata::Metadata;
-use super::names::{is_namespace, is_object_name};
+use super::origin::{is_namespace, is_object_name};
 use crate::clock::Clock;
 use crate::events::{About, EventSink, Occurrence, Uid};
 use crate::metrics::Metrics;

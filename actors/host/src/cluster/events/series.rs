@@ -88,8 +88,9 @@ impl AllSeries {
             self.series.remove(&what);
         }
         let waiting = self.series.get(&what).is_some_and(|series| series.more > 0);
-        let what = match self.series.get_key_value(&what) {
-            Some((what, _)) => Arc::clone(what),
+        let known = self.series.get_key_value(&what).map(|(what, _)| Arc::clone(what));
+        let what = match known {
+            Some(what) => what,
             None if self.make_room(now.mono) => Arc::new(what),
             None => return false,
         };
