@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod error;
 mod explain;
+mod policy;
 mod replay;
 mod seal;
 mod serve;
@@ -16,6 +17,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use error::CommandError;
+
+/// A review allocates a few hundred times on one thread and is freed on another, which glibc's
+/// allocator answers with locks and consolidation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs what the command line of this process asks for.
 #[must_use]

@@ -51,11 +51,17 @@ install_release() {
   save_webhooks
 }
 
-gencerts() { # event: its hook's objects, and its Job run as a process, to its end
+gencerts() { # event: its hook's objects, and its Job as a process, to its end
   quietly k delete --ignore-not-found -f "$chart/out/hooks/$1.yaml"
   put "$chart/out/hooks/$1.yaml"
-  lay gencerts Job portreeve-gencerts-hook
-  (contained gencerts) >>"$work/gencerts.log" 2>&1
+  once gencerts Job portreeve-gencerts-hook
+}
+
+renewal() { once renewal CronJob portreeve-gencerts "$@"; } # [flag...]: what the CronJob runs
+
+once() { # pod kind name [flag...]: a Pod of the release as a process, to its end
+  lay "$1" "$2" "$3"
+  (contained "$1" "${@:4}") >>"$work/gencerts.log" 2>&1
 }
 
 # --- the webhook configurations ---------------------------------------------------------------------

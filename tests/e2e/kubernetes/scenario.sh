@@ -3,7 +3,7 @@
 # forwarder. Sourced by `run`.
 # shellcheck disable=SC2154 # the variables are set in `run`
 
-for part in control_plane cluster release admission owners updates policies chaos; do
+for part in control_plane cluster release admission owners updates policies seals chaos; do
   # shellcheck source=/dev/null
   source "$here/kubernetes/$part.sh"
 done
@@ -69,6 +69,7 @@ kubernetes_checks() {
   owners_checks
   updates_checks
   policies_checks
+  seals_checks
 }
 
 kubernetes_scenario() { local trust_server; in_cluster kubernetes_checks; check_rights; }

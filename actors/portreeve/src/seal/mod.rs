@@ -1,6 +1,7 @@
 //! `portreeve seal`: keys of seals, the seals of workloads, the end of an entry.
 
 pub(crate) mod args;
+mod cluster;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
 use crate::trust::said;
 use args::{SealCommand, Workloads};
+use cluster::{Place, Renewals};
 
 /// Does what is asked for.
 pub(crate) fn run(command: &SealCommand, terminal: &Terminal) -> Result<Outcome, CommandError> {
@@ -49,8 +51,14 @@ fn summaries(of: &Workloads) -> Result<Vec<SealSummary>, CommandError> {
             }
         };
     }
+    if let Some(place) = Place::of(of)? {
+        return place.summaries();
+    }
     let (Some(objects), Some(key)) = (&of.objects, &of.seal_key) else {
-        return Err(unclear("name --data-dir, or --objects and --seal-key"));
+        return Err(unclear(
+            "say whose workloads: --data-dir DIR, or --objects DIR, --kubeconfig FILE or \
+             --in-cluster with the keys",
+        ));
     };
     let sealer = Sealer::from(KeyFile::at(key).read()?);
     let fault = |why: String| CommandError::Usage {
@@ -116,6 +124,9 @@ fn renew(
     json: bool,
     terminal: &Terminal,
 ) -> Result<Outcome, CommandError> {
+    if write && let Some(place) = Place::of(of)? {
+        return written(&place.renew()?, json, terminal);
+    }
     let all = summaries(of)?;
     let renewed: Vec<&SealSummary> = all.iter().filter(|one| one.renewed.is_some()).collect();
     let files = match &of.objects {
@@ -139,6 +150,28 @@ fn renew(
         }
     }
     Ok(Outcome::Good)
+}
+
+/// What became of new seals on the workloads of a cluster.
+fn written(renewals: &Renewals, json: bool, terminal: &Terminal) -> Result<Outcome, CommandError> {
+    let Renewals { failed, renewed } = renewals;
+    let outcome = if failed.is_empty() { Outcome::Good } else { Outcome::Negative };
+    if json {
+        let failed: Vec<_> = failed
+            .iter()
+            .map(|(of, why)| {
+                json!({"kind": of.kind, "name": of.name, "namespace": of.namespace, "why": why})
+            })
+            .collect();
+        terminal.line(&json!({"failed": failed, "renewed": renewed}).to_string());
+        return Ok(outcome);
+    }
+    for (SealSummary { kind, namespace, name, .. }, why) in failed {
+        terminal.styled(Style::Bad, &format!("{kind} {namespace}/{name}: {why}"));
+    }
+    let text = format!("{} renewed in the cluster", counted(renewed.len()));
+    terminal.styled(Style::Good, &text);
+    Ok(outcome)
 }
 
 fn counted(number: usize) -> String {
