@@ -133,6 +133,7 @@ chart_scenario() {
   renders no-budget --set podDisruptionBudget.enabled=false
   renders one-replica --set replicaCount=1
   renders ignore --set webHooks.failurePolicy=Ignore --set webHooks.timeoutSeconds=5
+  renders not-asked --set webHooks.enabled=false
   renders no-second-webhook --set webHooks.validate=false
   renders own-account --set serviceAccount.create=false --set serviceAccount.name=mine
   renders any-user --set-json 'securityContext={"runAsUser":null,"runAsGroup":null,"fsGroup":null}'

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use portreeve_host::cluster::access::{Actor, Scope, TABLE};
+use portreeve_host::config::{Config, Overrides};
 use portreeve_host::{crds, yaml};
 use portreeve_machines::PolicyCache;
 use portreeve_protocol::entry::{Restored, Started};
@@ -184,4 +186,117 @@ fn the_schema_takes_what_the_reader_understands_and_no_other_form() {
         let spec = at("repositories[].policy.trust", json!({"pins": [pin]}));
         assert_eq!(matches!(understood(&spec), PolicyState::Valid(_)), fits, "{pin}");
     }
+}
+
+/// The documents of a template, with the lines that hold actions taken out.
+fn without_actions(template: &str) -> Vec<Value> {
+    let text = tree::read(&tree::root(), template).unwrap();
+    let mut plain = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        let ends = line.contains("}}");
+        if !inside && !line.contains("{{") {
+            plain.push_str(line);
+            plain.push('\n');
+        }
+        inside = (inside || line.contains("{{")) && !ends;
+    }
+    plain
+        .split("---\n")
+        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
+        .filter(Value::is_object)
+        .collect()
+}
+
+type Right = (String, String, String);
+
+fn granted<'a>(roles: impl Iterator<Item = &'a Value>) -> BTreeSet<Right> {
+    let texts = |rule: &Value, member: &str| -> Vec<String> {
+        let listed = rule[member].as_array().cloned().unwrap_or_default();
+        listed.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut found = BTreeSet::new();
+    for rule in roles.flat_map(|role| role["rules"].as_array().unwrap()) {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                for verb in texts(rule, "verbs") {
+                    found.insert((group.clone(), resource.clone(), verb));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn used(actor: Actor) -> BTreeSet<Right> {
+    let rows = TABLE.iter().filter(|row| row.actor == actor);
+    rows.map(|row| {
+        (row.group.to_owned(), row.resource.to_owned(), row.verb.name().to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_roles_of_the_chart_grant_what_is_used_and_nothing_else() {
+    let templates = "deploy/portreeve/templates";
+    for (template, actor, count) in
+        [("rbac.yaml", Actor::Server, 2), ("_gencerts.tpl", Actor::Gencerts, 2)]
+    {
+        let documents = without_actions(&format!("{templates}/{template}"));
+        let roles: Vec<&Value> =
+            documents.iter().filter(|it| it["rules"].is_array()).collect();
+        assert_eq!(roles.len(), count, "{template}");
+        assert_eq!(granted(roles.iter().copied()), used(actor), "{template}");
+    }
+}
+
+/// A ClusterRole reaches into every namespace, so what only the operator's needs stands in a Role.
+#[test]
+fn secrets_of_the_operator_are_granted_in_its_namespace_alone() {
+    for document in without_actions("deploy/portreeve/templates/_gencerts.tpl") {
+        let secrets = granted(std::iter::once(&document).filter(|it| it["rules"].is_array()))
+            .iter()
+            .any(|(_, resource, _)| resource == "secrets");
+        assert!(!secrets || document["kind"] == "Role", "{document}");
+    }
+    let narrow = TABLE.iter().filter(|row| row.actor == Actor::Server && row.resource == "secrets");
+    assert!(narrow.into_iter().all(|row| row.scope == Scope::Namespaces));
+}
+
+/// Every setting of the file is either made by the chart or a value below `config`.
+#[test]
+fn the_values_below_config_are_settings_of_serve() {
+    let schema = tree::read(&tree::root(), "deploy/portreeve/values.schema.json").unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let listed = &schema["properties"]["config"]["properties"];
+    let values: BTreeSet<String> = listed.as_object().unwrap().keys().cloned().collect();
+    let made = tree::read(&tree::root(), "deploy/portreeve/templates/_config.tpl").unwrap();
+    let made: BTreeSet<String> = made
+        .lines()
+        .filter_map(|line| {
+            let line = line.trim();
+            let set = line.split_once("set $made \"").map(|(_, rest)| rest);
+            set.or_else(|| line.strip_prefix('"')).and_then(|rest| rest.split('"').next())
+        })
+        .map(str::to_owned)
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("portreeve.yaml");
+    std::fs::write(&path, "nobody: 1\n").unwrap();
+    let why = Config::load(Some(&path), Overrides::default()).unwrap_err().to_string();
+    let listed = why.split_once("expected").expect(&why).1;
+    // The error names them all: `a`, `b`, …
+    let settings: BTreeSet<String> =
+        listed.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(settings.len() > 20, "{why}");
+    // A replica's name is its pod's, and objects come from the API server of the pod.
+    let left: BTreeSet<&str> = settings
+        .iter()
+        .filter(|name| !values.contains(*name) && !made.contains(*name))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(left, ["kubeconfig", "node", "objects"].into());
+    let unknown: Vec<_> = values.union(&made).filter(|name| !settings.contains(*name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert_eq!(values.intersection(&made).next(), None);
 }

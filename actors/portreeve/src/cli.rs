@@ -9,12 +9,13 @@ use clap::{Args, Parser, Subcommand};
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
+use crate::gencerts::args::{self as gencerts_args, GencertsArgs};
 use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, crds, demo, explain, policy, replay, seal, serve, trust};
+use crate::{check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -60,6 +61,9 @@ enum Command {
     /// Say how past decisions came about
     #[command(after_help = explain_args::HELP)]
     Explain(Box<ExplainArgs>),
+    /// Make the webhook's certificate and the key of seals, in a cluster or a directory
+    #[command(after_help = gencerts_args::HELP)]
+    Gencerts(Box<GencertsArgs>),
     /// Find what is wrong with policies, and which rules decide
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -197,6 +201,7 @@ pub(crate) fn check_args(
         Command::Crds
         | Command::Demo(_)
         | Command::Explain(_)
+        | Command::Gencerts(_)
         | Command::Policy(_)
         | Command::Replay(_)
         | Command::Seal(_)
@@ -215,6 +220,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Crds => crds::run(&terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Gencerts(args) => gencerts::run(&args, &terminal),
         Command::Policy(command) => policy::run(&command, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Seal(command) => seal::run(&command, &terminal),

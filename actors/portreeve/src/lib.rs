@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod error;
 mod explain;
+mod gencerts;
 mod policy;
 mod replay;
 mod seal;

@@ -47,6 +47,8 @@ pub enum Scope {
 /// On whose behalf it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {
+    /// `portreeve gencerts`, with the rights of its own service account.
+    Gencerts,
     /// `portreeve seal` with an operator's own rights; no role of the chart grants it.
     SealCommand,
     /// `portreeve serve` with the rights of its service account.
@@ -123,6 +125,12 @@ table! {
         "the seal of a workload's controller (metadata only)";
     Server Namespaces "" "events" [Create Patch]
         "to tell of denials and warnings where `kubectl describe` shows them";
+    Gencerts Operator "" "secrets" [Create Get Patch]
+        "the Secrets of the certificate and of the keys of seals";
+    Gencerts Cluster "admissionregistration.k8s.io" "mutatingwebhookconfigurations" [Get Patch]
+        "to tell the API server the authority of the certificate";
+    Gencerts Cluster "admissionregistration.k8s.io" "validatingwebhookconfigurations" [Get Patch]
+        "to tell the API server the authority of the certificate";
     SealCommand Cluster "" "replicationcontrollers" [List Patch]
         "to count seals by key and to renew them (metadata only)";
     SealCommand Cluster "apps" "daemonsets" [List Patch]

@@ -43,6 +43,7 @@ pub use api_server::{ApiServer, ApiTrouble};
 use events::EventWriter;
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
+pub(crate) use source::causes;
 use watch::{Parts, Watch};
 pub use workloads::{ClusterWorkloads, Renewal};
 

@@ -277,7 +277,7 @@ fn of_status(status: &Status) -> (FaultKind, String) {
 }
 
 /// An error with what it came from, down to the system's words.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -72,8 +72,8 @@ pub struct Trust {
     /// Ids of admissible root keys. Without them a root is trusted when it is first seen.
     #[schemars(inner(regex(pattern = "^[0-9a-f]{64}$")))]
     pub pins: Option<Vec<String>>,
-    /// Secrets that name signers (`name`, `publicKey`), all of whom must have signed. They are in the
-    /// namespace of an ImagePolicy, and for a ClusterImagePolicy in Portreeve's.
+    /// Secrets that name signers (`name`, `publicKey`), all of whom must have signed. They are in
+    /// the namespace of an ImagePolicy, and for a ClusterImagePolicy in Portreeve's.
     pub signer_secrets: Option<Vec<SecretName>>,
     /// Signers whose keys stand here, all of whom must have signed.
     pub signers: Option<Vec<Signer>>,
@@ -198,19 +198,20 @@ pub struct PolicyStatus {
     pub observed_generation: Option<i64>,
 }
 
-/// A condition, as other kinds of Kubernetes have them.
+/// A condition, as other kinds of Kubernetes have them. All replicas write the same one, so theirs
+/// has no time in it.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub struct Condition {
     /// When `status` changed last.
     #[schemars(extend("format" = "date-time"))]
-    pub last_transition_time: String,
+    pub last_transition_time: Option<String>,
     /// A sentence for people.
-    pub message: String,
+    pub message: Option<String>,
     /// The generation of the policy that this is about.
     pub observed_generation: Option<i64>,
     /// A word for programs.
-    pub reason: String,
+    pub reason: Option<String>,
     /// `True`, `False` or `Unknown`.
     pub status: String,
     /// What is true or false.

@@ -69,13 +69,22 @@ pub fn make_key(path: &Path) -> Result<KeyId, HostError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(file.failed(error.to_string())),
     };
-    let mut key = [0; KEY_BYTES];
-    let drawn = SystemRandom::new().fill(&mut key);
-    drawn.map_err(|_| file.failed("the system has no random numbers".to_owned()))?;
-    let text = format!("{}\n{before}", STANDARD.encode(key));
+    let (line, id) = new_line().map_err(|why| file.failed(why))?;
+    let text = format!("{line}{before}");
     SealKeys::parse(&text).map_err(|why| file.failed(why))?;
     replace(path, &text).map_err(|error| file.failed(error.to_string()))?;
-    Ok(SealKeys::id(&key))
+    Ok(id)
+}
+
+/// The line of a new key, and its id.
+///
+/// # Errors
+/// A sentence, if the system has no random numbers.
+pub(crate) fn new_line() -> Result<(String, KeyId), String> {
+    let mut key = [0; KEY_BYTES];
+    let drawn = SystemRandom::new().fill(&mut key);
+    drawn.map_err(|_| "the system has no random numbers".to_owned())?;
+    Ok((format!("{}\n", STANDARD.encode(key)), SealKeys::id(&key)))
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
