@@ -21,6 +21,9 @@ check_signed_deployment() {
   equal "five Pods are there" 5 "$(pods shop web | wc -l)"
   equal "for three more Pods no trust server was asked: the seal is enough" "$before" \
     "$(notary_requests)"
+  succeeds "it is rolled out anew" k rollout restart --namespace shop deployment/web
+  holds "in another ReplicaSet" "successfully rolled out" "$(rolled_out deployment/web shop)"
+  equal "for that, too, no trust server was asked" "$before" "$(notary_requests)"
 }
 
 # The replica loses all it has, Notary does not answer, and nothing counts as fresh.
@@ -46,8 +49,8 @@ check_seal_alone() {
   holds "the refusal names the trust server" "localhost:$cluster_notary_port" "$told"
   succeeds "an update that leaves the images as they are needs no trust server" \
     k label --namespace shop deployment/web touched=yes
-  equal "and changes nothing of them" "$gun:v1@$first 2" \
-    "$(image deployment shop web) $(field .metadata.generation deployment shop web)"
+  equal "and makes no rollout" "$gun:v1@$first 2" \
+    "$(image deployment shop web) $(replica_sets shop web)"
   succeeds "a deletion needs none either" k delete --namespace shop deployment/idle
   notary_up
 }
@@ -159,11 +162,21 @@ check_later_webhooks() {
   api "$mutating/zz-after-portreeve" -X DELETE >/dev/null
 }
 
+# Whoever can reach the webhook, but is not the API server.
+check_stranger() {
+  local review_ca=$work/webhook-ca.crt webhook_port=${replica_port[one]}
+  k get secret --namespace portreeve portreeve-certs --output 'jsonpath={.data.ca\.crt}' |
+    base64 -d >"$review_ca"
+  expect "who has no certificate of the API server's CA is refused" \
+    "denied client-unauthenticated" shop Pod "$gun:v1"
+}
+
 admission_checks() {
   quietly k create namespace shop
   check_signed_deployment
   check_seal_alone
   check_refusals
+  check_stranger
   check_dry_run
   check_cron_job
   check_ephemeral

@@ -76,7 +76,7 @@ cut_off() { # the replicas' connections to the API server, first for a moment, t
   end api_front
   quietly policy ImagePolicy cut own < <(asking_nothing)
   equal "chaos: a change is not seen meanwhile" tag-not-signed "$(verdict_on cut "$gun:unsigned")"
-  front api_front "$api_front_port" - "$apiserver_port"
+  front api_front "$api_front_port" always "$apiserver_port"
   becomes "chaos: it is as soon as there is a watch again" 20 "allowed $gun:unsigned" \
     verdict_on cut "$gun:unsigned"
 }

@@ -6,11 +6,11 @@
 declare -A replica_port=() metrics_port=()
 
 # --- forwarders -------------------------------------------------------------------------------------
-front() { # name port ca|- backend...
+front() { # name port ready|always backend...
   start "$1" "$2" python3 "$here/kubernetes/forward.py" "${@:2}"
 }
 
-notary_up() { running notary_front || front notary_front "$cluster_notary_port" - "$notary_port"; }
+notary_up() { running notary_front || front notary_front "$cluster_notary_port" always "$notary_port"; }
 notary_down() { end notary_front; }
 notary_requests() { # how many of Portreeve's it has answered
   grep '"msg":"response completed"' "$work/notary.log" |
@@ -19,7 +19,7 @@ notary_requests() { # how many of Portreeve's it has answered
 
 await_front() { # until the forwarder sends reviews to a replica
   for _ in $(seq 100); do
-    [ "$(webhook_port=$front_port probe readyz)" = 200 ] && return 0
+    [ "$(webhook_port=$front_port as_kubelet=1 probe readyz)" = 200 ] && return 0
     sleep 0.1
   done
   say "no replica is ready behind the forwarder" >&2

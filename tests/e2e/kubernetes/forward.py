@@ -1,9 +1,9 @@
-"""Forwards TCP connections on loopback: forward.py PORT CA BACKEND...
+"""Forwards TCP connections on loopback: forward.py PORT ready|always BACKEND...
 
 What stands in front of a Service: each connection goes to the next of the backends (ports) that is
-ready, and nobody tries again for the caller. With a CA, a backend is ready if its /readyz says so, which is
-asked as a kubelet would, every fifth of a second; without one (`-`) every backend is. SIGUSR1 cuts
-all connections.
+ready, and nobody tries again for the caller. With `ready`, a backend is so if its /readyz says so,
+which is asked every fifth of a second, as a kubelet would, which verifies no certificate; with
+`always` every backend is. SIGUSR1 cuts all connections.
 """
 
 import asyncio
@@ -15,10 +15,11 @@ PERIOD = 0.2
 
 
 class Forwarder:
-    def __init__(self, ca, backends):
-        self.backends = backends
-        self.ready = [] if ca != "-" else backends
-        self.tls = ssl.create_default_context(cafile=ca) if ca != "-" else None
+    def __init__(self, backends):
+        self.backends = self.ready = backends
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname = False
+        self.tls.verify_mode = ssl.CERT_NONE
         self.turn = 0
         self.writers = set()
 
@@ -72,11 +73,12 @@ class Forwarder:
         self.writers -= {writer, there}
 
 
-async def main(port, ca, *backends):
-    forwarder = Forwarder(ca, [int(backend) for backend in backends])
+async def main(port, when, *backends):
+    forwarder = Forwarder([int(backend) for backend in backends])
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, forwarder.cut)
     server = await asyncio.start_server(forwarder.accept, "127.0.0.1", int(port))
-    if forwarder.tls:
+    if when == "ready":
+        forwarder.ready = []
         await forwarder.probe()
     await server.serve_forever()
 

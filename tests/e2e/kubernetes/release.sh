@@ -112,7 +112,7 @@ replica() { # name [flag...]: a Pod of the webhook, until it is ready
   lay "$name" Deployment portreeve
   start "$name" "$port" contained "$name" --listen "127.0.0.1:$port" \
     --metrics-listen "127.0.0.1:${metrics_port[$name]}" "${@:2}"
-  webhook_port=$port await_ready "$name"
+  webhook_port=$port as_kubelet=1 await_ready "$name"
 }
 
 data_of() { echo "$plane/pods/$1/data"; } # replica

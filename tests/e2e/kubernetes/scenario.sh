@@ -40,9 +40,9 @@ cluster_up() {
     notary_config notary "$notary_port" "$(remote_signer)"
     start_notary notary "$notary_port"
   }
-  front api_front "$api_front_port" - "$apiserver_port"
+  front api_front "$api_front_port" always "$apiserver_port"
   notary_up
-  front webhook_front "$front_port" "$work/pki/ca.crt" "${replica_port[@]}"
+  front webhook_front "$front_port" ready "${replica_port[@]}"
   sign init "$gun" -p
   sign add "$gun" v1 "$work/v1.manifest" -p
   sign add "$gun" v2 "$work/v2.manifest" -p
