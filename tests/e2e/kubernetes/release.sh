@@ -55,6 +55,7 @@ gencerts() { # event: its hook's objects, and its Job as a process, to its end
   quietly k delete --ignore-not-found -f "$chart/out/hooks/$1.yaml"
   put "$chart/out/hooks/$1.yaml"
   once gencerts Job portreeve-gencerts-hook
+  quietly k delete -f "$chart/out/hooks/$1.yaml" # its policy is hook-succeeded
 }
 
 renewal() { once renewal CronJob portreeve-gencerts "$@"; } # [flag...]: what the CronJob runs

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The cluster's scenarios, `kubernetes` and `chaos`, on one control plane, with one Notary behind a
-# forwarder. Sourced by `run`.
+# The cluster's scenarios, `kubernetes`, `chaos` and `uninstall`, on one control plane, with one Notary
+# behind a forwarder. Sourced by `run`.
 # shellcheck disable=SC2154 # the variables are set in `run`
 
-for part in control_plane cluster release admission owners updates policies seals chaos; do
+for part in control_plane cluster release admission owners updates policies seals chaos uninstall; do
   # shellcheck source=/dev/null
   source "$here/kubernetes/$part.sh"
 done
@@ -74,3 +74,4 @@ kubernetes_checks() {
 
 kubernetes_scenario() { local trust_server; in_cluster kubernetes_checks; check_rights; }
 chaos_scenario() { local trust_server; in_cluster chaos_checks; check_rights; }
+uninstall_scenario() { local trust_server; in_cluster uninstall_checks; }
