@@ -112,6 +112,7 @@ static_scenario() {
   static_serves
   kill "$static_pid" 2>/dev/null || true
   wait "$static_pid" 2>/dev/null || true
+  static_pid=
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

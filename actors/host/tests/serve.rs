@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use slog::{Discard, Drain, Logger, o};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -40,6 +41,8 @@ spec:
   repositories:
   - {name: 'registry.example/*'}
 ";
+
+type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
 /// A server with its files, and a client's view of it.
 struct Fixture {
@@ -130,33 +133,11 @@ impl Fixture {
         alpn: &[u8],
         client: Option<&ClientCa>,
     ) -> TlsStream<TcpStream> {
-        let mut roots = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(self.tls.ca_pem().as_bytes()).unwrap();
-        roots.add(ca).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match client {
-            None => config.with_no_client_auth(),
-            Some(ca) => {
-                let (chain, key) = ca.client();
-                config.with_client_auth_cert(chain, key).unwrap()
-            }
-        };
-        config.alpn_protocols = vec![alpn.to_vec()];
-        let stream = TcpStream::connect(self.running.address()).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        connect(self.running.address(), &self.tls, versions, alpn, client).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, String) {
-        let stream = self.connect(b"http/1.1", true).await;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        read(sender.send_request(request).await.unwrap()).await
+        send(self.connect(b"http/1.1", true).await, request).await
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -176,6 +157,42 @@ impl Fixture {
     fn journal(&self) -> String {
         journal(self.files.path())
     }
+}
+
+async fn connect(
+    address: SocketAddr,
+    tls: &LoopbackTls,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    alpn: &[u8],
+    client: Option<&ClientCa>,
+) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(tls.ca_pem().as_bytes()).unwrap();
+    roots.add(ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => config.with_no_client_auth(),
+        Some(ca) => {
+            let (chain, key) = ca.client();
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+/// The answer to one request on a connection of its own.
+async fn send(stream: TlsStream<TcpStream>, request: Request<Full<Bytes>>) -> (StatusCode, String) {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    read(sender.send_request(request).await.unwrap()).await
 }
 
 /// The text of all files of the journal.
@@ -759,8 +776,8 @@ async fn certificates_are_replaced_while_running_and_broken_ones_leave_the_old_i
     assert_eq!(status, StatusCode::OK);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_decided() {
+/// A server that has been told to end, and takes its time.
+async fn slow_to_leave() -> Fixture {
     let files = tempfile::tempdir().unwrap();
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
@@ -768,19 +785,27 @@ async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_dec
     write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     let running = serve(config, Clock::system(), silent()).await.unwrap();
     tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
-    let fixture = Fixture { client_ca: None, files, running, tls };
-    let stream = fixture.connect(b"http/1.1", false).await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let verbose = "ready\npolicies: ok\ntls: ok\njournal: ok\nserving: ok\n";
-    let (status, text) = read(sender.send_request(get("/readyz?verbose")).await.unwrap()).await;
-    assert_eq!((status, text.as_str()), (StatusCode::OK, verbose));
-    let ended = tokio::spawn(fixture.running.shutdown());
+    Fixture { client_ca: None, files, running, tls }
+}
+
+async fn http2(address: SocketAddr, tls: &LoopbackTls) -> (Sender, JoinHandle<hyper::Result<()>>) {
+    let stream = connect(address, tls, rustls::DEFAULT_VERSIONS, b"h2", None).await;
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_decided() {
+    let Fixture { running, tls, files, .. } = slow_to_leave().await;
+    let address = running.address();
+    let ended = tokio::spawn(running.shutdown());
     let ready = async {
         loop {
-            sender.ready().await.unwrap();
-            let answer = read(sender.send_request(get("/readyz")).await.unwrap()).await;
+            let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
+            let answer = send(stream, get("/readyz")).await;
             if answer.0 != StatusCode::OK {
                 return answer.1;
             }
@@ -788,11 +813,44 @@ async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_dec
     };
     let text = tokio::time::timeout(PATIENCE, ready).await.unwrap();
     assert_eq!(text, "not ready\nthis replica is shutting down\n");
-    sender.ready().await.unwrap();
+    let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
     let body = pod("u-1", "registry.example/app:1").to_string();
-    let (_, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+    let (_, text) = send(stream, review(body)).await;
     assert!(text.contains("\"allowed\":true"), "{text}");
     tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    drop(files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_leaves_gives_up_its_connections_so_that_reviews_go_elsewhere() {
+    let Fixture { running, tls, files, .. } = slow_to_leave().await;
+    let address = running.address();
+    let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
+    let (mut old, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let verbose = "ready\npolicies: ok\ntls: ok\njournal: ok\nserving: ok\n";
+    let response = old.send_request(get("/readyz?verbose")).await.unwrap();
+    assert!(!response.headers().contains_key("connection"), "it is kept open");
+    assert_eq!(read(response).await, (StatusCode::OK, verbose.to_owned()));
+    let (mut old_h2, old_h2_ended) = http2(address, &tls).await;
+    assert_eq!(read(old_h2.send_request(get("/livez")).await.unwrap()).await.0, StatusCode::OK);
+    let ended = tokio::spawn(running.shutdown());
+    tokio::time::timeout(PATIENCE, old_h2_ended).await.unwrap().unwrap().unwrap();
+    let body = |uid| pod(uid, "registry.example/app:1").to_string();
+    old.ready().await.unwrap();
+    let response = old.send_request(review(body("u-1"))).await.unwrap();
+    assert_eq!(response.headers()["connection"], "close");
+    let (_, text) = read(response).await;
+    assert!(text.contains("\"allowed\":true"), "{text}");
+    // What comes meanwhile is answered, once.
+    let (mut new_h2, new_h2_ended) = http2(address, &tls).await;
+    let (_, text) = read(new_h2.send_request(review(body("u-2"))).await.unwrap()).await;
+    assert!(text.contains("\"allowed\":true"), "{text}");
+    tokio::time::timeout(PATIENCE, new_h2_ended).await.unwrap().unwrap().unwrap();
+    assert!(!ended.is_finished(), "the delay leaves time for what is shown here");
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    drop(files);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,16 +20,15 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use portreeve_protocol::entry::Answered;
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
 use slog::{Logger, error};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::HostError;
 use crate::clock::Clock;
@@ -92,7 +91,7 @@ struct Webhook {
     clock: Clock,
     events: Option<Arc<dyn EventSink>>,
     /// Whether reviews should be sent elsewhere, though they are still decided here.
-    leaving: AtomicBool,
+    leaving: watch::Sender<bool>,
     log: Logger,
     /// Room for bodies, in KiB.
     memory: Semaphore,
@@ -120,7 +119,7 @@ impl Listeners {
         let webhook = Arc::new(Webhook {
             clock,
             events,
-            leaving: AtomicBool::new(false),
+            leaving: watch::Sender::new(false),
             log: log.clone(),
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
@@ -152,9 +151,11 @@ impl Listeners {
         self.metrics.as_ref().map(Server::address)
     }
 
-    /// Says from now on that this replica is not ready. Reviews are decided as before.
+    /// Says from now on that this replica is not ready. Reviews are decided as before, but no
+    /// connection outlives the answers under way on it: an API server keeps a connection for as
+    /// long as it can, and would go on asking here.
     pub fn leave(&self) {
-        self.webhook.leaving.store(true, Ordering::Relaxed);
+        self.webhook.leaving.send_replace(true);
     }
 
     /// Accepts nothing more, lets answers under way out, and ends.
@@ -173,9 +174,19 @@ impl Webhook {
         client: Client,
         request: Request<Incoming>,
     ) -> Result<Reply, Infallible> {
+        let keeps_open = request.version() == Version::HTTP_11;
+        let mut reply = self.reply(port, client, request).await;
+        // HTTP/2 has a frame for it, which `server` sends.
+        if keeps_open && *self.leaving.borrow() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(reply)
+    }
+
+    async fn reply(&self, port: Port, client: Client, request: Request<Incoming>) -> Reply {
         let path = request.uri().path();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        Ok(match (port, path) {
+        match (port, path) {
             (Port::Main, "/admit" | "/validate") if request.method() != Method::POST => {
                 wrong_method("POST")
             }
@@ -194,7 +205,7 @@ impl Webhook {
                 "reviews go to /admit and /validate; see also /livez, /readyz, /metrics",
             ),
             (Port::Metrics, _) => plain(StatusCode::NOT_FOUND, "see /metrics, /livez, /readyz"),
-        })
+        }
     }
 
     /// Answers a review.

@@ -1,0 +1,92 @@
+"""Creates Deployments while everything around is disturbed: chaos.py API_FILE NAMESPACE PROGRESS SIGNED UNSIGNED PINNED
+
+Two hundred of them, twenty at a time; every fourth has the UNSIGNED image, the others the SIGNED one, which
+is to be stored as PINNED. Like any client it tries again when the API server or the webhook cannot be
+reached. PROGRESS is a file of one line: how many are done, how often it had to try again.
+It prints what was wrong, one a line, and at last "right N, tried again N".
+"""
+
+import concurrent.futures
+import http.client
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+from api import Api
+
+COUNT, AT_ONCE, PAUSE, PATIENCE = 200, 20, 1.5, 90
+HERE = pathlib.Path(__file__).parent
+# What a replica says that cannot decide just now; whoever asks again gets an answer.
+PASSING = ("(draining)", "(deadline)", "(overloaded)", "(policies-not-loaded)", "(internal)")
+
+
+class Chaos:
+    def __init__(self, api, namespace, progress, signed, unsigned, pinned):
+        self.api, self.namespace = Api(api), namespace
+        self.progress = pathlib.Path(progress)
+        self.images = {True: signed, False: unsigned}
+        self.pinned = pinned
+        self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        self.lock = threading.Lock()
+        self.done = self.again = self.right = 0
+
+    def tell(self, done=0, again=0, right=0):
+        with self.lock:
+            self.done, self.again, self.right = self.done + done, self.again + again, self.right + right
+            fresh = self.progress.with_suffix(".new")
+            fresh.write_text(f"{self.done} {self.again}\n")
+            fresh.rename(self.progress)
+
+    def manifest(self, number):
+        words = ["Deployment", self.namespace, f"chaos-{number}", self.images[number % 4 != 3]]
+        made = subprocess.run([sys.executable, HERE / "workload.py", *words], capture_output=True)
+        return json.loads(made.stdout)
+
+    def settle(self, number):
+        """The status and object of the first answer that settles it, and how many came before."""
+        body, until, again = self.manifest(number), time.monotonic() + PATIENCE, 0
+        while time.monotonic() < until:
+            try:
+                status, told = self.api.ask("POST", self.path, body, timeout=20)
+                if status == 409:
+                    # It was stored, and the answer was lost.
+                    status, told = self.api.ask("GET", f"{self.path}/chaos-{number}", timeout=20)
+                said = told.get("message", "")
+                refused = status == 403 and "denied the request" in said
+                if status in (200, 201) or (refused and not any(word in said for word in PASSING)):
+                    return status, told
+                why = f"{status} {said}"
+            except (OSError, http.client.HTTPException) as error:
+                why = f"{type(error).__name__} {error}"
+            print(f"again {time.time():.3f} chaos-{number}: {why}"[:300], file=sys.stderr, flush=True)
+            self.tell(again=1)
+            time.sleep(0.2)
+        return 0, {"message": "no answer in time"}
+
+    def one(self, number):
+        status, told = self.settle(number)
+        said = told.get("message", "")
+        if number % 4 == 3:
+            right = status == 403 and "(tag-not-signed)" in said
+        else:
+            right = status in (200, 201) and self.image(told) == self.pinned
+        if not right:
+            print(f"wrong: chaos-{number}: {status} {said or self.image(told)}"[:600], flush=True)
+        self.tell(done=1, right=int(right))
+
+    def image(self, told):
+        return told["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    def run(self):
+        self.tell()
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for begin in range(0, COUNT, AT_ONCE):
+                list(pool.map(self.one, range(begin, begin + AT_ONCE)))
+                time.sleep(PAUSE)
+        print(f"right {self.right}, tried again {self.again}")
+
+
+Chaos(*sys.argv[1:]).run()

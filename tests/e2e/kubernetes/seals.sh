@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# New keys for seals, from the chart's Secret: workloads are sealed anew by annotation alone, and Pods
+# go on being admitted by what their owners carry. Sourced by `run`.
+# shellcheck disable=SC2154 # the variables are set in `run`
+
+seal_secret() { # file: becomes the Secret, and the kubelet brings it to the replica
+  k create secret generic --namespace portreeve portreeve-seal --dry-run=client \
+    --from-file=seal.key="$1" --output yaml | quietly k apply -f -
+  lay one Deployment portreeve
+}
+
+key_of() { seal "$@" | cut -d . -f 2; } # kind namespace name: the key that it is sealed with
+
+sealed_anew() { # key: a workload that is made now gets a seal of another
+  quietly k delete deployment --namespace vault --ignore-not-found fresh
+  quietly create Deployment vault fresh "$gun:v1" replicas=0
+  [ "$(key_of deployment vault fresh)" = "$1" ] || echo yes
+}
+
+seals_checks() {
+  local keys=$work/seal.key old output status=0
+  local where=(--kubeconfig "$plane/admin.kubeconfig" --seal-secret portreeve/portreeve-seal)
+  quietly k create namespace vault
+  quietly create Deployment vault kept "$gun:v1"
+  rolled_out deployment/kept vault >>"$work/kubectl.log"
+  old=$(key_of deployment vault kept)
+  k get secret --namespace portreeve portreeve-seal --output 'jsonpath={.data.seal\.key}' |
+    base64 -d >"$keys"
+  "$bin" seal keygen "$keys" >>"$work/gencerts.log"
+  seal_secret "$keys"
+  becomes "seals: new workloads are sealed with a new key" 15 yes sealed_anew "$old"
+  equal "seals: those from before keep theirs" "$old" "$(key_of deployment vault kept)"
+  output=$(timeout 60 "$bin" seal status "${where[@]}" 2>&1 </dev/null) || status=$?
+  equal "seals: status tells that there are seals of an old key" 1 "$status"
+  holds "seals: and which key that is" "$old" "$output"
+  succeeds "seals: renew" timeout 120 "$bin" seal renew "${where[@]}" --write
+  lacks "seals: renewed, a workload is of the new key" "$old" "$(key_of deployment vault kept)"
+  equal "seals: and nothing was rolled out" "1 $gun:v1@$first" \
+    "$(replica_sets vault kept) $(pod_images vault kept)"
+  status=0
+  output=$(timeout 60 "$bin" seal status "${where[@]}" 2>&1 </dev/null) || status=$?
+  equal "seals: status has nothing left to tell" 0 "$status"
+  [ "$status" = 0 ] || say "$output"
+  head -n 1 "$keys" >"$keys.new"
+  seal_secret "$keys.new"
+  notary_down
+  delete_pods vault kept
+  holds "seals: with the old key and Notary gone, Pods are admitted by the renewed seal" "successfully rolled out" \
+    "$(rolled_out deployment/kept vault)"
+  notary_up
+}
