@@ -230,10 +230,8 @@ fn granted<'a>(roles: impl Iterator<Item = &'a Value>) -> BTreeSet<Right> {
 
 fn used(actor: Actor) -> BTreeSet<Right> {
     let rows = TABLE.iter().filter(|row| row.actor == actor);
-    rows.map(|row| {
-        (row.group.to_owned(), row.resource.to_owned(), row.verb.name().to_owned())
-    })
-    .collect()
+    rows.map(|row| (row.group.to_owned(), row.resource.to_owned(), row.verb.name().to_owned()))
+        .collect()
 }
 
 #[test]
@@ -243,8 +241,7 @@ fn the_roles_of_the_chart_grant_what_is_used_and_nothing_else() {
         [("rbac.yaml", Actor::Server, 2), ("_gencerts.tpl", Actor::Gencerts, 2)]
     {
         let documents = without_actions(&format!("{templates}/{template}"));
-        let roles: Vec<&Value> =
-            documents.iter().filter(|it| it["rules"].is_array()).collect();
+        let roles: Vec<&Value> = documents.iter().filter(|it| it["rules"].is_array()).collect();
         assert_eq!(roles.len(), count, "{template}");
         assert_eq!(granted(roles.iter().copied()), used(actor), "{template}");
     }

@@ -64,3 +64,10 @@ pub(crate) struct ByFetch {
     pub(crate) result: &'static str,
     pub(crate) server: String,
 }
+
+/// By what was asked for, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ByQuestion {
+    pub(crate) result: &'static str,
+    pub(crate) what: &'static str,
+}

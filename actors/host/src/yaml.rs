@@ -38,8 +38,13 @@ fn node(value: &Value, depth: usize, text: &mut String) {
                 text.push_str(below.trim_start_matches(' '));
             }
         }
-        other => {
-            text.push_str(&flow(other));
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
+            text.push_str(&flow(value));
             text.push('\n');
         }
     }
@@ -64,9 +69,14 @@ fn behind(value: &Value, depth: usize, text: &mut String) {
                 text.push('\n');
             }
         }
-        other => {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
             text.push(' ');
-            text.push_str(&flow(other));
+            text.push_str(&flow(value));
             text.push('\n');
         }
     }
@@ -83,7 +93,9 @@ fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
         // JSON is YAML.
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 

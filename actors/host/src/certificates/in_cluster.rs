@@ -316,13 +316,13 @@ fn others(object: &DynamicObject, bundle: &str) -> Vec<String> {
 }
 
 fn asked(what: &str, error: kube::Error) -> HostError {
-    let why = match error {
-        kube::Error::Api(status) if status.code == 403 => format!(
-            "not allowed to {what}: {}; the chart's role of gencerts grants it",
-            status.message
-        ),
-        kube::Error::Api(status) => format!("could not {what}: {}", status.message),
-        other => format!("could not {what}: {}", causes(&other)),
+    let why = if let kube::Error::Api(status) = error {
+        let granted =
+            if status.code == 403 { "; the chart's role of gencerts grants it" } else { "" };
+        let could = if status.code == 403 { "not allowed to" } else { "could not" };
+        format!("{could} {what}: {}{granted}", status.message)
+    } else {
+        format!("could not {what}: {}", causes(&error))
     };
     HostError::Cluster { why }
 }

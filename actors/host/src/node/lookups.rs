@@ -25,12 +25,6 @@ pub(super) fn start(
         let begun = links.clock.now().mono;
         let outcome = look(&links, &query).await;
         let micros = links.clock.now().mono.since(begun);
-        let result = match &outcome {
-            OwnerOutcome::Absent => "absent",
-            OwnerOutcome::Found(_) => "found",
-            OwnerOutcome::Unavailable(_) => "unavailable",
-        };
-        links.facts.metrics().owner_looked(result, micros);
         let found = OwnerFound { micros, outcome, review: query.review };
         links.facts.metrics().looked_up(&found.outcome, micros);
         let input = Arc::new(Input::Admission(AdmissionInput::OwnerFound(found)));
