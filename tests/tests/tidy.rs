@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use portreeve_tests::tidy::graph::{BANNED, Graph, KEPT, LAYERS, SIDE_EFFECTS, built, resolve};
 use portreeve_tests::tidy::{
-    Source, Violation, function, manual, pages, reasons, report, rules, tree,
+    Source, Violation, function, lint, manual, pages, reasons, report, rules, tree,
 };
 
 /// Applies `rule` to every Rust file and fails with file, line and rule.
@@ -125,6 +125,11 @@ fn hold_page(document: &str, wanted: &str) {
 #[test]
 fn the_page_of_reasons_is_the_table_of_codes() {
     hold_page("docs/reasons.md", &reasons::page());
+}
+
+#[test]
+fn the_page_of_lint_is_the_table_of_codes() {
+    hold_page("docs/lint.md", &lint::page());
 }
 
 #[test]

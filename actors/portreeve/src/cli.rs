@@ -10,16 +10,17 @@ use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
 use crate::gencerts::args::{self as gencerts_args, GencertsArgs};
+use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, crds, demo, explain, gencerts, replay, seal, serve, trust};
+use crate::{check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
-  1  a negative result: the image is denied, nothing is known of the repository or the review,
+  1  a negative result: the image is denied, something was found in policies, nothing is known of the repository or the review,
      the journal does not replay to the same decisions, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
@@ -29,6 +30,7 @@ Examples:
   portreeve demo
   portreeve check docker.io/library/alpine:3.20
   portreeve serve --config /etc/portreeve/portreeve.yaml
+  portreeve policy lint policies.yaml
   portreeve replay verify /var/lib/portreeve
   portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve
   portreeve explain --workload shop/web --since 2h --denied --journal /var/lib/portreeve";
@@ -62,6 +64,9 @@ enum Command {
     /// Make the webhook's certificate and the key of seals, in a cluster or a directory
     #[command(after_help = gencerts_args::HELP)]
     Gencerts(Box<GencertsArgs>),
+    /// Find what is wrong with policies, and which rules decide
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Work with a recorded journal
     #[command(subcommand)]
     Replay(ReplayCommand),
@@ -197,6 +202,7 @@ pub(crate) fn check_args(
         | Command::Demo(_)
         | Command::Explain(_)
         | Command::Gencerts(_)
+        | Command::Policy(_)
         | Command::Replay(_)
         | Command::Seal(_)
         | Command::Serve(_)
@@ -215,6 +221,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
         Command::Gencerts(args) => gencerts::run(&args, &terminal),
+        Command::Policy(command) => policy::run(&command, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Seal(command) => seal::run(&command, &terminal),
         Command::Serve(args) => serve::run(*args),

@@ -7,6 +7,7 @@ mod demo;
 mod error;
 mod explain;
 mod gencerts;
+mod policy;
 mod replay;
 mod seal;
 mod serve;

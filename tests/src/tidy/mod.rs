@@ -3,6 +3,7 @@
 
 pub mod function;
 pub mod graph;
+pub mod lint;
 pub mod manual;
 pub mod pages;
 pub mod reasons;

@@ -25,10 +25,11 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 use portreeve_protocol::NodeId;
-use portreeve_protocol::messages::policy::PolicyInput;
+use portreeve_protocol::messages::policy::{PolicyInput, SourceObject};
 use slog::Logger;
 
 use crate::HostError;
@@ -43,6 +44,9 @@ pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
 pub(crate) use source::causes;
 use watch::{Parts, Watch};
+
+/// How long all policies of a cluster may take to be read once.
+const READ: Duration = Duration::from_secs(30);
 
 /// Which cluster, and how it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,7 +130,44 @@ impl Cluster {
             metrics: Arc::clone(metrics),
             operator_namespace: operator_namespace.to_owned(),
             sink,
+            status: true,
         }));
+    }
+
+    /// The policies and the Secrets of signers that they name, as they are now. Nothing is written.
+    ///
+    /// # Errors
+    /// `Cluster` if they cannot be read within half a minute.
+    pub async fn read(&self, operator_namespace: &str) -> Result<Vec<SourceObject>, HostError> {
+        let (sink, mut inputs) = tokio::sync::mpsc::unbounded_channel();
+        let watch = Watch::start(Parts {
+            client: self.client.clone(),
+            log: Logger::root(slog::Discard, slog::o!()),
+            metrics: Arc::new(Metrics::new("")),
+            operator_namespace: operator_namespace.to_owned(),
+            sink: move |input| drop(sink.send(input)),
+            status: false,
+        });
+        let read = async {
+            let mut last = "its API server does not answer".to_owned();
+            while let Some(input) = inputs.recv().await {
+                match input {
+                    PolicyInput::Relisted(list) => return Ok(list.objects),
+                    PolicyInput::WatchLost(lost) => {
+                        last = lost.why;
+                        break;
+                    }
+                    PolicyInput::Applied(_)
+                    | PolicyInput::Deleted(_)
+                    | PolicyInput::WatchRestored => {}
+                }
+            }
+            Err(last)
+        };
+        let read = tokio::time::timeout(READ, read).await;
+        watch.stop().await;
+        let read = read.unwrap_or_else(|_| Err("the policies did not come in time".to_owned()));
+        read.map_err(|why| HostError::Cluster { why })
     }
 
     /// Ends whatever runs by it.

@@ -34,6 +34,8 @@ pub(super) struct Parts<S> {
     pub(super) metrics: Arc<Metrics>,
     pub(super) operator_namespace: String,
     pub(super) sink: S,
+    /// Whether the status of policies is written.
+    pub(super) status: bool,
 }
 
 impl Watch {
@@ -66,10 +68,12 @@ struct Running<S> {
 
 impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
     fn new(parts: Parts<S>) -> Self {
-        let Parts { client, log, metrics, operator_namespace, sink } = parts;
+        let Parts { client, log, metrics, operator_namespace, sink, status } = parts;
         let (sender, news) = mpsc::channel(NEWS);
         let (board, mut tasks) = (Board::default(), JoinSet::new());
-        tasks.spawn(board.clone().write(client.clone(), log.clone()));
+        if status {
+            tasks.spawn(board.clone().write(client.clone(), log.clone()));
+        }
         for kind in PolicyKind::ALL {
             tasks.spawn(source::run(client.clone(), Origin::Policies(kind), sender.clone()));
         }

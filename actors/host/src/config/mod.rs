@@ -142,23 +142,15 @@ impl Config {
     }
 
     fn resolve(file: File, flags: Overrides) -> Result<Self, HostError> {
+        let objects = source(
+            (flags.objects.clone(), flags.kubeconfig.clone()),
+            (file.objects.clone(), file.kubeconfig.clone()),
+        )?;
+        let settings = obeyed(&file, &flags, &objects)?;
         let listen = flags.listen.or(file.listen);
         let metrics = flags.metrics_listen.or(file.metrics_listen);
         let node = file.node.unwrap_or_else(file::host_name);
         let client_ca = flags.client_ca.or(file.client_ca);
-        let objects = source((flags.objects, flags.kubeconfig), (file.objects, file.kubeconfig))?;
-        let settings = Settings {
-            approved_only: file.approved_only.unwrap_or_default(),
-            approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
-            client_required: client_ca.is_some(),
-            freshness: freshness(file.freshness.as_deref())?,
-            max_staleness: max_staleness(file.max_staleness.as_deref())?,
-            operator_namespace: namespace(file.operator_namespace, &objects)?,
-            pin_cas: pins::authorities(file.pin_cas.unwrap_or_default())?,
-            pins: pins::key_ids(file.pins.unwrap_or_default())?,
-            require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
-            trust_servers: trust_servers(file.trust_servers.unwrap_or_default())?,
-        };
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         Ok(Self {
             allow_realm: allowed_realms(
@@ -190,6 +182,36 @@ impl Config {
             trust_server_cas: server_cas(file.trust_server_cas.unwrap_or_default())?,
         })
     }
+}
+
+/// What the machines of a node with this configuration file obey, for commands that decide as it
+/// would.
+///
+/// # Errors
+/// As [`Config::load`], but nothing has to be set.
+pub fn settings(file: Option<&Path>) -> Result<Settings, HostError> {
+    let file = match file {
+        None => File::default(),
+        Some(path) => File::parse(path, &file::read(path)?)?,
+    };
+    let objects = source((None, None), (file.objects.clone(), file.kubeconfig.clone()))?;
+    obeyed(&file, &Overrides::default(), &objects)
+}
+
+fn obeyed(file: &File, flags: &Overrides, objects: &ObjectSource) -> Result<Settings, HostError> {
+    let allowed = (file.allow_trust_server.clone(), flags.allow_trust_server.clone());
+    Ok(Settings {
+        approved_only: file.approved_only.unwrap_or_default(),
+        approved_servers: approved(allowed.0, allowed.1)?,
+        client_required: flags.client_ca.is_some() || file.client_ca.is_some(),
+        freshness: freshness(file.freshness.as_deref())?,
+        max_staleness: max_staleness(file.max_staleness.as_deref())?,
+        operator_namespace: namespace(file.operator_namespace.clone(), objects)?,
+        pin_cas: pins::authorities(file.pin_cas.clone().unwrap_or_default())?,
+        pins: pins::key_ids(file.pins.clone().unwrap_or_default())?,
+        require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
+        trust_servers: trust_servers(file.trust_servers.clone().unwrap_or_default())?,
+    })
 }
 
 const DATA_DIR: &str = "/var/lib/portreeve";

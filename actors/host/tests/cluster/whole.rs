@@ -8,8 +8,8 @@ use portreeve_host::config::{Config, ObjectSource, Overrides};
 use portreeve_host::serve::serve;
 use portreeve_lab::LoopbackTls;
 
-use crate::policy;
 use crate::server::{ApiServer, CLUSTER, in_time};
+use crate::{name, policy};
 
 fn config(files: &Path, kubeconfig: &str) -> Config {
     let tls = LoopbackTls::new().unwrap();
@@ -65,6 +65,23 @@ async fn a_cluster_that_cannot_be_reached_by_its_configuration_is_refused_with_w
     assert!(text.contains("none"), "{text}");
     let text = Cluster::connect(&ClusterOptions::default()).await.err().unwrap().to_string();
     assert!(text.contains("--kubeconfig FILE") && text.contains("--objects DIR"), "{text}");
+}
+
+#[tokio::test]
+async fn policies_are_read_once_and_nothing_is_written() {
+    let server = ApiServer::start().await;
+    server.apply(CLUSTER, policy(None, "all", "*"));
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("kubeconfig");
+    std::fs::write(&path, server.kubeconfig()).unwrap();
+    let options = ClusterOptions { kubeconfig: Some(path) };
+    let cluster = Cluster::connect(&options).await.unwrap();
+    let objects = in_time("the policies", cluster.read("portreeve")).await.unwrap();
+    assert_eq!(objects.iter().map(name).collect::<Vec<_>>(), ["ClusterImagePolicy all"]);
+    server.down(true);
+    let error = in_time("an error", cluster.read("portreeve")).await.unwrap_err().to_string();
+    assert!(error.contains("policies."), "{error}");
+    assert!(server.asked("PATCH").is_empty());
 }
 
 #[test]

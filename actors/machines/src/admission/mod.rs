@@ -19,7 +19,7 @@ mod resolution;
 mod review;
 mod sealing;
 mod seals;
-mod select;
+pub mod select;
 pub mod server;
 mod timer;
 

@@ -11,7 +11,7 @@ use portreeve_protocol::{Denial, DenyCode, Settings};
 /// # Errors
 /// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
 /// this one is neither approved nor the map's.
-pub(super) fn trust_server(
+pub fn trust_server(
     settings: &Settings,
     requirement: &TrustRequirement,
     reference: &ImageReference,

@@ -26,10 +26,16 @@ pub struct Refusal {
 /// # Errors
 /// [`Refusal`] if the policy cache would not obey it.
 pub fn outline(text: &str) -> Result<Outline, Refusal> {
-    let rules = spec::parse(text)
-        .map_err(|why| Refusal { unsupported: why.ends_with(spec::UNSUPPORTED), why })?;
+    let rules =
+        spec::parse(text).map_err(|why| Refusal { unsupported: is_unsupported(&why), why })?;
     let trust = rules.into_iter().filter_map(|rule| rule.trust);
     Ok(Outline { signer_secrets: trust.flat_map(|trust| trust.signer_secrets).collect() })
+}
+
+/// Whether the reason why a policy is invalid is that it asks for what there is not.
+#[must_use]
+pub fn is_unsupported(why: &str) -> bool {
+    why.ends_with(spec::UNSUPPORTED)
 }
 
 #[cfg(test)]

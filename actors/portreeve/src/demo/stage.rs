@@ -30,6 +30,8 @@ pub(super) struct Stage {
     pub(super) config: Config,
     /// URL of a trust server that does not answer.
     pub(super) down: String,
+    /// The directory of objects.
+    objects: PathBuf,
     signed: BTreeMap<String, Sha256>,
     tls: LoopbackTls,
     notary: NotaryServer,
@@ -73,7 +75,8 @@ impl Stage {
 
         let config =
             configure(place, journal, &objects, &tls, &notary_tls, [notary.url(), down.clone()])?;
-        Ok(Self { config, down, signed, tls, notary, _directory: directory, _refusing: refusing })
+        let (_directory, _refusing) = (directory, refusing);
+        Ok(Self { config, down, objects, signed, tls, notary, _directory, _refusing })
     }
 
     /// PEM text of the CA that the API server is to trust.
@@ -83,7 +86,7 @@ impl Stage {
 
     /// Puts a file among the objects, as a whole.
     pub(super) fn store(&self, name: &str, text: &str) -> Result<(), CommandError> {
-        let place = self.config.objects.join(name);
+        let place = self.objects.join(name);
         let beside = place.with_extension("new");
         write(&beside, text)?;
         fs::rename(&beside, &place).map_err(|source| file_error("replace", &place, source))
