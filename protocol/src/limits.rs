@@ -82,6 +82,8 @@ pub const OWNER_TIMEOUT: u64 = 2_000_000;
 pub const API_TIMEOUT: u64 = 1_800_000;
 /// Bytes of one answer of the API server: what etcd keeps, written as JSON, is not more.
 pub const API_ANSWER_BYTES: usize = 4 << 20;
+/// Bytes of one page of a list of metadata.
+pub const API_LIST_BYTES: usize = 64 << 20;
 /// Pull secrets and service accounts kept at once.
 pub const PULL_OBJECTS: usize = 1_024;
 /// For how long a pull secret or service account serves once it was read, in microseconds.

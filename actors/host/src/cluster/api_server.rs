@@ -33,6 +33,7 @@ pub(super) enum What {
     Event,
     Owner,
     Secret,
+    Workload,
 }
 
 /// A question.
@@ -117,7 +118,7 @@ impl ApiServer {
     }
 
     async fn exchange(&self, question: Question<'_>) -> Result<Answer, ApiTrouble> {
-        let Question { accept, body, method, path, .. } = question;
+        let Question { accept, body, method, path, what, .. } = question;
         let mut request = Request::builder().method(method).uri(path).header(ACCEPT, accept);
         let body = match body {
             None => Body::empty(),
@@ -129,7 +130,7 @@ impl ApiServer {
         let request = request.body(body).map_err(|_| ApiTrouble::Malformed)?;
         let response = self.client.send(request).await.map_err(|_| ApiTrouble::Unreachable)?;
         let status = response.status();
-        let answer = collected(response.into_body()).await;
+        let answer = collected(response.into_body(), what.limit()).await;
         if status.is_success() {
             return answer;
         }
@@ -145,12 +146,12 @@ impl ApiServer {
     }
 }
 
-async fn collected(mut body: Body) -> Result<Answer, ApiTrouble> {
+async fn collected(mut body: Body, limit: usize) -> Result<Answer, ApiTrouble> {
     let mut answer = Answer::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiTrouble::Unreachable)?;
         let Ok(bytes) = frame.into_data() else { continue };
-        if answer.0.len() + bytes.len() > limits::API_ANSWER_BYTES {
+        if answer.0.len() + bytes.len() > limit {
             return Err(ApiTrouble::Oversize);
         }
         answer.push(&bytes);
@@ -205,12 +206,21 @@ impl Drop for Answer {
 }
 
 impl What {
+    /// The most bytes of an answer.
+    const fn limit(self) -> usize {
+        match self {
+            Self::Account | Self::Event | Self::Owner | Self::Secret => limits::API_ANSWER_BYTES,
+            Self::Workload => limits::API_LIST_BYTES,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Account => "service-account",
             Self::Event => "event",
             Self::Owner => "owner",
             Self::Secret => "secret",
+            Self::Workload => "workload",
         }
     }
 }
@@ -238,7 +248,7 @@ impl fmt::Display for ApiTrouble {
         formatter.write_str(match self {
             Self::Absent => "there is no such object",
             Self::Forbidden => {
-                "Portreeve's service account may not read it; see the roles of the chart"
+                "the API server forbids it; grant the right, as the chart's roles do"
             }
             Self::Late(millis) => {
                 return write!(formatter, "the API server did not answer within {millis} ms");
@@ -249,7 +259,7 @@ impl fmt::Display for ApiTrouble {
                 return write!(formatter, "the API server answered with status {status}");
             }
             Self::Unauthenticated => {
-                "the API server does not take the token of Portreeve's service account"
+                "the API server does not know who asks: its token or certificate is not accepted"
             }
             Self::UnknownKind => "the API server does not know objects of this kind",
             Self::Unreachable => "the API server cannot be reached",

@@ -22,6 +22,7 @@ mod record;
 mod source;
 mod status;
 mod watch;
+mod workloads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
 pub(crate) use source::causes;
 use watch::{Parts, Watch};
+pub use workloads::{ClusterWorkloads, Renewal};
 
 /// How long all policies of a cluster may take to be read once.
 const READ: Duration = Duration::from_secs(30);
@@ -90,8 +92,7 @@ impl Cluster {
     pub fn credentials(&self, clock: &Clock, metrics: &Arc<Metrics>, log: &Logger) -> Credentials {
         let clock = clock.clone();
         let ticks: Ticks = Arc::new(move || clock.now().mono);
-        let pulls = ClusterPulls::start(self.api(metrics), ticks, log.clone());
-        Credentials::from_source(Arc::new(pulls))
+        ClusterPulls::start(self.api(metrics), ticks, log.clone()).credentials()
     }
 
     /// Writes Events, in the name of `node`, until the cluster is stopped. Call it within a tokio

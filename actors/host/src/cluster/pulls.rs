@@ -22,7 +22,7 @@ use super::flights::Flights;
 use super::kept::{Found, Kept};
 use super::metadata::Metadata;
 use super::origin::{is_namespace, is_object_name};
-use crate::credentials::{Format, Keyring, Look, PullSource, Unread};
+use crate::credentials::{Credentials, Format, Keyring, Look, PullSource, Unread};
 
 /// Reads the monotonic clock.
 pub type Ticks = Arc<dyn Fn() -> Mono + Send + Sync>;
@@ -89,6 +89,12 @@ impl ClusterPulls {
         });
         tokio::spawn(sweep(Arc::downgrade(&inner)));
         Self(inner)
+    }
+
+    /// The credentials in them, by the names that messages use.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        Credentials::from_source(Arc::new(self.clone()))
     }
 }
 

@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod canaries;
+mod cluster;
+mod cluster_events;
+mod cluster_owners;
+mod cluster_pulls;
 mod credentials;
 mod decisions;
 mod documents;

@@ -1,6 +1,7 @@
 //! `portreeve seal`: keys of seals, the seals of workloads, the end of an entry.
 
 pub(crate) mod args;
+mod cluster;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::path::Path;
 use portreeve_host::control::{Reply, Request, ask};
 use portreeve_host::objects::Files;
 use portreeve_host::owners::{SealState, SealSummary};
-use portreeve_host::seals::{KeyFile, Sealer, make_key};
+use portreeve_host::seals::{KeyFile, Sealer, make_current, make_key, make_standby_key};
 use portreeve_protocol::Sha256;
 use portreeve_protocol::seal::ANNOTATION;
 use serde_json::json;
@@ -20,14 +21,20 @@ use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
 use crate::trust::said;
 use args::{SealCommand, Workloads};
+use cluster::{Place, Renewals};
 
 /// Does what is asked for.
 pub(crate) fn run(command: &SealCommand, terminal: &Terminal) -> Result<Outcome, CommandError> {
     match command {
-        SealCommand::Keygen { file } => {
-            let id = make_key(file)?;
+        SealCommand::Keygen { file, standby } => {
+            let id = if *standby { make_standby_key(file)? } else { make_key(file)? };
             let text = format!("{} holds the new key {id} and what it held before", file.display());
             terminal.styled(Style::Good, &text);
+            Ok(Outcome::Good)
+        }
+        SealCommand::Switch { file, key } => {
+            let id = make_current(file, key)?;
+            terminal.styled(Style::Good, &format!("{id} is the current key of {}", file.display()));
             Ok(Outcome::Good)
         }
         SealCommand::Status { of, json } => status(&summaries(of)?, *json, terminal),
@@ -49,8 +56,14 @@ fn summaries(of: &Workloads) -> Result<Vec<SealSummary>, CommandError> {
             }
         };
     }
+    if let Some(place) = Place::of(of)? {
+        return place.summaries();
+    }
     let (Some(objects), Some(key)) = (&of.objects, &of.seal_key) else {
-        return Err(unclear("name --data-dir, or --objects and --seal-key"));
+        return Err(unclear(
+            "say whose workloads: --data-dir DIR, or --objects DIR, --kubeconfig FILE or \
+             --in-cluster with the keys",
+        ));
     };
     let sealer = Sealer::from(KeyFile::at(key).read()?);
     let fault = |why: String| CommandError::Usage {
@@ -116,6 +129,9 @@ fn renew(
     json: bool,
     terminal: &Terminal,
 ) -> Result<Outcome, CommandError> {
+    if write && let Some(place) = Place::of(of)? {
+        return written(&place.renew()?, json, terminal);
+    }
     let all = summaries(of)?;
     let renewed: Vec<&SealSummary> = all.iter().filter(|one| one.renewed.is_some()).collect();
     let files = match &of.objects {
@@ -139,6 +155,28 @@ fn renew(
         }
     }
     Ok(Outcome::Good)
+}
+
+/// What became of new seals on the workloads of a cluster.
+fn written(renewals: &Renewals, json: bool, terminal: &Terminal) -> Result<Outcome, CommandError> {
+    let Renewals { failed, renewed } = renewals;
+    let outcome = if failed.is_empty() { Outcome::Good } else { Outcome::Negative };
+    if json {
+        let failed: Vec<_> = failed
+            .iter()
+            .map(|(of, why)| {
+                json!({"kind": of.kind, "name": of.name, "namespace": of.namespace, "why": why})
+            })
+            .collect();
+        terminal.line(&json!({"failed": failed, "renewed": renewed}).to_string());
+        return Ok(outcome);
+    }
+    for (SealSummary { kind, namespace, name, .. }, why) in failed {
+        terminal.styled(Style::Bad, &format!("{kind} {namespace}/{name}: {why}"));
+    }
+    let text = format!("{} renewed in the cluster", counted(renewed.len()));
+    terminal.styled(Style::Good, &text);
+    Ok(outcome)
 }
 
 fn counted(number: usize) -> String {
