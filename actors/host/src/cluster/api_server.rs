@@ -32,6 +32,7 @@ pub(super) enum What {
     Account,
     Event,
     Owner,
+    Revocations,
     Secret,
     Workload,
 }
@@ -82,6 +83,9 @@ pub enum ApiTrouble {
 pub(super) const JSON: &str = "application/json";
 /// The metadata of an object (Kubernetes 1.15 and later).
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// A change of some members (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 impl ApiServer {
     /// Asks by `client`, and counts what comes of it.
@@ -209,7 +213,9 @@ impl What {
     /// The most bytes of an answer.
     const fn limit(self) -> usize {
         match self {
-            Self::Account | Self::Event | Self::Owner | Self::Secret => limits::API_ANSWER_BYTES,
+            Self::Account | Self::Event | Self::Owner | Self::Revocations | Self::Secret => {
+                limits::API_ANSWER_BYTES
+            }
             Self::Workload => limits::API_LIST_BYTES,
         }
     }
@@ -219,6 +225,7 @@ impl What {
             Self::Account => "service-account",
             Self::Event => "event",
             Self::Owner => "owner",
+            Self::Revocations => "revocations",
             Self::Secret => "secret",
             Self::Workload => "workload",
         }
