@@ -132,7 +132,11 @@ impl ApiServer {
             }
         };
         let request = request.body(body).map_err(|_| ApiTrouble::Malformed)?;
-        let response = self.client.send(request).await.map_err(|_| ApiTrouble::Unreachable)?;
+        let response = self.client.send(request).await.map_err(|error| {
+            // Such as a token file that cannot be read.
+            let token = matches!(error, kube::Error::Auth(_));
+            if token { ApiTrouble::Unauthenticated } else { ApiTrouble::Unreachable }
+        })?;
         let status = response.status();
         let answer = collected(response.into_body(), what.limit()).await;
         if status.is_success() {
