@@ -125,6 +125,8 @@ table! {
         "the seal of a workload's controller (metadata only)";
     Server Namespaces "" "events" [Create Patch]
         "to tell of denials and warnings where `kubectl describe` shows them";
+    Server Operator "" "configmaps" [Get]
+        "entries of seals that were ended for the cluster: `portreeve-revocations`";
     Gencerts Operator "" "secrets" [Create Get Patch]
         "the Secrets of the certificate and of the keys of seals";
     Gencerts Cluster "admissionregistration.k8s.io" "mutatingwebhookconfigurations" [Get Patch]
@@ -145,6 +147,8 @@ table! {
         "to count seals by key and to renew them (metadata only)";
     SealCommand Cluster "batch" "jobs" [List Patch]
         "to count seals by key and to renew them (metadata only)";
+    SealCommand Operator "" "configmaps" [Create Get Patch]
+        "to end entries of seals for the cluster: `portreeve-revocations`";
     SealCommand Operator "" "secrets" [Get]
         "the keys of seals, with `--seal-secret`";
 }

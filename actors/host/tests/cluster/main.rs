@@ -46,7 +46,10 @@ impl Watched {
     pub async fn relisted(&mut self) -> Vec<String> {
         match self.next().await {
             PolicyInput::Relisted(list) => list.objects.iter().map(name).collect(),
-            other => panic!("not a list: {other:?}"),
+            other @ (PolicyInput::Applied(_)
+            | PolicyInput::Deleted(_)
+            | PolicyInput::WatchLost(_)
+            | PolicyInput::WatchRestored) => panic!("not a list: {other:?}"),
         }
     }
 
