@@ -2,7 +2,9 @@
 //!
 //! The actor that reads policies (`actors/machines/src/policy`) has its own view of the same text,
 //! which says why it cannot obey. Here stands whatever the API server must keep, for what a schema
-//! does not name is taken out before anyone sees it: so what Portreeve refuses is here too.
+//! does not name is taken out before anyone sees it: so what Portreeve refuses is here too. Inside a
+//! rule nothing at all is taken out. A misspelt `trust` would otherwise leave a rule that asks for
+//! nothing and allows everything; as it is, the policy is refused and its author told why.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -33,6 +35,7 @@ pub enum Mode {
 /// A rule: the images it covers, and what is asked of them.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Repository {
     /// The images covered, such as `registry.example.com/team/*`. `*` alone covers everything;
     /// without a tag every tag is covered.
@@ -44,6 +47,7 @@ pub struct Repository {
 /// What a rule asks for.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct RulePolicy {
     /// The `mode` of this rule alone.
     pub mode: Option<Mode>,
@@ -62,6 +66,7 @@ pub struct RulePolicy {
 /// A demand for signed trust data.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Trust {
     /// Whether signed trust data is asked for; false unless it is set.
     pub enabled: Option<bool>,
@@ -109,6 +114,7 @@ impl JsonSchema for Span {
 
 /// The name of a Secret.
 #[derive(Debug, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct SecretName {
     /// The name.
     pub name: Option<String>,
@@ -117,6 +123,7 @@ pub struct SecretName {
 /// A signer with the key.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Signer {
     /// The delegation below `targets/`.
     pub name: String,
@@ -127,6 +134,7 @@ pub struct Signer {
 /// Simple signing, as in Portieris.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Simple {
     /// What must be satisfied.
     pub requirements: Option<Vec<Requirement>>,
@@ -169,6 +177,7 @@ pub struct SignedIdentity {
 
 /// Vulnerability scanners, as in Portieris.
 #[derive(Debug, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Vulnerability {
     /// Vulnerability Advisor of IBM Cloud.
     #[schemars(rename = "ICCRVA")]
@@ -177,6 +186,7 @@ pub struct Vulnerability {
 
 /// A switch with the account it is for.
 #[derive(Debug, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Advisor {
     /// The account of IBM Cloud.
     pub account: Option<String>,

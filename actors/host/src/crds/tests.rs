@@ -134,6 +134,17 @@ fn whatever_portieris_admits_is_admitted() {
     }
 }
 
+/// What the API server took out, nobody could refuse any more.
+#[test]
+fn nothing_is_taken_out_of_a_rule() {
+    each_schema(&mut |path, schema| {
+        let object = schema["type"] == "object";
+        let of_rule = path.contains("repositories[]") && !path.contains("requirements[]");
+        let kept = schema.get("x-kubernetes-preserve-unknown-fields");
+        assert_eq!(kept.is_some(), object && of_rule, "{path}");
+    });
+}
+
 #[test]
 fn only_signers_and_conditions_have_members_that_must_be_there() {
     each_schema(&mut |path, schema| {

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use portreeve_protocol::seal::{SealClaims, SealFact};
 
 pub(crate) use file::new_line;
-pub use file::{KeyFile, make_key};
+pub use file::{KeyFile, make_current, make_key, make_standby_key};
 pub use keys::{KeyId, SealKeys};
 pub use text::{Seal, read};
 pub use watch::KeyWatch;

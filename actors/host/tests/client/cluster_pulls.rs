@@ -71,7 +71,12 @@ impl Scene {
         self.registry.client_with(&self.credentials).fetch(request).await
     }
 
-    /// What the API server was asked for since the last time.
+    /// All lines of the log, of whatever level.
+    fn log(&self) -> String {
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// What the API server was asked for.
     fn asked(&self) -> Vec<String> {
         self.server.asked()
     }
@@ -178,7 +183,7 @@ async fn what_may_not_be_read_is_named_with_the_reason_and_the_rest_goes_on() {
     scene.objects.put(&at("good"), pull_secret("good", 1, &config("good")));
     let all: Vec<_> = names.iter().cloned().chain([secret("good")]).collect();
     assert!(let_in(&scene.ask(&all).await));
-    let log = scene.lines.text();
+    let log = scene.log();
     assert!(log.contains("a credential for registries cannot be read, and is left out"), "{log}");
     assert!(log.contains("Secret web/forbidden"), "{log}");
     assert!(!log.contains("canary"), "{log}");
@@ -198,7 +203,7 @@ async fn what_is_not_there_is_asked_for_again_sooner_and_trouble_the_soonest() {
             |name: &str| scene.asked().iter().filter(|line| line.ends_with(&at(name))).count();
         assert_eq!((times("missing"), times("broken")), (missing, broken));
     }
-    let said = scene.lines.text().matches("cannot be read").count();
+    let said = scene.log().matches("cannot be read").count();
     assert_eq!(said, 2, "once for each");
 }
 
@@ -240,7 +245,7 @@ async fn neither_the_log_nor_an_answer_tells_more_than_names_and_versions() {
     odd["credHelpers"] = json!({"other.example": "canary-program"});
     scene.objects.put(&at("a"), pull_secret("a", 41, &odd));
     assert!(let_in(&scene.ask(&[secret("a")]).await));
-    let log = scene.lines.text();
+    let log = scene.log();
     assert!(log.contains("Secret web/a") && log.contains("\"41\""), "{log}");
     assert!(log.contains("which is never run"), "{log}");
     assert!(!log.contains("canary"), "{log}");

@@ -3,6 +3,7 @@
 
 mod canaries;
 mod cluster;
+mod cluster_events;
 mod cluster_owners;
 mod cluster_pulls;
 mod credentials;

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 pub(crate) const HELP: &str = "\
 A seal is an annotation by which a workload proves what Portreeve verified about it, so that its
 Pods need no trust server. A key file holds one key a line, the current one first; older ones are
-accepted until they are taken out. To change keys: keygen, let every replica read the file, renew,
-and take the old line out once status counts none of it.
+accepted until they are taken out. To change keys: keygen --standby, let every replica read the
+file, switch, renew, and take the old line out once status counts none of it.
 
 The exit status is 0 if all is well, 1 if a seal is of an old key or does not count, 2 otherwise.
 
@@ -30,6 +30,20 @@ pub(crate) enum SealCommand {
         /// The file; it is made, for its owner only, if it is not there
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Let the new key only check seals for now, until every replica knows it and `switch`
+        /// makes it the current one
+        #[arg(long)]
+        standby: bool,
+    },
+    /// Make a key that a file holds already the current one
+    #[command(after_help = HELP)]
+    Switch {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The key's id, as keygen said it
+        #[arg(value_name = "KEY")]
+        key: String,
     },
     /// Count workloads by the key of their seal
     #[command(after_help = HELP)]

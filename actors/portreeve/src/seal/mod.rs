@@ -10,7 +10,7 @@ use std::path::Path;
 use portreeve_host::control::{Reply, Request, ask};
 use portreeve_host::objects::Files;
 use portreeve_host::owners::{SealState, SealSummary};
-use portreeve_host::seals::{KeyFile, Sealer, make_key};
+use portreeve_host::seals::{KeyFile, Sealer, make_current, make_key, make_standby_key};
 use portreeve_protocol::Sha256;
 use portreeve_protocol::seal::ANNOTATION;
 use serde_json::json;
@@ -26,10 +26,15 @@ use cluster::{Place, Renewals};
 /// Does what is asked for.
 pub(crate) fn run(command: &SealCommand, terminal: &Terminal) -> Result<Outcome, CommandError> {
     match command {
-        SealCommand::Keygen { file } => {
-            let id = make_key(file)?;
+        SealCommand::Keygen { file, standby } => {
+            let id = if *standby { make_standby_key(file)? } else { make_key(file)? };
             let text = format!("{} holds the new key {id} and what it held before", file.display());
             terminal.styled(Style::Good, &text);
+            Ok(Outcome::Good)
+        }
+        SealCommand::Switch { file, key } => {
+            let id = make_current(file, key)?;
+            terminal.styled(Style::Good, &format!("{id} is the current key of {}", file.display()));
             Ok(Outcome::Good)
         }
         SealCommand::Status { of, json } => status(&summaries(of)?, *json, terminal),
