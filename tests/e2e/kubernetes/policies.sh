@@ -113,6 +113,21 @@ check_malformed() {
   becomes "policies: and its status says so" 10 True condition muddle bad status
 }
 
+# --- definitions that come and go -------------------------------------------------------------------
+check_late_definition() {
+  local group=securityenforcement.admission.cloud.ibm.com
+  quietly k delete crd "clusterimagepolicies.$group" "imagepolicies.$group"
+  equal "policies: without the definitions of the first Portieris the others count" \
+    "allowed $gun:v1@$first" "$(verdict_on rules "$gun:v1")"
+  equal "policies: an image that none covers is refused" no-policy "$(verdict_on rules late.example/x:1)"
+  quietly k apply -f "$chart/out/crds.yaml"
+  quietly k wait --for=condition=Established --timeout=30s crd --all
+  policy_group=$group/v1beta1 quietly policy ClusterImagePolicy - late <<<'- name: "late.example/*"'
+  becomes "policies: definitions that appear later are found" 60 "allowed late.example/x:1" \
+    verdict_on rules late.example/x:1
+  quietly k delete "clusterimagepolicies.$group" late
+}
+
 # --- modes ------------------------------------------------------------------------------------------
 check_modes() {
   local mode
@@ -256,6 +271,7 @@ check_rights() { # at the end of everything: what the audit log has of Portreeve
 policies_checks() {
   check_changes_count
   check_malformed
+  check_late_definition
   check_modes
   check_excluded
   check_events
