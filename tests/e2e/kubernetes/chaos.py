@@ -3,9 +3,10 @@
 Two hundred of them, twenty at a time; every fourth has the UNSIGNED image, the others the SIGNED one, which
 is to be stored as PINNED. Like any client it tries again when the API server or the webhook cannot be
 reached. PROGRESS is a file of one line: how many are done, how often it had to try again.
-It prints what was wrong, one a line, and at last "right N, tried again N".
+It prints what was wrong, one a line, and at last how many were right and why it tried again.
 """
 
+import collections
 import concurrent.futures
 import http.client
 import json
@@ -32,10 +33,14 @@ class Chaos:
         self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
         self.lock = threading.Lock()
         self.done = self.again = self.right = 0
+        self.causes = collections.Counter()
 
-    def tell(self, done=0, again=0, right=0):
+    def tell(self, done=0, cause=None, right=0):
         with self.lock:
-            self.done, self.again, self.right = self.done + done, self.again + again, self.right + right
+            self.done, self.right = self.done + done, self.right + right
+            if cause:
+                self.again += 1
+                self.causes[cause] += 1
             fresh = self.progress.with_suffix(".new")
             fresh.write_text(f"{self.done} {self.again}\n")
             fresh.rename(self.progress)
@@ -46,8 +51,8 @@ class Chaos:
         return json.loads(made.stdout)
 
     def settle(self, number):
-        """The status and object of the first answer that settles it, and how many came before."""
-        body, until, again = self.manifest(number), time.monotonic() + PATIENCE, 0
+        """The status and object of the first answer that settles it."""
+        body, until = self.manifest(number), time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
                 status, told = self.api.ask("POST", self.path, body, timeout=20)
@@ -59,10 +64,12 @@ class Chaos:
                 if status in (200, 201) or (refused and not any(word in said for word in PASSING)):
                     return status, told
                 why = f"{status} {said}"
+                away = "failed calling webhook" in said
+                cause = "webhook away" if away else next((w for w in PASSING if w in said), "other")
             except (OSError, http.client.HTTPException) as error:
-                why = f"{type(error).__name__} {error}"
+                why, cause = f"{type(error).__name__} {error}", "API server away"
             print(f"again {time.time():.3f} chaos-{number}: {why}"[:300], file=sys.stderr, flush=True)
-            self.tell(again=1)
+            self.tell(cause=cause)
             time.sleep(0.2)
         return 0, {"message": "no answer in time"}
 
@@ -86,7 +93,8 @@ class Chaos:
             for begin in range(0, COUNT, AT_ONCE):
                 list(pool.map(self.one, range(begin, begin + AT_ONCE)))
                 time.sleep(PAUSE)
-        print(f"right {self.right}, tried again {self.again}")
+        why = ", ".join(f"{cause}: {count}" for cause, count in self.causes.most_common())
+        print(f"right {self.right}, tried again {self.again} ({why or 'never'})")
 
 
 Chaos(*sys.argv[1:]).run()

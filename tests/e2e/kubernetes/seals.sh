@@ -17,24 +17,34 @@ sealed_anew() { # key: a workload that is made now gets a seal of another
   [ "$(key_of deployment vault fresh)" = "$1" ] || echo yes
 }
 
+keys_in_force() { # key: whether the replica's log says that it knows it
+  grep 'other keys of seals are in force' "$work/one.log" | tail -n 1 | grep -o "$1" | head -n 1
+}
+
+# The steps of docs/seals.md, "In a cluster".
 seals_checks() {
-  local keys=$work/seal.key old output status=0
+  local keys=$work/seal.key old new output status=0
   local where=(--kubeconfig "$plane/admin.kubeconfig" --seal-secret portreeve/portreeve-seal)
   quietly k create namespace vault
   quietly create Deployment vault kept "$gun:v1"
-  rolled_out deployment/kept vault >>"$work/kubectl.log"
+  quietly rolled_out deployment/kept vault
   old=$(key_of deployment vault kept)
   k get secret --namespace portreeve portreeve-seal --output 'jsonpath={.data.seal\.key}' |
     base64 -d >"$keys"
-  "$bin" seal keygen "$keys" >>"$work/gencerts.log"
+  new=$("$bin" seal keygen --standby "$keys" 2>&1 | grep -oE '[0-9a-f]{16}' | head -n 1)
   seal_secret "$keys"
-  becomes "seals: new workloads are sealed with a new key" 15 yes sealed_anew "$old"
-  equal "seals: those from before keep theirs" "$old" "$(key_of deployment vault kept)"
+  becomes "seals: a key that stands by is known to the replica" 15 "$new" keys_in_force "$new"
+  quietly create Deployment vault early "$gun:v1" replicas=0
+  equal "seals: and makes no seal yet" "$old" "$(key_of deployment vault early)"
+  quietly "$bin" seal switch "$keys" "$new"
+  seal_secret "$keys"
+  becomes "seals: switched to, it makes those of new workloads" 15 yes sealed_anew "$old"
+  equal "seals: workloads from before keep theirs" "$old" "$(key_of deployment vault kept)"
   output=$(timeout 60 "$bin" seal status "${where[@]}" 2>&1 </dev/null) || status=$?
   equal "seals: status tells that there are seals of an old key" 1 "$status"
   holds "seals: and which key that is" "$old" "$output"
-  succeeds "seals: renew" timeout 120 "$bin" seal renew "${where[@]}" --write
-  lacks "seals: renewed, a workload is of the new key" "$old" "$(key_of deployment vault kept)"
+  succeeds "seals: all are renewed" timeout 120 "$bin" seal renew "${where[@]}" --write
+  equal "seals: renewed, a workload is of the new key" "$new" "$(key_of deployment vault kept)"
   equal "seals: and nothing was rolled out" "1 $gun:v1@$first" \
     "$(replica_sets vault kept) $(pod_images vault kept)"
   status=0
@@ -43,9 +53,10 @@ seals_checks() {
   [ "$status" = 0 ] || say "$output"
   head -n 1 "$keys" >"$keys.new"
   seal_secret "$keys.new"
+  becomes "seals: the old key is taken out" 15 "" keys_in_force "$old"
   notary_down
   delete_pods vault kept
-  holds "seals: with the old key and Notary gone, Pods are admitted by the renewed seal" "successfully rolled out" \
-    "$(rolled_out deployment/kept vault)"
+  holds "seals: with the old key and Notary gone, Pods are admitted by the renewed seal" \
+    "successfully rolled out" "$(rolled_out deployment/kept vault)"
   notary_up
 }
