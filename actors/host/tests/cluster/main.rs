@@ -25,6 +25,7 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// A watch on this server.
     pub async fn start(server: &ApiServer) -> Self {
         let files = tempfile::tempdir().unwrap();
         let kubeconfig = files.path().join("kubeconfig");
@@ -38,6 +39,7 @@ impl Watched {
         Self { cluster, inputs, metrics }
     }
 
+    /// The next message.
     pub async fn next(&mut self) -> PolicyInput {
         in_time("a message", self.inputs.recv()).await.unwrap()
     }
@@ -69,6 +71,7 @@ impl Watched {
         self.inputs.try_recv().is_err()
     }
 
+    /// Ends the watch.
     pub async fn stop(self) {
         in_time("the end", self.cluster.stop()).await;
     }
@@ -81,6 +84,7 @@ fn identity(object: &ObjectRef) -> String {
     }
 }
 
+/// What the object is called.
 pub fn name(object: &SourceObject) -> String {
     match object {
         SourceObject::Policy(policy) => policy.id.to_string(),
@@ -90,6 +94,7 @@ pub fn name(object: &SourceObject) -> String {
     }
 }
 
+/// An ImagePolicy of one rule.
 pub fn policy(namespace: Option<&str>, name: &str, repository: &str) -> Value {
     let mut metadata = json!({ "name": name });
     if let Some(namespace) = namespace {
