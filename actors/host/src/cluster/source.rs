@@ -256,10 +256,13 @@ fn fault(origin: &Origin, error: &watcher::Error) -> Fault {
         watcher::Error::WatchError(status) => of_status(status),
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => match error {
-            kube::Error::Api(status) => of_status(status),
-            other => (FaultKind::Other, causes(other)),
-        },
+        | watcher::Error::WatchFailed(error) => {
+            if let kube::Error::Api(status) = error {
+                of_status(status)
+            } else {
+                (FaultKind::Other, causes(error))
+            }
+        }
         watcher::Error::NoResourceVersion => {
             (FaultKind::Other, "the API server gave no resourceVersion".to_owned())
         }
