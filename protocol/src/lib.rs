@@ -24,6 +24,7 @@ pub mod reason;
 pub mod reference;
 pub mod seal;
 pub mod settings;
+mod text;
 pub mod time;
 pub mod workload;
 
