@@ -119,6 +119,10 @@ impl ApiServer {
         let Some(items) = self.lists.lock().unwrap().get(path).cloned() else {
             return (404, "404 page not found".to_owned());
         };
+        if items.is_empty() {
+            // As the API server does.
+            return (200, json!({"metadata": {"resourceVersion": "5"}, "items": null}).to_string());
+        }
         let (front, rest) = items.split_at(items.len() / 2);
         if query.contains("continue=a%2Bb%2Fc%3D%26d") {
             let mut expires = self.expires.lock().unwrap();

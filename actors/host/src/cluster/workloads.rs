@@ -44,8 +44,9 @@ pub enum Renewal {
 
 #[derive(Deserialize)]
 struct List<'a> {
+    /// `null` where there are none.
     #[serde(borrow, default)]
-    items: Vec<Item<'a>>,
+    items: Option<Vec<Item<'a>>>,
     #[serde(default)]
     metadata: Option<ListMetadata<'a>>,
 }
@@ -152,7 +153,8 @@ impl ClusterWorkloads {
             let answer = self.api.ask(question).await?;
             let list: List<'_> =
                 serde_json::from_slice(answer.bytes()).map_err(|_| ApiTrouble::Malformed)?;
-            workloads.extend(list.items.into_iter().map(|item| kind.workload(version, item)));
+            let items = list.items.into_iter().flatten();
+            workloads.extend(items.map(|item| kind.workload(version, item)));
             next = list.metadata.and_then(|it| it.next).map(Cow::into_owned).unwrap_or_default();
             if next.is_empty() {
                 return Ok(workloads);
