@@ -99,8 +99,8 @@ table! {
         "the policies of the cluster, in the older API group";
     Server Cluster "securityenforcement.admission.cloud.ibm.com" "imagepolicies/status" [Patch]
         "to say of a policy whether it was understood";
-    Server Cluster "securityenforcement.admission.cloud.ibm.com" "clusterimagepolicies/status" [Patch]
-        "to say of a policy whether it was understood";
+    Server Cluster "securityenforcement.admission.cloud.ibm.com" "clusterimagepolicies/status"
+        [Patch] "to say of a policy whether it was understood";
     Server Namespaces "" "secrets" [List Watch]
         "the Secrets with keys of signers that policies name, one by one (`metadata.name=`)";
     Server Namespaces "" "secrets" [Get]
