@@ -125,19 +125,19 @@ table! {
         "to tell of denials and warnings where `kubectl describe` shows them";
     Server Operator "" "configmaps" [Get]
         "entries of seals that were ended for the cluster: `portreeve-revocations`";
-    SealCommand Cluster "" "replicationcontrollers" [List Patch]
+    SealCommand Cluster "" "replicationcontrollers" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "daemonsets" [List Patch]
+    SealCommand Cluster "apps" "daemonsets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "deployments" [List Patch]
+    SealCommand Cluster "apps" "deployments" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "replicasets" [List Patch]
+    SealCommand Cluster "apps" "replicasets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "statefulsets" [List Patch]
+    SealCommand Cluster "apps" "statefulsets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "batch" "cronjobs" [List Patch]
+    SealCommand Cluster "batch" "cronjobs" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "batch" "jobs" [List Patch]
+    SealCommand Cluster "batch" "jobs" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
     SealCommand Operator "" "configmaps" [Create Get Patch]
         "to end entries of seals for the cluster: `portreeve-revocations`";
