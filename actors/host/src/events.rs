@@ -7,7 +7,7 @@
 use portreeve_protocol::messages::admission::{
     GroupKind, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
-use portreeve_protocol::seal::is_sealed_kind;
+use portreeve_protocol::seal::{group_of, is_sealed_kind};
 use portreeve_protocol::{Decision, DenyCode, limits};
 
 /// Takes what is to be told. It never waits: what there is no room for is dropped and counted.
@@ -87,7 +87,7 @@ impl About {
         let creates = facts.operation == Operation::Create;
         let controller = facts.owners.iter().find(|owner| owner.controller).filter(|_| creates);
         if let Some(OwnerFact { api_version, kind, name, uid, .. }) = controller
-            && is_sealed_kind(api_version, kind)
+            && is_sealed_kind(group_of(api_version), kind)
         {
             return Some(Self {
                 api_version: api_version.clone(),

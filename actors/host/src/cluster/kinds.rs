@@ -1,6 +1,6 @@
 //! The kinds of workloads that may carry a seal, and where the API server has them.
 
-use portreeve_protocol::seal::is_sealed_kind;
+use portreeve_protocol::seal::{group_of, is_sealed_kind};
 
 /// A kind of workload.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,10 +41,10 @@ impl WorkloadKind {
     /// now: the objects are the same ones, and so are their uids.
     #[must_use]
     pub fn named(api_version: &str, kind: &str) -> Option<&'static Self> {
-        if !is_sealed_kind(api_version, kind) {
+        let group = group_of(api_version);
+        if !is_sealed_kind(group, kind) {
             return None;
         }
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let group = if group == "extensions" { "apps" } else { group };
         WORKLOADS.iter().find(|known| known.group == group && known.kind == kind)
     }
@@ -85,7 +85,7 @@ mod tests {
                 assert!(granted("GET", &one, Actor::Server), "{kind:?}");
                 assert!(granted("GET", &all, Actor::SealCommand), "{kind:?}");
                 assert!(granted("PATCH", &one, Actor::SealCommand), "{kind:?}");
-                assert!(is_sealed_kind(&kind.api_version(version), kind.kind));
+                assert!(is_sealed_kind(kind.group, kind.kind));
             }
         }
     }
