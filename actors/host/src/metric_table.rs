@@ -44,8 +44,8 @@ macro_rules! table {
 
 table! {
     "api_questions" counter ["result, what"] ""
-        "Questions to the API server about an `owner`, `secret`, `service-account` or `event`, by \
-        `ok` or what was wrong";
+        "Questions to the API server about an `owner`, `secret`, `service-account`, `event` or \
+        `revocations`, by `ok` or what was wrong";
     "build" info ["version, rules"] ""
         "The program: its version, and the version of its rules";
     "certificate_loaded" gauge [""] ""

@@ -33,6 +33,8 @@ struct ApiServer {
     /// Status for paths that are refused.
     fails: Arc<Mutex<BTreeMap<String, u16>>>,
     lists: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
+    /// The ConfigMap of revocations, if it is there.
+    revocations: Arc<Mutex<Option<Value>>>,
     secret: Arc<Mutex<Value>>,
 }
 
@@ -76,7 +78,31 @@ impl ApiServer {
         write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: {length}\r\n\r\n{said}").ok()
     }
 
-    fn answer(&self, (method, path, _): &Asked) -> (u16, String) {
+    /// Keeps the ConfigMap; a version that is not the last one is a conflict.
+    fn revocations(&self, method: &str, body: &str) -> (u16, String) {
+        let mut held = self.revocations.lock().unwrap();
+        let sent = || serde_json::from_str::<Value>(body).unwrap();
+        match (method, held.as_mut()) {
+            ("GET", Some(map)) => return (200, map.to_string()),
+            ("POST", None) => {
+                let mut map = sent();
+                map["metadata"]["resourceVersion"] = "1".into();
+                *held = Some(map);
+            }
+            ("PATCH", Some(map)) => {
+                let patch = sent();
+                if patch["metadata"]["resourceVersion"] != map["metadata"]["resourceVersion"] {
+                    return (409, "{}".to_owned());
+                }
+                map["data"] = patch["data"].clone();
+                map["metadata"]["resourceVersion"] = "2".into();
+            }
+            _ => return (404, json!({"details": {"name": "portreeve-revocations"}}).to_string()),
+        }
+        (200, "{}".to_owned())
+    }
+
+    fn answer(&self, (method, path, body): &Asked) -> (u16, String) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if let Some(code) = self.fails.lock().unwrap().get(path) {
             return (*code, json!({"message": "canary-of-the-server"}).to_string());
@@ -84,12 +110,19 @@ impl ApiServer {
         if path.contains("/secrets/") {
             return (200, self.secret.lock().unwrap().to_string());
         }
+        if path.contains("/configmaps") {
+            return self.revocations(method, body);
+        }
         if method == "PATCH" {
             return (200, json!({"metadata": {}}).to_string());
         }
         let Some(items) = self.lists.lock().unwrap().get(path).cloned() else {
             return (404, "404 page not found".to_owned());
         };
+        if items.is_empty() {
+            // As the API server does.
+            return (200, json!({"metadata": {"resourceVersion": "5"}, "items": null}).to_string());
+        }
         let (front, rest) = items.split_at(items.len() / 2);
         if query.contains("continue=a%2Bb%2Fc%3D%26d") {
             let mut expires = self.expires.lock().unwrap();
@@ -298,4 +331,32 @@ fn a_cluster_is_named_with_the_keys_of_its_seals_and_nothing_else() {
         let (status, text) = seal(&words);
         assert!(status == 2 && text.contains(said), "{words:?}: {text}");
     }
+}
+
+#[test]
+fn an_entry_is_ended_for_the_cluster_by_a_line_that_every_replica_reads() {
+    let scene = Scene::new();
+    let kubeconfig = scene.files.path().join("kubeconfig");
+    let digest = "a".repeat(64);
+    let revoke = |image: &str, reason: &str| {
+        let entry = format!("{image}@sha256:{digest}");
+        seal(&["revoke", &entry, "--reason", reason, "--kubeconfig", text(&kubeconfig)])
+    };
+    let (status, said) = revoke("registry.example/web", "wrong\ncommit");
+    assert!(status == 0 && said.contains("counts in no seal any more"), "{said}");
+    assert_eq!(revoke("nginx", "old").0, 0);
+    let held = scene.server.revocations.lock().unwrap().clone().unwrap();
+    assert_eq!(held["metadata"]["namespace"], "portreeve");
+    let expected = format!(
+        "registry.example/web@sha256:{digest} wrong commit\n\
+         docker.io/library/nginx@sha256:{digest} old\n"
+    );
+    assert_eq!(held["data"]["revoked"], expected);
+    scene.assert_granted();
+    let path = "/api/v1/namespaces/portreeve/configmaps/portreeve-revocations".to_owned();
+    scene.server.fails.lock().unwrap().insert(path, 403);
+    let (status, said) = revoke("nginx", "again");
+    assert!(status == 2 && said.contains("ConfigMap portreeve/portreeve-revocations"), "{said}");
+    let (status, said) = seal(&["revoke", &format!("x@sha256:{digest}"), "--reason", "r"]);
+    assert!(status == 2 && said.contains("--data-dir"), "{said}");
 }

@@ -131,6 +131,8 @@ table! {
         "to tell the API server the authority of the certificate";
     Gencerts Cluster "admissionregistration.k8s.io" "validatingwebhookconfigurations" [Get Patch]
         "to tell the API server the authority of the certificate";
+    Server Operator "" "configmaps" [Get]
+        "entries of seals that were ended for the cluster: `portreeve-revocations`";
     SealCommand Cluster "" "replicationcontrollers" [List Patch]
         "to count seals by key and to renew them (metadata only)";
     SealCommand Cluster "apps" "daemonsets" [List Patch]
@@ -145,6 +147,8 @@ table! {
         "to count seals by key and to renew them (metadata only)";
     SealCommand Cluster "batch" "jobs" [List Patch]
         "to count seals by key and to renew them (metadata only)";
+    SealCommand Operator "" "configmaps" [Create Get Patch]
+        "to end entries of seals for the cluster: `portreeve-revocations`";
     SealCommand Operator "" "secrets" [Get]
         "the keys of seals, with `--seal-secret`";
 }

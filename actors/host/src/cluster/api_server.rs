@@ -32,6 +32,7 @@ pub(super) enum What {
     Account,
     Event,
     Owner,
+    Revocations,
     Secret,
     Workload,
 }
@@ -83,6 +84,9 @@ pub(super) const JSON: &str = "application/json";
 /// The metadata of an object (Kubernetes 1.15 and later).
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
+/// A change of some members (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 impl ApiServer {
     /// Asks by `client`, and counts what comes of it.
     #[must_use]
@@ -128,7 +132,11 @@ impl ApiServer {
             }
         };
         let request = request.body(body).map_err(|_| ApiTrouble::Malformed)?;
-        let response = self.client.send(request).await.map_err(|_| ApiTrouble::Unreachable)?;
+        let response = self.client.send(request).await.map_err(|error| {
+            // Such as a token file that cannot be read.
+            let token = matches!(error, kube::Error::Auth(_));
+            if token { ApiTrouble::Unauthenticated } else { ApiTrouble::Unreachable }
+        })?;
         let status = response.status();
         let answer = collected(response.into_body(), what.limit()).await;
         if status.is_success() {
@@ -209,7 +217,9 @@ impl What {
     /// The most bytes of an answer.
     const fn limit(self) -> usize {
         match self {
-            Self::Account | Self::Event | Self::Owner | Self::Secret => limits::API_ANSWER_BYTES,
+            Self::Account | Self::Event | Self::Owner | Self::Revocations | Self::Secret => {
+                limits::API_ANSWER_BYTES
+            }
             Self::Workload => limits::API_LIST_BYTES,
         }
     }
@@ -219,6 +229,7 @@ impl What {
             Self::Account => "service-account",
             Self::Event => "event",
             Self::Owner => "owner",
+            Self::Revocations => "revocations",
             Self::Secret => "secret",
             Self::Workload => "workload",
         }

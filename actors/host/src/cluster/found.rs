@@ -53,6 +53,7 @@ fn policy(kind: PolicyKind, record: Record) -> Found {
         return unnamed("it has no usable metadata.namespace".to_owned());
     }
     let generation = record.generation();
+    let since = written_at(&record);
     let status = record.pointer("/status").cloned().unwrap_or_default();
     let version = record.pointer("/metadata/resourceVersion").and_then(Value::as_str);
     let version = version.map(str::to_owned);
@@ -66,12 +67,25 @@ fn policy(kind: PolicyKind, record: Record) -> Found {
         generation,
         policy: object.id.clone(),
         resource_version: version,
+        since,
         status,
         verdict: outline.as_ref().map(|_| ()).map_err(Clone::clone),
     };
     let secrets = outline.map(|outline| outline.signer_secrets).unwrap_or_default();
     let object = SourceObject::Policy(object);
     Found::Policy(Box::new(FoundPolicy { object, secrets, sighting }))
+}
+
+/// When the specification was written last, by whomever; when the object was made, if that is not
+/// known.
+fn written_at(record: &Record) -> Option<String> {
+    let entries = record.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let of_spec =
+        entries.into_iter().flatten().filter(|it| it.pointer("/fieldsV1/f:spec").is_some());
+    let times = of_spec.filter_map(|entry| entry.get("time"));
+    let made = record.pointer("/metadata/creationTimestamp");
+    let time = times.filter_map(Value::as_str).max().or_else(|| made.and_then(Value::as_str));
+    time.map(str::to_owned)
 }
 
 fn secret(origin: &Origin, record: Record) -> Found {

@@ -19,6 +19,7 @@ mod origin;
 mod owners;
 mod pulls;
 mod record;
+mod revocations;
 mod source;
 mod status;
 mod watch;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use kube::Client;
 use portreeve_protocol::NodeId;
+use portreeve_protocol::messages::admission::RevokeSeal;
 use portreeve_protocol::messages::policy::{PolicyInput, SourceObject};
 use slog::Logger;
 
@@ -43,6 +45,8 @@ pub use api_server::{ApiServer, ApiTrouble};
 use events::EventWriter;
 pub use owners::ClusterOwners;
 pub use pulls::{ClusterPulls, Ticks};
+pub use revocations::REVOCATIONS;
+use revocations::Revocations;
 pub(crate) use source::causes;
 use watch::{Parts, Watch};
 pub use workloads::{ClusterWorkloads, Renewal};
@@ -61,6 +65,7 @@ pub struct ClusterOptions {
 pub struct Cluster {
     client: Client,
     events: Option<EventWriter>,
+    revocations: Option<Revocations>,
     watch: Option<Watch>,
 }
 
@@ -71,7 +76,12 @@ impl Cluster {
     /// # Errors
     /// `Cluster` if there is no service account and no kubeconfig, or it cannot be used.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, HostError> {
-        Ok(Self { client: client::connect(options).await?, events: None, watch: None })
+        Ok(Self {
+            client: client::connect(options).await?,
+            events: None,
+            revocations: None,
+            watch: None,
+        })
     }
 
     /// The client; a clone of it shares its connections.
@@ -109,6 +119,20 @@ impl Cluster {
         let sink = writer.sink(metrics);
         self.events = Some(writer);
         sink
+    }
+
+    /// Reads which entries of seals were ended for the cluster, in the operator's namespace, before
+    /// it returns, and goes on to do so; `tell` is told of each once.
+    pub async fn follow_revocations(
+        &mut self,
+        operator_namespace: &str,
+        metrics: &Arc<Metrics>,
+        log: &Logger,
+        tell: impl Fn(RevokeSeal) + Send + Sync + 'static,
+    ) {
+        let (api, log) = (self.api(metrics), log.clone());
+        let started = Revocations::start(api, operator_namespace, log, tell);
+        self.revocations = Some(started.await);
     }
 
     fn api(&self, metrics: &Arc<Metrics>) -> ApiServer {
@@ -173,6 +197,7 @@ impl Cluster {
 
     /// Ends whatever runs by it.
     pub async fn stop(self) {
+        drop(self.revocations);
         if let Some(watch) = self.watch {
             watch.stop().await;
         }

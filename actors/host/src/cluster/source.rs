@@ -81,7 +81,8 @@ pub(super) enum FaultKind {
 /// Watches a list until nobody receives what it sends.
 pub(super) async fn run(client: Client, origin: Origin, news: Sender<News>) {
     let presence = Presence::Absent;
-    let mut source = Source { backoff: Backoff::new(), client, news, origin, presence };
+    let (backoff, said_absent) = (Backoff::new(), false);
+    let mut source = Source { backoff, client, news, origin, presence, said_absent };
     while source.watch_once().await.is_some() {}
 }
 
@@ -91,6 +92,8 @@ struct Source {
     news: Sender<News>,
     origin: Origin,
     presence: Presence,
+    /// Whether the last that was said is that there is no such kind.
+    said_absent: bool,
 }
 
 /// Whether the API server knows the kind.
@@ -193,7 +196,9 @@ impl Source {
         }
         self.presence = Presence::Absent;
         self.backoff.reset();
-        self.send(What::Absent).await?;
+        if !self.said_absent {
+            self.send(What::Absent).await?;
+        }
         sleep(LOOK_AGAIN).await;
         Some(())
     }
@@ -208,7 +213,8 @@ impl Source {
         }
     }
 
-    async fn send(&self, what: What) -> Option<()> {
+    async fn send(&mut self, what: What) -> Option<()> {
+        self.said_absent = matches!(what, What::Absent);
         self.news.send(News { origin: self.origin.clone(), what }).await.ok()
     }
 
@@ -250,10 +256,13 @@ fn fault(origin: &Origin, error: &watcher::Error) -> Fault {
         watcher::Error::WatchError(status) => of_status(status),
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => match error {
-            kube::Error::Api(status) => of_status(status),
-            other => (FaultKind::Other, causes(other)),
-        },
+        | watcher::Error::WatchFailed(error) => {
+            if let kube::Error::Api(status) = error {
+                of_status(status)
+            } else {
+                (FaultKind::Other, causes(error))
+            }
+        }
         watcher::Error::NoResourceVersion => {
             (FaultKind::Other, "the API server gave no resourceVersion".to_owned())
         }

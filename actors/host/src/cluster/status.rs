@@ -1,7 +1,7 @@
 //! The status of policies: whether they are obeyed, or why not, for whoever wrote them.
 //!
 //! It is written off the path of reviews, slowly, and only where it differs. All replicas write the
-//! same bytes: there is no time in it. Nothing depends on it, so failures are only logged.
+//! same bytes: no clock is read for it. Nothing depends on it, so failures are only logged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,8 @@ pub(super) struct Sighting {
     pub(super) generation: Option<i64>,
     pub(super) policy: PolicyRef,
     pub(super) resource_version: Option<String>,
+    /// When its specification was written, as the API server has it.
+    pub(super) since: Option<String>,
     /// The status that it has.
     pub(super) status: Value,
     /// Whether it can be obeyed.
@@ -66,7 +68,15 @@ impl Sighting {
         }
         let present = self.status.get("conditions").and_then(Value::as_array);
         let mut conditions = present.cloned().unwrap_or_default();
-        match conditions.iter_mut().find(|it| it.get("type") == Some(&Value::from(CONDITION))) {
+        let is_ours = |it: &&mut Value| it.get("type") == Some(&Value::from(CONDITION));
+        let ours = conditions.iter_mut().find(is_ours);
+        // What made it so is the specification, and all replicas know when that was written.
+        let kept = ours.as_ref().filter(|it| it.get("status") == condition.get("status"));
+        let kept = kept.and_then(|it| it.get("lastTransitionTime")).filter(|it| it.is_string());
+        if let Some(since) = kept.cloned().or_else(|| self.since.clone().map(Value::from)) {
+            condition["lastTransitionTime"] = since;
+        }
+        match ours {
             Some(ours) => *ours = condition,
             None => conditions.push(condition),
         }
@@ -148,6 +158,11 @@ impl Board {
                         "for" => ?MUTED);
                     muted.insert(kind, Instant::now() + MUTED);
                 }
+                Outcome::Unfit(why) => {
+                    info!(log, "the status of a policy is not taken"; "why" => why,
+                        "policy" => known.policy.to_string());
+                    self.done(&known);
+                }
                 Outcome::Failed(why) => {
                     debug!(log, "the status of a policy could not be written"; "why" => why,
                         "policy" => known.policy.to_string());
@@ -164,7 +179,9 @@ enum Outcome {
     Done,
     /// It may come right by itself.
     Failed(String),
-    /// It will fail for all policies of the kind: no such subresource, no right, another schema.
+    /// It will not do for this policy, as it is.
+    Unfit(String),
+    /// It will fail for all policies of the kind: no such subresource, or no right.
     Useless(String),
 }
 
@@ -186,7 +203,9 @@ async fn write(client: &Client, sighting: &Sighting) -> Outcome {
                 // Somebody wrote it meanwhile, or it is gone: the watch tells.
                 409 => Outcome::Done,
                 404 if about_it => Outcome::Done,
-                403 | 404 | 405 | 422 => Outcome::Useless(why),
+                // The whole object is held against the schema, and need not be as it asks.
+                422 => Outcome::Unfit(why),
+                403..=405 => Outcome::Useless(why),
                 _ => Outcome::Failed(why),
             }
         }
@@ -209,6 +228,7 @@ mod tests {
                 namespace: None,
             },
             resource_version: Some("41".to_owned()),
+            since: Some("2026-11-25T08:00:00Z".to_owned()),
             status,
             verdict,
         }
@@ -231,7 +251,23 @@ mod tests {
         let one = sighting(Value::Null, Ok(())).patch().unwrap_or_default().to_string();
         let other = sighting(json!({}), Ok(())).patch().unwrap_or_default().to_string();
         assert_eq!(one, other);
-        assert!(!one.contains("Time"), "{one}");
+    }
+
+    #[test]
+    fn the_time_of_the_last_change_is_that_of_the_specification_which_brought_it() {
+        let time = |patch: &Value| patch["status"]["conditions"][0]["lastTransitionTime"].clone();
+        let first = sighting(Value::Null, Ok(())).patch().unwrap_or_default();
+        assert_eq!(time(&first), "2026-11-25T08:00:00Z");
+        let since = Some("2026-11-25T09:00:00Z".to_owned());
+        let again = Sighting {
+            generation: Some(4),
+            since: since.clone(),
+            ..sighting(first["status"].clone(), Ok(()))
+        };
+        assert_eq!(time(&again.patch().unwrap_or_default()), "2026-11-25T08:00:00Z");
+        let refused = Refusal { unsupported: false, why: "no".to_owned() };
+        let other = Sighting { since, ..sighting(first["status"].clone(), Err(refused)) };
+        assert_eq!(time(&other.patch().unwrap_or_default()), "2026-11-25T09:00:00Z");
     }
 
     #[test]

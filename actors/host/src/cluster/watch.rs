@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::found::Found;
 use super::merge::Merge;
 use super::origin::{Origin, PolicyKind};
-use super::source::{self, FaultKind, News, What};
+use super::source::{self, Fault, FaultKind, News, What};
 use super::status::Board;
 use crate::metrics::Metrics;
 
@@ -56,6 +56,8 @@ impl Watch {
 struct Running<S> {
     board: Board,
     client: Client,
+    /// What each source failed of, while it does.
+    failing: BTreeMap<Origin, Fault>,
     log: Logger,
     merge: Merge,
     metrics: Arc<Metrics>,
@@ -78,8 +80,8 @@ impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
             tasks.spawn(source::run(client.clone(), Origin::Policies(kind), sender.clone()));
         }
         let merge = Merge::new(&operator_namespace);
-        let secrets = BTreeMap::new();
-        Self { board, client, log, merge, metrics, news, secrets, sender, sink, tasks }
+        let (failing, secrets) = (BTreeMap::new(), BTreeMap::new());
+        Self { board, client, failing, log, merge, metrics, news, secrets, sender, sink, tasks }
     }
 
     /// Runs until it is stopped. The sources end with it, for they are its tasks.
@@ -125,15 +127,21 @@ impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
             });
             self.secrets.insert(id.clone(), watch);
         }
-        unwanted.values().for_each(AbortHandle::abort);
+        for ((namespace, name), watch) in unwanted {
+            watch.abort();
+            self.failing.remove(&Origin::Secret { namespace, name });
+        }
     }
 
     /// Logs and counts what a source says, and notes the status of policies.
-    fn note(&self, news: &News) {
+    fn note(&mut self, news: &News) {
+        if !matches!(news.what, What::Failed(_)) {
+            self.failing.remove(&news.origin);
+        }
         let (watched, source) = (self.metrics.watch(), news.origin.label());
         match &news.what {
             What::Absent => {
-                watched.listed(source);
+                watched.absent(source);
                 debug!(self.log, "the cluster has no such kind"; "kind" => %news.origin);
             }
             What::Applied(found) => {
@@ -148,13 +156,10 @@ impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
             }
             What::Failed(fault) => {
                 watched.failed(source);
-                match fault.kind {
-                    FaultKind::Forbidden => {
-                        warn!(self.log, "a list may not be read"; "why" => &fault.why);
-                    }
-                    FaultKind::Expired | FaultKind::NotFound | FaultKind::Other => {
-                        info!(self.log, "a list is not watched"; "why" => &fault.why);
-                    }
+                // It is tried again and again: only what is new is worth a line.
+                let known = self.failing.insert(news.origin.clone(), fault.clone());
+                if known.as_ref() != Some(fault) {
+                    note_fault(&self.log, fault);
                 }
             }
             What::Listed(found) => {
@@ -189,5 +194,14 @@ impl<S: Fn(PolicyInput) + Send + 'static> Running<S> {
             PolicyInput::Applied(_) | PolicyInput::Deleted(_) => {}
         }
         (self.sink)(input);
+    }
+}
+
+fn note_fault(log: &Logger, fault: &Fault) {
+    match fault.kind {
+        FaultKind::Forbidden => warn!(log, "a list may not be read"; "why" => &fault.why),
+        FaultKind::Expired | FaultKind::NotFound | FaultKind::Other => {
+            info!(log, "a list is not watched"; "why" => &fault.why);
+        }
     }
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use kube::Client;
-use portreeve_protocol::messages::admission::OwnerFact;
+use portreeve_protocol::messages::admission::{OwnerFact, RevokeSeal};
 use portreeve_protocol::seal::ANNOTATION;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +18,7 @@ use super::api_server::{ApiServer, ApiTrouble, JSON, METADATA, Question, What};
 use super::kinds::{WORKLOADS, WorkloadKind};
 use super::metadata::Metadata;
 use super::origin::{is_namespace, is_object_name};
+use super::revocations;
 use crate::HostError;
 use crate::metrics::Metrics;
 use crate::notary_client::encode;
@@ -192,6 +193,14 @@ impl ClusterWorkloads {
             Err(ApiTrouble::Absent | ApiTrouble::Status(409 | 422)) => Ok(Renewal::Changed),
             Err(why) => Err(failed(why)),
         }
+    }
+
+    /// Ends an entry of seals for all replicas, which read it in the operator's namespace.
+    ///
+    /// # Errors
+    /// `Cluster` if it cannot be written down.
+    pub async fn revoke(&self, namespace: &str, revoke: &RevokeSeal) -> Result<(), HostError> {
+        revocations::add(&self.api, namespace, revoke).await
     }
 
     /// The keys in a member of a Secret.

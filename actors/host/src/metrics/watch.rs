@@ -39,13 +39,18 @@ impl WatchMetrics {
     /// An object was created, changed or deleted.
     pub fn changed(&self, source: &'static str) {
         self.changes.get_or_create(&BySource { source }).inc();
-        self.heard(source, true);
+        self.heard(source);
+    }
+
+    /// The cluster does not know the kind; if it comes, that will be seen.
+    pub fn absent(&self, source: &'static str) {
+        self.heard(source);
     }
 
     /// The whole list was read.
     pub fn listed(&self, source: &'static str) {
         self.lists.get_or_create(&BySource { source }).inc();
-        self.heard(source, true);
+        self.heard(source);
     }
 
     /// It could not be listed or watched.
@@ -54,9 +59,9 @@ impl WatchMetrics {
         self.watched.get_or_create(&BySource { source }).set(0);
     }
 
-    fn heard(&self, source: &'static str, watched: bool) {
+    fn heard(&self, source: &'static str) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_event.get_or_create(&BySource { source }).set(now.as_secs_f64());
-        self.watched.get_or_create(&BySource { source }).set(i64::from(watched));
+        self.watched.get_or_create(&BySource { source }).set(1);
     }
 }

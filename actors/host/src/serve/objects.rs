@@ -101,6 +101,9 @@ impl Source {
         let teller = node.clone();
         match self {
             Self::Cluster(mut cluster) => {
+                let ender = node.clone();
+                let end = move |revoke| ender.revoke_seal(revoke);
+                cluster.follow_revocations(namespace, metrics, log, end).await;
                 cluster.watch(namespace, metrics, log, move |input| teller.objects(input));
                 Ok(Objects::Cluster(cluster))
             }

@@ -238,3 +238,26 @@ async fn what_waits_at_the_end_is_written() {
     tokio::time::timeout(Duration::from_secs(20), cluster.stop()).await.unwrap();
     assert_eq!(server.asked().len(), 2);
 }
+
+#[tokio::test]
+async fn entries_of_seals_that_were_ended_for_the_cluster_are_told_before_anything_is_decided() {
+    let digest = "a".repeat(64);
+    let text = format!("registry.example/web@sha256:{digest} wrong commit\nnonsense\n");
+    let objects = Objects::default();
+    let map = json!({"metadata": {}, "data": {"revoked": format!("{text}{text}")}});
+    objects.put("/api/v1/namespaces/portreeve/configmaps/portreeve-revocations", map);
+    let mut scene = Scene::start(objects.serve().await).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = {
+        let told = Arc::clone(&told);
+        move |revoke: portreeve_protocol::messages::admission::RevokeSeal| {
+            told.lock().unwrap().push((revoke.gun, revoke.reason));
+        }
+    };
+    let log = Logger::root(Mutex::new(slog_json::Json::default(scene.lines.clone())).fuse(), o!());
+    scene.cluster.follow_revocations("portreeve", &scene.metrics, &log, tell).await;
+    let expected = [("registry.example/web".to_owned(), "wrong commit".to_owned())];
+    assert_eq!(*told.lock().unwrap(), expected);
+    assert!(scene.log().contains("line 2 is not repository@sha256:digest"), "{}", scene.log());
+    assert_granted(&scene.server, Actor::Server);
+}

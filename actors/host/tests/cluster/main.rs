@@ -18,14 +18,14 @@ use server::{ApiServer, CLUSTER, IMAGE, OLD_CLUSTER, OLD_IMAGE, Rule, in_time};
 use tokio::sync::mpsc;
 
 /// A watch on a server, and what it tells.
-pub struct Watched {
+struct Watched {
     cluster: Cluster,
     inputs: mpsc::UnboundedReceiver<PolicyInput>,
     metrics: Arc<Metrics>,
 }
 
 impl Watched {
-    pub async fn start(server: &ApiServer) -> Self {
+    async fn start(server: &ApiServer) -> Self {
         let files = tempfile::tempdir().unwrap();
         let kubeconfig = files.path().join("kubeconfig");
         std::fs::write(&kubeconfig, server.kubeconfig()).unwrap();
@@ -38,12 +38,12 @@ impl Watched {
         Self { cluster, inputs, metrics }
     }
 
-    pub async fn next(&mut self) -> PolicyInput {
+    async fn next(&mut self) -> PolicyInput {
         in_time("a message", self.inputs.recv()).await.unwrap()
     }
 
     /// The names of the objects of the next message, which is a whole list.
-    pub async fn relisted(&mut self) -> Vec<String> {
+    async fn relisted(&mut self) -> Vec<String> {
         match self.next().await {
             PolicyInput::Relisted(list) => list.objects.iter().map(name).collect(),
             other => panic!("not a list: {other:?}"),
@@ -51,7 +51,7 @@ impl Watched {
     }
 
     /// The next message, in short.
-    pub async fn short(&mut self) -> String {
+    async fn short(&mut self) -> String {
         match self.next().await {
             PolicyInput::Applied(applied) => format!("applied {}", name(&applied.object)),
             PolicyInput::Deleted(deleted) => format!("deleted {}", identity(&deleted.object)),
@@ -62,11 +62,11 @@ impl Watched {
     }
 
     /// Nothing was told so far.
-    pub fn is_quiet(&mut self) -> bool {
+    fn is_quiet(&mut self) -> bool {
         self.inputs.try_recv().is_err()
     }
 
-    pub async fn stop(self) {
+    async fn stop(self) {
         in_time("the end", self.cluster.stop()).await;
     }
 }
@@ -78,7 +78,7 @@ fn identity(object: &ObjectRef) -> String {
     }
 }
 
-pub fn name(object: &SourceObject) -> String {
+fn name(object: &SourceObject) -> String {
     match object {
         SourceObject::Policy(policy) => policy.id.to_string(),
         SourceObject::SignerSecret(secret) => {
@@ -87,7 +87,7 @@ pub fn name(object: &SourceObject) -> String {
     }
 }
 
-pub fn policy(namespace: Option<&str>, name: &str, repository: &str) -> Value {
+fn policy(namespace: Option<&str>, name: &str, repository: &str) -> Value {
     let mut metadata = json!({ "name": name });
     if let Some(namespace) = namespace {
         metadata["namespace"] = namespace.into();
@@ -97,7 +97,7 @@ pub fn policy(namespace: Option<&str>, name: &str, repository: &str) -> Value {
 }
 
 /// A policy that asks for the signer of a Secret.
-pub fn signed(namespace: Option<&str>, name: &str, secret: &str) -> Value {
+fn signed(namespace: Option<&str>, name: &str, secret: &str) -> Value {
     let mut policy = policy(namespace, name, "*");
     policy["spec"]["repositories"][0]["policy"] =
         json!({ "trust": { "enabled": true, "signerSecrets": [{ "name": secret }] } });
@@ -105,7 +105,7 @@ pub fn signed(namespace: Option<&str>, name: &str, secret: &str) -> Value {
 }
 
 /// Waits until `holds`, looking again and again.
-pub async fn until(what: &str, holds: impl Fn() -> bool) {
+async fn until(what: &str, holds: impl Fn() -> bool) {
     let looks = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;

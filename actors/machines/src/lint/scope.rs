@@ -6,7 +6,7 @@ use portreeve_protocol::policy::{Policy, PolicyState, Rule};
 use super::witness::{Witness, common, witnesses};
 use super::{Finding, LintCode};
 
-/// Scopes of more rules are looked at with two images for each.
+/// In scopes of more rules, one image that a rule decides about is enough.
 const MANY: usize = 256;
 
 /// A rule, and images that it covers.
@@ -54,14 +54,16 @@ pub(super) fn look(rules: &[Placed<'_>], findings: &mut Vec<Finding>) {
     let many = rules.len() > MANY;
     let mut pairs = Vec::new();
     for (own, rule) in rules.iter().enumerate() {
-        let most = if many { 2 } else { rule.witnesses.len() };
         let mut shadow = None;
         let mut wins = rule.witnesses.is_empty();
-        for witness in rule.witnesses.iter().take(most) {
+        for witness in &rule.witnesses {
             let winners = winners(rules, witness);
             if winners.contains(&own) {
                 wins = true;
                 pairs.extend(winners.iter().filter(|it| **it < own).map(|it| (*it, own)));
+                if many {
+                    break;
+                }
             } else {
                 shadow = shadow.or_else(|| winners.first().copied());
             }

@@ -29,7 +29,8 @@ pub(super) fn witnesses(pattern: &str) -> Vec<Witness> {
             texts.push(filled(pattern, host, fill));
         }
     }
-    texts.extend(pattern.starts_with('*').then(|| filled(pattern, "zq7w.example/zq7w", FRESH)));
+    // Without a `/` a pattern has no host of its own, but a `*` may stand for one.
+    texts.extend(pattern.starts_with('*').then(|| filled(pattern, "", "zq7w.example/zq7w")));
     let tagged = texts.iter().map(|text| format!("{text}:{FRESH}")).collect::<Vec<_>>();
     of_texts(pattern, tagged.into_iter().chain(texts))
 }
@@ -117,7 +118,7 @@ mod tests {
             "registry.example:5000/a/b:*",
             "a.example/*/c",
             "bitnami/*",
-            "a.example/x@sha256:*",
+            "a.example/x@sha256:5*",
             "*@sha256:5f*",
             "*/*",
             "*/shop/web:1",

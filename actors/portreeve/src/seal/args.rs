@@ -77,9 +77,19 @@ pub(crate) enum SealCommand {
         /// Why, for whoever reads the record later
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The data directory of the running `portreeve serve`; each replica is told by itself
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
+        /// The data directory of a running `portreeve serve`: that replica alone is told
+        #[arg(long, value_name = "DIR", group = "place", required_unless_present_any = ["kubeconfig", "in_cluster"])]
+        data_dir: Option<PathBuf>,
+        /// A kubeconfig file: all replicas in its cluster read it within seconds, in the ConfigMap
+        /// `portreeve-revocations` of the operator's namespace
+        #[arg(long, value_name = "FILE", group = "place")]
+        kubeconfig: Option<PathBuf>,
+        /// The same in the cluster that this process is a pod of
+        #[arg(long, group = "place")]
+        in_cluster: bool,
+        /// The operator's namespace
+        #[arg(long, value_name = "NAME", default_value = "portreeve", conflicts_with = "data_dir")]
+        operator_namespace: String,
     },
 }
 

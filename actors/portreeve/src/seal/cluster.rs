@@ -5,6 +5,7 @@ use std::path::Path;
 use portreeve_host::cluster::{Cluster, ClusterOptions, ClusterWorkloads, Renewal};
 use portreeve_host::owners::SealSummary;
 use portreeve_host::seals::{KeyFile, Sealer};
+use portreeve_protocol::messages::admission::RevokeSeal;
 use tokio::runtime::Runtime;
 
 use super::args::Workloads;
@@ -36,9 +37,7 @@ impl Place {
         if flags.kubeconfig.is_none() && !flags.in_cluster {
             return Ok(None);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|source| CommandError::System { what: "start a runtime", source })?;
+        let runtime = runtime()?;
         let options = ClusterOptions { kubeconfig: flags.kubeconfig.clone() };
         let (workloads, sealer) = runtime.block_on(async {
             let cluster = Cluster::connect(&options).await?;
@@ -96,6 +95,25 @@ impl Place {
             Ok(renewals)
         })
     }
+}
+
+/// Has all replicas of a cluster end an entry.
+pub(super) fn revoke(
+    kubeconfig: Option<&Path>,
+    operator_namespace: &str,
+    revoke: &RevokeSeal,
+) -> Result<(), CommandError> {
+    let options = ClusterOptions { kubeconfig: kubeconfig.map(Path::to_owned) };
+    runtime()?.block_on(async {
+        let cluster = Cluster::connect(&options).await?;
+        let workloads = ClusterWorkloads::new(cluster.client().clone());
+        Ok(workloads.revoke(operator_namespace, revoke).await?)
+    })
+}
+
+fn runtime() -> Result<Runtime, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|source| CommandError::System { what: "start a runtime", source })
 }
 
 /// How often the workloads are looked at, if some changed meanwhile.

@@ -12,6 +12,7 @@ use portreeve_host::objects::Files;
 use portreeve_host::owners::{SealState, SealSummary};
 use portreeve_host::seals::{KeyFile, Sealer, make_current, make_key, make_standby_key};
 use portreeve_protocol::Sha256;
+use portreeve_protocol::messages::admission::RevokeSeal;
 use portreeve_protocol::seal::ANNOTATION;
 use serde_json::json;
 
@@ -39,8 +40,16 @@ pub(crate) fn run(command: &SealCommand, terminal: &Terminal) -> Result<Outcome,
         }
         SealCommand::Status { of, json } => status(&summaries(of)?, *json, terminal),
         SealCommand::Renew { of, write, json } => renew(of, *write, *json, terminal),
-        SealCommand::Revoke { entry, reason, data_dir } => {
-            revoke(entry, reason, data_dir, terminal)
+        SealCommand::Revoke { entry, reason, data_dir, kubeconfig, operator_namespace, .. } => {
+            let revoke = ended(entry, reason)?;
+            let text =
+                format!("{}@{} counts in no seal any more", revoke.gun, revoke.digest.to_oci());
+            match data_dir {
+                Some(data_dir) => tell(data_dir, revoke)?,
+                None => cluster::revoke(kubeconfig.as_deref(), operator_namespace, &revoke)?,
+            }
+            terminal.styled(Style::Good, &text);
+            Ok(Outcome::Good)
         }
     }
 }
@@ -183,12 +192,8 @@ fn counted(number: usize) -> String {
     format!("{number} seal{}", if number == 1 { "" } else { "s" })
 }
 
-fn revoke(
-    entry: &str,
-    reason: &str,
-    data_dir: &Path,
-    terminal: &Terminal,
-) -> Result<Outcome, CommandError> {
+/// The entry that is to be ended.
+fn ended(entry: &str, reason: &str) -> Result<RevokeSeal, CommandError> {
     let wrong = |why: &str| CommandError::Usage {
         flag: "GUN@DIGEST",
         text: entry.to_owned(),
@@ -198,13 +203,14 @@ fn revoke(
     let (name, digest) = named.ok_or_else(|| wrong("write it as repository@sha256:digits"))?;
     let digest: Sha256 = digest.parse().map_err(|_| wrong("a digest has 64 digits"))?;
     said(reason)?;
-    let (gun, reason) = (gun(name), reason.to_owned());
-    match ask(data_dir, &Request::SealRevoke { digest, gun: gun.clone(), reason })? {
-        Reply::Done => {
-            let text = format!("{gun}@{} counts in no seal any more", digest.to_oci());
-            terminal.styled(Style::Good, &text);
-            Ok(Outcome::Good)
-        }
+    Ok(RevokeSeal { digest, gun: gun(name), reason: reason.to_owned() })
+}
+
+/// Has one replica end the entry.
+fn tell(data_dir: &Path, revoke: RevokeSeal) -> Result<(), CommandError> {
+    let RevokeSeal { digest, gun, reason } = revoke;
+    match ask(data_dir, &Request::SealRevoke { digest, gun, reason })? {
+        Reply::Done => Ok(()),
         Reply::Failed { why } => Err(CommandError::Unclear { why }),
         Reply::Reset { .. } | Reply::Seals { .. } | Reply::Trust { .. } => {
             let why = "the node answered something else than was asked".to_owned();

@@ -18,7 +18,7 @@ use slog::{Logger, info, warn};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::api_server::{ApiServer, ApiTrouble, JSON, METADATA, Question, What};
+use super::api_server::{ApiServer, ApiTrouble, JSON, MERGE_PATCH, METADATA, Question, What};
 use super::kinds::WorkloadKind;
 use super::metadata::Metadata;
 use super::origin::{is_namespace, is_object_name};
@@ -54,8 +54,6 @@ struct Writer {
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the end may take.
 const END: Duration = Duration::from_secs(2);
-/// A change of some members (RFC 7396).
-const MERGE_PATCH: &str = "application/merge-patch+json";
 
 impl EventWriter {
     /// Starts to write, in the name of `node`. Call it within a tokio runtime.

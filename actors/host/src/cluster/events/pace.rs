@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(taken(&mut pace, Mono(1_099), 0), 0);
         assert_eq!(taken(&mut pace, Mono(1_100), 0), 1);
         assert_eq!(taken(&mut pace, Mono(1_350), 0), 2);
-        assert!(!pace.is_full(Mono(1_850)) && pace.is_full(Mono(1_900)));
+        assert!(!pace.is_full(Mono(1_799)) && pace.is_full(Mono(1_800)));
         assert_eq!(taken(&mut pace, Mono(1_000_000), 0), 5);
     }
 
