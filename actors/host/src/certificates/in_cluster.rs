@@ -101,9 +101,12 @@ impl Work<'_> {
             };
             return Ok(Step::Kept { what, how });
         }
+        if self.dry_run {
+            return Ok(Step::Made { what, why: "with a new key of seals".to_owned() });
+        }
         let (line, id) = new_line().map_err(failed)?;
         let secret = self.secret(name, "Opaque", &[(SEAL_KEY, &line)]);
-        if !self.dry_run && !self.create(&what, &secret).await? {
+        if !self.create(&what, &secret).await? {
             // Someone else was faster, and one key is as good as another.
             return Ok(Step::Kept { what, how: "just made by someone else".to_owned() });
         }

@@ -45,6 +45,7 @@ fn every_schema_is_structural() {
                 | "x-kubernetes-int-or-string"
                 | "x-kubernetes-list-map-keys"
                 | "x-kubernetes-list-type" => true,
+                "x-kubernetes-preserve-unknown-fields" => path.contains("repositories[]"),
                 "properties" | "required" => named == Some("object"),
                 "items" => named == Some("array"),
                 "anyOf" => either && *value == json!([{"type": "integer"}, {"type": "string"}]),
