@@ -33,6 +33,8 @@ struct ApiServer {
     /// Status for paths that are refused.
     fails: Arc<Mutex<BTreeMap<String, u16>>>,
     lists: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
+    /// Workloads whose seal somebody else has renewed, by path.
+    renewed: Arc<Mutex<BTreeMap<String, Value>>>,
     /// The ConfigMap of revocations, if it is there.
     revocations: Arc<Mutex<Option<Value>>>,
     secret: Arc<Mutex<Value>>,
@@ -106,6 +108,9 @@ impl ApiServer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if let Some(code) = self.fails.lock().unwrap().get(path) {
             return (*code, json!({"message": "canary-of-the-server"}).to_string());
+        }
+        if let Some(object) = self.renewed.lock().unwrap().get(path) {
+            return if method == "GET" { (200, object.to_string()) } else { (422, "{}".into()) };
         }
         if path.contains("/secrets/") {
             return (200, self.secret.lock().unwrap().to_string());
@@ -262,12 +267,17 @@ fn old_seals_are_renewed_by_their_annotation_alone_and_only_if_they_are_as_they_
 
     let busy = "/apis/apps/v1/namespaces/shop/deployments/busy".to_owned();
     scene.server.fails.lock().unwrap().insert(busy, 422);
+    // The copy on a ReplicaSet, which its Deployment's controller was quicker to change.
+    scene.put("/apis/apps/v1/replicasets", "web-1", Some(&old));
+    let copied = json!({"metadata": {"annotations": {ANNOTATION: scene.seal("web")}}});
+    let copy = "/apis/apps/v1/namespaces/shop/replicasets/web-1".to_owned();
+    scene.server.renewed.lock().unwrap().insert(copy, copied);
     let (status, said) = scene.run(&["renew", "--write"]);
-    assert!(said.contains("1 seal renewed in the cluster"), "{said}");
+    assert!(said.contains("2 seals renewed in the cluster"), "{said}");
     assert!(said.contains("Deployment shop/busy: it was changed meanwhile"), "{said}");
     assert_eq!(status, 1);
     let patches = scene.server.asked("PATCH");
-    assert_eq!(patches.len(), 2);
+    assert_eq!(patches.len(), 3);
     let (_, path, patch) = &patches[1];
     assert_eq!(path, "/apis/apps/v1/namespaces/shop/deployments/web");
     let at = "/metadata/annotations/portreeve.dev~1admission";

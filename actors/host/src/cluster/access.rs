@@ -101,8 +101,8 @@ table! {
         "the policies of the cluster, in the older API group";
     Server Cluster "securityenforcement.admission.cloud.ibm.com" "imagepolicies/status" [Patch]
         "to say of a policy whether it was understood";
-    Server Cluster "securityenforcement.admission.cloud.ibm.com" "clusterimagepolicies/status" [Patch]
-        "to say of a policy whether it was understood";
+    Server Cluster "securityenforcement.admission.cloud.ibm.com" "clusterimagepolicies/status"
+        [Patch] "to say of a policy whether it was understood";
     Server Namespaces "" "secrets" [List Watch]
         "the Secrets with keys of signers that policies name, one by one (`metadata.name=`)";
     Server Namespaces "" "secrets" [Get]
@@ -133,19 +133,19 @@ table! {
         "to tell the API server the authority of the certificate";
     Server Operator "" "configmaps" [Get]
         "entries of seals that were ended for the cluster: `portreeve-revocations`";
-    SealCommand Cluster "" "replicationcontrollers" [List Patch]
+    SealCommand Cluster "" "replicationcontrollers" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "daemonsets" [List Patch]
+    SealCommand Cluster "apps" "daemonsets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "deployments" [List Patch]
+    SealCommand Cluster "apps" "deployments" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "replicasets" [List Patch]
+    SealCommand Cluster "apps" "replicasets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "apps" "statefulsets" [List Patch]
+    SealCommand Cluster "apps" "statefulsets" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "batch" "cronjobs" [List Patch]
+    SealCommand Cluster "batch" "cronjobs" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
-    SealCommand Cluster "batch" "jobs" [List Patch]
+    SealCommand Cluster "batch" "jobs" [Get List Patch]
         "to count seals by key and to renew them (metadata only)";
     SealCommand Operator "" "configmaps" [Create Get Patch]
         "to end entries of seals for the cluster: `portreeve-revocations`";

@@ -1,8 +1,8 @@
 //! The cluster as the source of objects: its client, and what watches and asks by it.
 //!
 //! It only reads, but for the status of policies and for Events. Every request is bounded in time;
-//! what is watched is kept when the API server is gone. What a workload or its owner reference names
-//! is asked for by its name, when a decision needs it.
+//! what is watched is kept when the API server is gone. What a workload or its owner reference
+//! names is asked for by its name, when a decision needs it.
 
 pub mod access;
 mod api_server;

@@ -189,10 +189,24 @@ impl ClusterWorkloads {
         let body = Some((JSON_PATCH, patch.to_string().into_bytes()));
         match self.api.ask(question(Method::PATCH, METADATA, &path, body)).await {
             Ok(_) => Ok(Renewal::Renewed),
-            // 422 is how the API server says that a `test` failed.
+            // 422 is how the API server says that a `test` failed. A Deployment's controller may
+            // have copied the new seal to the ReplicaSet in the meantime.
+            Err(ApiTrouble::Status(409 | 422)) if self.carries(&path, new).await => {
+                Ok(Renewal::Renewed)
+            }
             Err(ApiTrouble::Absent | ApiTrouble::Status(409 | 422)) => Ok(Renewal::Changed),
             Err(why) => Err(failed(why)),
         }
+    }
+
+    /// Whether the object at `path` carries this very seal.
+    async fn carries(&self, path: &str, seal: &str) -> bool {
+        let answer = self.api.ask(question(Method::GET, METADATA, path, None)).await;
+        answer.is_ok_and(|answer| {
+            let item = serde_json::from_slice::<Item<'_>>(answer.bytes()).ok();
+            let annotations = item.and_then(|item| item.metadata.annotations);
+            annotations.is_some_and(|all| all.get(ANNOTATION).is_some_and(|found| found == seal))
+        })
     }
 
     /// Ends an entry of seals for all replicas, which read it in the operator's namespace.

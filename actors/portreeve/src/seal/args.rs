@@ -78,7 +78,8 @@ pub(crate) enum SealCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// The data directory of a running `portreeve serve`: that replica alone is told
-        #[arg(long, value_name = "DIR", group = "place", required_unless_present_any = ["kubeconfig", "in_cluster"])]
+        #[arg(long, value_name = "DIR", group = "place",
+            required_unless_present_any = ["kubeconfig", "in_cluster"])]
         data_dir: Option<PathBuf>,
         /// A kubeconfig file: all replicas in its cluster read it within seconds, in the ConfigMap
         /// `portreeve-revocations` of the operator's namespace
@@ -97,7 +98,8 @@ pub(crate) enum SealCommand {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Workloads {
     /// The data directory of a running `portreeve serve` whose objects are in a directory
-    #[arg(long, value_name = "DIR", group = "place", conflicts_with_all = ["seal_key", "seal_secret"])]
+    #[arg(long, value_name = "DIR", group = "place",
+        conflicts_with_all = ["seal_key", "seal_secret"])]
     pub(crate) data_dir: Option<PathBuf>,
     /// A directory of Kubernetes YAML
     #[arg(long, value_name = "DIR", group = "place", requires = "seal_key")]
@@ -115,7 +117,8 @@ pub(crate) struct Workloads {
     /// The file of keys
     #[arg(long, value_name = "FILE", group = "keys")]
     pub(crate) seal_key: Option<PathBuf>,
-    /// The Secret of the cluster that holds the file of keys; MEMBER is `seal.key` if it is left out
+    /// The Secret of the cluster that holds the file of keys; MEMBER is `seal.key` if it is left
+    /// out
     #[arg(
         long,
         value_name = "NAMESPACE/NAME[/MEMBER]",
