@@ -1,9 +1,11 @@
-"""Creates Deployments while everything around is disturbed: chaos.py API_FILE NAMESPACE PROGRESS SIGNED UNSIGNED PINNED
+"""Creates Deployments while everything around is disturbed.
 
-Two hundred of them, twenty at a time; every fourth has the UNSIGNED image, the others the SIGNED one, which
-is to be stored as PINNED. Like any client it tries again when the API server or the webhook cannot be
-reached. PROGRESS is a file of one line: how many are done, how often it had to try again.
-It prints what was wrong, one a line, and at last how many were right and why it tried again.
+    chaos.py API_FILE NAMESPACE LEAVE PROGRESS SIGNED UNSIGNED PINNED
+
+Two hundred of them, twenty at a time; every fourth has the UNSIGNED image, the others the SIGNED one,
+which is to be stored as PINNED. Like any client it tries again when the API server or the webhook
+cannot be reached. LEAVE is a file that says how many may be begun so far; PROGRESS is one line: how
+many are settled, and how often it had to try again. It prints what was wrong, one a line, and at last how many were right and why it tried again.
 """
 
 import collections
@@ -19,15 +21,16 @@ import time
 from api import Api
 
 COUNT, AT_ONCE, PAUSE, PATIENCE = 200, 20, 1.5, 90
+LEAVE_WAIT = 300
 HERE = pathlib.Path(__file__).parent
 # What a replica says that cannot decide just now; whoever asks again gets an answer.
 PASSING = ("(draining)", "(deadline)", "(overloaded)", "(policies-not-loaded)", "(internal)")
 
 
 class Chaos:
-    def __init__(self, api, namespace, progress, signed, unsigned, pinned):
+    def __init__(self, api, namespace, leave, progress, signed, unsigned, pinned):
         self.api, self.namespace = Api(api), namespace
-        self.progress = pathlib.Path(progress)
+        self.leave, self.progress = pathlib.Path(leave), pathlib.Path(progress)
         self.images = {True: signed, False: unsigned}
         self.pinned = pinned
         self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
@@ -87,10 +90,18 @@ class Chaos:
     def image(self, told):
         return told["spec"]["template"]["spec"]["containers"][0]["image"]
 
+    def await_leave(self, count):
+        until = time.monotonic() + LEAVE_WAIT
+        while int(self.leave.read_text() or 0) < count:
+            if time.monotonic() > until:
+                raise SystemExit("wrong: nobody gave leave to go on")
+            time.sleep(0.02)
+
     def run(self):
         self.tell()
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for begin in range(0, COUNT, AT_ONCE):
+                self.await_leave(begin + AT_ONCE)
                 list(pool.map(self.one, range(begin, begin + AT_ONCE)))
                 time.sleep(PAUSE)
         why = ", ".join(f"{cause}: {count}" for cause, count in self.causes.most_common())

@@ -8,12 +8,22 @@ journals=() # of every replica that there was
 done_by_now() { cut -d ' ' -f 1 "$work/progress" 2>/dev/null || echo 0; }
 tried_again() { cut -d ' ' -f 2 "$work/progress" 2>/dev/null || echo 0; }
 
-when_done() { # count: as soon as so many Deployments are settled
+# The next Deployments are begun with the disturbance, and settled before the next one.
+through() { # how many are to be settled by then, disturbance
+  local before
+  before=$(done_by_now)
+  give_leave "$1"
+  "$2"
   for _ in $(seq 1200); do
-    if [ "$(done_by_now)" -ge "$1" ]; then return 0; fi
-    running load || return 0
-    sleep 0.05
+    if [ "$(done_by_now)" -ge "$1" ] || ! running load; then break; fi
+    sleep 0.1
   done
+  equal "chaos: $2: Deployments were settled meanwhile" $(($1 - before)) $(($(done_by_now) - before))
+}
+
+give_leave() { # how many may be begun so far
+  echo "$1" >"$work/leave.new"
+  mv "$work/leave.new" "$work/leave"
 }
 
 end_at_once() { # name: as the kernel or a node's end would
@@ -24,6 +34,8 @@ end_at_once() { # name: as the kernel or a node's end would
 }
 
 # --- disturbances -----------------------------------------------------------------------------------
+undisturbed() { :; }
+
 killed() { # one after the other, so that one is always there; then both
   end_at_once one
   replica one
@@ -140,15 +152,16 @@ chaos_checks() {
   replica one
   replica two
   await_front
-  python3 "$here/kubernetes/chaos.py" "$plane/admin.json" chaos "$work/progress" "$gun:v1" \
-    "$gun:unsigned" "$gun:v1@$first" >"$work/load.log" 2>"$work/load.err" </dev/null &
+  give_leave 0
+  python3 "$here/kubernetes/chaos.py" "$plane/admin.json" chaos "$work/leave" "$work/progress" \
+    "$gun:v1" "$gun:unsigned" "$gun:v1@$first" >"$work/load.log" 2>"$work/load.err" </dev/null &
   pids[load]=$!
-  when_done 20 && killed
-  when_done 60 && rolled
-  when_done 100 && recertified
-  when_done 130 && cut_off
-  when_done 160 && restarted
-  when_done 200
+  through 20 undisturbed
+  through 60 killed
+  through 120 rolled
+  through 140 recertified
+  through 160 cut_off
+  through 200 restarted
   wait "${pids[load]}" || true
   unset "pids[load]"
   check_deployments

@@ -101,11 +101,13 @@ start_etcd() {
     --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "e2e=$peer"
 }
 
+# For a moment at its start it may ask no webhook (kubernetes/kubernetes issue 113761). So, as in any
+# cluster, what stands in front of it looks at its /readyz.
 start_apiserver() {
   local pki=$work/pki
-  start apiserver "$apiserver_port" "$kubernetes/kube-apiserver" \
+  start apiserver "$apiserver_own_port" "$kubernetes/kube-apiserver" \
     --etcd-servers "http://127.0.0.1:$etcd_port" --bind-address 127.0.0.1 \
-    --advertise-address 127.0.0.1 --secure-port "$apiserver_port" --insecure-port 0 \
+    --advertise-address 127.0.0.1 --secure-port "$apiserver_own_port" --insecure-port 0 \
     --endpoint-reconciler-type none --service-cluster-ip-range 10.96.0.0/24 \
     --cert-dir "$plane" --tls-cert-file "$pki/apiserver.crt" \
     --tls-private-key-file "$pki/apiserver.key" --client-ca-file "$pki/ca.crt" \
@@ -115,6 +117,7 @@ start_apiserver() {
     --feature-gates EphemeralContainers=true --allow-privileged=true --profiling=false \
     --admission-control-config-file "$plane/admission.yaml" \
     --audit-policy-file "$plane/audit.yaml" --audit-log-path "$plane/audit.log" --v 1
+  running plane_front || front plane_front "$apiserver_port" ready "$apiserver_own_port"
   await_plane "the API server" api /readyz
 }
 
@@ -149,7 +152,8 @@ await_plane() { # what command...: until the command succeeds, for a minute at m
 control_plane() {
   local pki=$work/pki
   kubernetes=$("$here/kubernetes/build.sh")
-  read -r etcd_port etcd_peer_port apiserver_port controllers_port < <(free_ports 4)
+  read -r etcd_port etcd_peer_port apiserver_port apiserver_own_port controllers_port \
+    < <(free_ports 5)
   mkdir -p "$plane"
   plane_certificates
   audit_policy

@@ -1,9 +1,9 @@
 """Forwards TCP connections on loopback: forward.py PORT ready|always BACKEND...
 
-What stands in front of a Service: each connection goes to the next of the backends (ports) that is
-ready, and nobody tries again for the caller. With `ready`, a backend is so if its /readyz says so,
-which is asked every fifth of a second, as a kubelet would, which verifies no certificate; with
-`always` every backend is. SIGUSR1 cuts all connections.
+What stands in front of a Service, or of an API server: each connection goes to the next of the
+backends (ports) that is ready, and nobody tries again for the caller. With `ready`, a backend is so
+if its /readyz says so, which is asked every fifth of a second, as a kubelet would, which verifies no
+certificate; with `always` every backend is. SIGUSR1 cuts all connections.
 """
 
 import asyncio

@@ -32,12 +32,11 @@ put() { # file of the chart: applied, its webhooks with a URL
 }
 
 install_release() {
-  local renderer=${PORTREEVE_KUBERNETES:-/var/cache/portreeve/kubernetes}/render
   needs golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev \
     golang-github-xeipuuv-gojsonschema-dev
   mkdir -p "$chart"
   release_values >"$chart/values.yaml"
-  E2E_WORK=$renderer "$here/render" "$chart/out" --release portreeve --namespace portreeve \
+  "$here/render" "$chart/out" --release portreeve --namespace portreeve \
     --kube-version v1.20.2 -f "$chart/values.yaml" >>"$work/render.log" 2>&1
   # An API server before 1.21 does not put this label on namespaces, so its operator does.
   quietly k create namespace portreeve

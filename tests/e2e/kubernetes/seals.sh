@@ -21,6 +21,27 @@ keys_in_force() { # key: whether the replica's log says that it knows it
   grep 'other keys of seals are in force' "$work/one.log" | tail -n 1 | grep -o "$1" | head -n 1
 }
 
+child_of() { # owner: what becomes of a Pod that names it, with its image
+  create Pod vault "child-$RANDOM$RANDOM" "$gun:v2@$second" "$1" 2>&1 |
+    grep -o 'trust-server-unreachable\|created' | head -n 1
+}
+
+check_revocation() {
+  local owner
+  quietly create Deployment vault ended "$gun:v2"
+  quietly rolled_out deployment/ended vault
+  owner=$(owner replicaset vault "$(replica_set vault ended)")
+  notary_down
+  equal "seals: with Notary down a seal lets its image in" created "$(child_of "$owner")"
+  succeeds "seals: an operator ends the entry for the cluster" "$bin" seal revoke "$gun@$second" \
+    --reason "built from the wrong commit" --kubeconfig "$plane/admin.kubeconfig"
+  becomes "seals: then it lets it in no more" 25 trust-server-unreachable child_of "$owner"
+  delete_pods vault kept
+  holds "seals: while others go on counting" "successfully rolled out" \
+    "$(rolled_out deployment/kept vault)"
+  notary_up
+}
+
 # The steps of docs/seals.md, "In a cluster".
 seals_checks() {
   local keys=$work/seal.key old new output status=0
@@ -59,4 +80,5 @@ seals_checks() {
   holds "seals: with the old key and Notary gone, Pods are admitted by the renewed seal" \
     "successfully rolled out" "$(rolled_out deployment/kept vault)"
   notary_up
+  check_revocation
 }

@@ -18,6 +18,8 @@ uninstall_checks() {
   refused "uninstall: before it, what is not signed is refused" tag-not-signed \
     create Deployment afterwards loose "$gun:unsigned"
   end one
+  # An operator's, not the release's.
+  quietly k delete configmap --namespace portreeve --ignore-not-found portreeve-revocations
   quietly k delete --wait=false -f "$chart/out/manifest.yaml"
   becomes "uninstall: nothing is left but what the notes name" 30 "$(
     for group in portieris.cloud.ibm.com securityenforcement.admission.cloud.ibm.com; do

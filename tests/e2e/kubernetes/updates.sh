@@ -127,8 +127,9 @@ generations() { # namespace: of whatever makes a rollout
     'jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{"\n"}{end}'
 }
 
-refused_children() { # namespace: what controllers were refused
-  k get events --namespace "$1" --field-selector reason=FailedCreate --output 'jsonpath={.items[*].message}'
+refused_children() { # namespace: what controllers were refused by a webhook, or for the lack of one
+  k get events --namespace "$1" --field-selector reason=FailedCreate \
+    --output 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | grep webhook || true
 }
 
 changes() { # namespace
