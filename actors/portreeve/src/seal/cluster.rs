@@ -63,33 +63,18 @@ impl Place {
     }
 
     /// Seals anew, with the current key, what is sealed with an older one. What cannot be done for
-    /// one workload keeps no other from it. What changed meanwhile is looked at again: a
-    /// Deployment's controller copies its new seal to its ReplicaSet, which then needs no other.
+    /// one workload keeps no other from it.
     pub(super) fn renew(&self) -> Result<Renewals, CommandError> {
         self.runtime.block_on(async {
+            let listed = self.workloads.list(self.namespace.as_deref()).await?;
             let mut renewals = Renewals::default();
-            for _ in 0..ROUNDS {
-                let listed = self.workloads.list(self.namespace.as_deref()).await?;
-                renewals.failed.clear();
-                let mut changed = false;
-                for workload in listed.iter() {
-                    let summary = SealSummary::of(workload, &self.sealer);
-                    let Some(new) = &summary.renewed else { continue };
-                    let why = match self.workloads.renew(workload, new).await {
-                        Ok(Renewal::Renewed) => {
-                            renewals.renewed.push(summary);
-                            continue;
-                        }
-                        Ok(Renewal::Changed) => {
-                            changed = true;
-                            CHANGED.to_owned()
-                        }
-                        Err(error) => error.to_string(),
-                    };
-                    renewals.failed.push((summary, why));
-                }
-                if !changed {
-                    break;
+            for workload in listed.iter() {
+                let summary = SealSummary::of(workload, &self.sealer);
+                let Some(new) = &summary.renewed else { continue };
+                match self.workloads.renew(workload, new).await {
+                    Ok(Renewal::Renewed) => renewals.renewed.push(summary),
+                    Ok(Renewal::Changed) => renewals.failed.push((summary, CHANGED.to_owned())),
+                    Err(error) => renewals.failed.push((summary, error.to_string())),
                 }
             }
             Ok(renewals)
@@ -116,8 +101,6 @@ fn runtime() -> Result<Runtime, CommandError> {
     runtime.map_err(|source| CommandError::System { what: "start a runtime", source })
 }
 
-/// How often the workloads are looked at, if some changed meanwhile.
-const ROUNDS: usize = 3;
 const CHANGED: &str = "it was changed meanwhile; run this again";
 
 /// Namespace, name and member.
