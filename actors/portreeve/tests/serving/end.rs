@@ -22,7 +22,9 @@ fn after_sigterm_reviews_are_decided_and_then_denied_and_the_status_is_0() {
                 }
             };
             tokio::time::timeout(PATIENCE, unready).await.expect("it is not ready any more");
-            // Endpoints are being removed meanwhile, and until they are, reviews come.
+            // Endpoints are being removed meanwhile, and until they are, reviews come, by new
+            // connections: the old ones were given up, so that others are asked.
+            let mut client = place.client(&server).await;
             assert_eq!(client.admit("during", &signed).await.unwrap()["allowed"], true);
         };
         place.runtime.block_on(served);
