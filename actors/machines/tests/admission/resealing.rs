@@ -433,8 +433,8 @@ fn the_mutating_pass_takes_no_seal_that_the_object_was_sent_with() {
 fn the_validating_pass_refuses_an_image_that_a_later_webhook_changed() {
     let mut world = world();
     world.review(&validating(valid(&sealed(&[TAG])), &[&at(TAG, "evil")]));
-    let tag = crate::world::signed(GUN, "1", digest("image"), &[]);
-    let decision = answer(&world.tell(GUN, "1", crate::world::verified(tag)));
+    let tag = signed(GUN, "1", digest("image"), &[]);
+    let decision = answer(&world.tell(GUN, "1", verified(tag)));
     assert_eq!(code(&decision), Some(DenyCode::DigestMismatch));
 }
 

@@ -126,7 +126,7 @@ fn another_root_that_no_rotation_leads_to_is_named_as_what_changed() {
 
 #[test]
 fn where_the_root_is_the_same_or_does_not_come_the_signatures_are_what_is_wrong() {
-    let ends: [&dyn Fn(&mut Bench) -> crate::bench::Seen; 5] = [
+    let ends: [&dyn Fn(&mut Bench) -> Seen; 5] = [
         &|bench| bench.document(2, DocumentName::Root, "root 1"),
         &|bench| bench.absent(2, DocumentName::Root),
         &|bench| bench.failed(2, DocumentName::Root, DenyCode::Unreachable),
