@@ -38,12 +38,12 @@ fn node(value: &Value, depth: usize, text: &mut String) {
                 text.push_str(below.trim_start_matches(' '));
             }
         }
-        Value::Null
+        Value::Array(_)
         | Value::Bool(_)
+        | Value::Null
         | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => {
+        | Value::Object(_)
+        | Value::String(_) => {
             text.push_str(&flow(value));
             text.push('\n');
         }
@@ -69,12 +69,12 @@ fn behind(value: &Value, depth: usize, text: &mut String) {
                 text.push('\n');
             }
         }
-        Value::Null
+        Value::Array(_)
         | Value::Bool(_)
+        | Value::Null
         | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => {
+        | Value::Object(_)
+        | Value::String(_) => {
             text.push(' ');
             text.push_str(&flow(value));
             text.push('\n');
@@ -90,13 +90,11 @@ fn is_block(text: &str) -> bool {
 }
 
 fn flow(value: &Value) -> String {
-    match value {
-        Value::String(text) => scalar(text),
-        // JSON is YAML.
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
+    if let Value::String(text) = value {
+        return scalar(text);
     }
+    // JSON is YAML.
+    value.to_string()
 }
 
 /// A text without quotes where no reader can take it for something else.

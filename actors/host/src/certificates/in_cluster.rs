@@ -319,11 +319,12 @@ fn others(object: &DynamicObject, bundle: &str) -> Vec<String> {
 }
 
 fn asked(what: &str, error: kube::Error) -> HostError {
-    let why = if let kube::Error::Api(status) = error {
-        let granted =
-            if status.code == 403 { "; the chart's role of gencerts grants it" } else { "" };
-        let could = if status.code == 403 { "not allowed to" } else { "could not" };
-        format!("{could} {what}: {}{granted}", status.message)
+    let why = if let kube::Error::Api(status) = &error {
+        let said = &status.message;
+        match status.code {
+            403 => format!("not allowed to {what}: {said}; the chart's role of gencerts grants it"),
+            _ => format!("could not {what}: {said}"),
+        }
     } else {
         format!("could not {what}: {}", causes(&error))
     };
