@@ -1,7 +1,7 @@
 //! The cluster as the source of objects: its client, and what watches and asks by it.
 //!
-//! It only reads, but for the status of policies. Every request is bounded in time; what is watched is
-//! kept when the API server is gone.
+//! It only reads, but for the status of policies. Every request is bounded in time; what is watched
+//! is kept when the API server is gone.
 
 mod backoff;
 mod client;
@@ -57,8 +57,8 @@ impl Cluster {
         &self.client
     }
 
-    /// Watches the policies and the Secrets of signers that they name; those of ClusterImagePolicies
-    /// stand in `operator_namespace`. It returns at once; `sink` is told on the runtime, in order,
+    /// Watches the policies and the Secrets of signers that they name; those of
+    /// ClusterImagePolicies stand in `operator_namespace`. It returns at once; `sink` is told on the runtime, in order,
     /// as soon as everything was listed and whenever something changes.
     pub fn watch(
         &mut self,

@@ -106,9 +106,10 @@ fn signed(namespace: Option<&str>, name: &str, secret: &str) -> Value {
 
 /// Waits until `holds`, looking again and again.
 async fn until(what: &str, holds: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     let looks = async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            looks.tick().await;
         }
     };
     in_time(what, looks).await;
