@@ -44,10 +44,9 @@ impl Watched {
 
     /// The names of the objects of the next message, which is a whole list.
     async fn relisted(&mut self) -> Vec<String> {
-        match self.next().await {
-            PolicyInput::Relisted(list) => list.objects.iter().map(name).collect(),
-            other => panic!("not a list: {other:?}"),
-        }
+        let input = self.next().await;
+        let PolicyInput::Relisted(list) = input else { panic!("not a list: {input:?}") };
+        list.objects.iter().map(name).collect()
     }
 
     /// The next message, in short.
