@@ -20,8 +20,9 @@ use crate::{check, crds, demo, explain, gencerts, policy, replay, seal, serve, t
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
-  1  a negative result: the image is denied, something was found in policies, nothing is known of the repository or the review,
-     the journal does not replay to the same decisions, or an expectation of the demo did not hold
+  1  a negative result: the image is denied, something was found in policies, nothing is known of
+     the repository or the review, the journal does not replay to the same decisions, or an
+     expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
 

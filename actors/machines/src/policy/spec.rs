@@ -138,8 +138,8 @@ struct Switch {
     enabled: Option<bool>,
 }
 
-/// How the sentence ends about what a policy may ask for, but not of Portreeve. `parse` puts the place
-/// before it, so nothing that an author wrote stands at the end.
+/// How the sentence ends about what a policy may ask for, but not of Portreeve. `parse` puts the
+/// place before it, so nothing that an author wrote stands at the end.
 pub(super) const UNSUPPORTED: &str = "is not supported";
 
 /// Parses the JSON text of a `spec`. No `repositories` are no rules, which denies everything.
