@@ -282,7 +282,7 @@ fn the_values_below_config_are_settings_of_serve() {
     std::fs::write(&path, "nobody: 1\n").unwrap();
     let why = Config::load(Some(&path), Overrides::default()).unwrap_err().to_string();
     let listed = why.split_once("expected one of ").expect(&why).1;
-    let listed = listed.split(" at line ").next().unwrap();
+    let listed = listed.split(" at line").next().unwrap();
     let word = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect();
     let settings: BTreeSet<String> = listed.split(", ").map(word).collect();
     assert!(settings.len() > 20, "{why}");

@@ -38,8 +38,13 @@ fn node(value: &Value, depth: usize, text: &mut String) {
                 text.push_str(below.trim_start_matches(' '));
             }
         }
-        other => {
-            text.push_str(&flow(other));
+        Value::Array(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::Number(_)
+        | Value::Object(_)
+        | Value::String(_) => {
+            text.push_str(&flow(value));
             text.push('\n');
         }
     }
@@ -64,9 +69,14 @@ fn behind(value: &Value, depth: usize, text: &mut String) {
                 text.push('\n');
             }
         }
-        other => {
+        Value::Array(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::Number(_)
+        | Value::Object(_)
+        | Value::String(_) => {
             text.push(' ');
-            text.push_str(&flow(other));
+            text.push_str(&flow(value));
             text.push('\n');
         }
     }
@@ -80,11 +90,11 @@ fn is_block(text: &str) -> bool {
 }
 
 fn flow(value: &Value) -> String {
-    match value {
-        Value::String(text) => scalar(text),
-        // JSON is YAML.
-        other => other.to_string(),
+    if let Value::String(text) = value {
+        return scalar(text);
     }
+    // JSON is YAML.
+    value.to_string()
 }
 
 /// A text without quotes where no reader can take it for something else.

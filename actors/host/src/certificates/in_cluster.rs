@@ -319,13 +319,14 @@ fn others(object: &DynamicObject, bundle: &str) -> Vec<String> {
 }
 
 fn asked(what: &str, error: kube::Error) -> HostError {
-    let why = match error {
-        kube::Error::Api(status) if status.code == 403 => format!(
-            "not allowed to {what}: {}; the chart's role of gencerts grants it",
-            status.message
-        ),
-        kube::Error::Api(status) => format!("could not {what}: {}", status.message),
-        other => format!("could not {what}: {}", causes(&other)),
+    let why = if let kube::Error::Api(status) = &error {
+        let said = &status.message;
+        match status.code {
+            403 => format!("not allowed to {what}: {said}; the chart's role of gencerts grants it"),
+            _ => format!("could not {what}: {said}"),
+        }
+    } else {
+        format!("could not {what}: {}", causes(&error))
     };
     HostError::Cluster { why }
 }

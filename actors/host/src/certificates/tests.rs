@@ -77,7 +77,8 @@ fn names_may_be_addresses() {
 #[test]
 fn a_good_certificate_is_kept_as_it_is() {
     let pair = fresh();
-    let (kept, why) = settle(Some(&pair), &[pair.bundle.clone()], Extra::Nothing, NOW + DAY);
+    let (kept, why) =
+        settle(Some(&pair), std::slice::from_ref(&pair.bundle), Extra::Nothing, NOW + DAY);
     assert!(kept == pair && why.is_none(), "{why:?}");
 }
 
@@ -108,14 +109,15 @@ fn a_certificate_that_will_not_do_is_made_anew_with_the_reason() {
 fn while_it_is_renewed_both_certificates_are_believed_by_old_and_new_bundle_holders() {
     let old = fresh();
     let later = NOW + 300 * DAY;
-    let (new, why) = settle(Some(&old), &[old.bundle.clone()], Extra::Nothing, later);
+    let (new, why) = settle(Some(&old), std::slice::from_ref(&old.bundle), Extra::Nothing, later);
     assert!(why.is_some());
     assert_eq!(certificates(&new.bundle).len(), 2, "each once");
     for pair in [&old, &new] {
         assert!(believed(pair, &new.bundle, "portreeve.trust.svc", later));
     }
     // What has ended is left out in time.
-    let (kept, why) = settle(Some(&new), &[new.bundle.clone()], Extra::Nothing, NOW + 400 * DAY);
+    let (kept, why) =
+        settle(Some(&new), std::slice::from_ref(&new.bundle), Extra::Nothing, NOW + 400 * DAY);
     assert!(why.is_none() && certificates(&kept.bundle).len() == 1);
 }
 
@@ -131,7 +133,7 @@ fn an_authority_is_forgotten_only_where_it_is_not_needed() {
     let old = fresh();
     let (new, why) = settle(Some(&old), &[], Extra::Renew, NOW);
     assert_eq!(why.as_deref(), Some("as was asked for"));
-    let (kept, why) = settle(Some(&new), &[new.bundle.clone()], Extra::ForgetOld, NOW);
+    let (kept, why) = settle(Some(&new), std::slice::from_ref(&new.bundle), Extra::ForgetOld, NOW);
     assert!(why.is_none() && certificates(&kept.bundle).len() == 1);
     assert!(believed(&kept, &kept.bundle, "portreeve.trust.svc", NOW));
     assert!(!believed(&old, &kept.bundle, "portreeve.trust.svc", NOW));

@@ -2,9 +2,9 @@
 //!
 //! The actor that reads policies (`actors/machines/src/policy`) has its own view of the same text,
 //! which says why it cannot obey. Here stands whatever the API server must keep, for what a schema
-//! does not name is taken out before anyone sees it: so what Portreeve refuses is here too. Inside a
-//! rule nothing at all is taken out. A misspelt `trust` would otherwise leave a rule that asks for
-//! nothing and allows everything; as it is, the policy is refused and its author told why.
+//! does not name is taken out before anyone sees it: so what Portreeve refuses is here too. Inside
+//! a rule nothing at all is taken out. A misspelt `trust` would otherwise leave a rule that asks
+//! for nothing and allows everything; as it is, the policy is refused and its author told why.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
