@@ -20,8 +20,8 @@ pub(super) enum Found {
     Policy(Box<FoundPolicy>),
     /// The Secret of a signer.
     Secret(SourceObject),
-    /// A policy of which it cannot be told which one it is: it may forbid anything in its namespace,
-    /// or anywhere if that is not known either.
+    /// A policy of which it cannot be told which one it is: it may forbid anything in its
+    /// namespace, or anywhere if that is not known either.
     Unnamed { namespace: Option<String>, why: String },
 }
 

@@ -112,8 +112,8 @@ impl Merge {
         self.secrets.keys()
     }
 
-    /// What the policy cache must be told now. Call [`Merge::wanted`] after the last [`Merge::take`]
-    /// and before this.
+    /// What the policy cache must be told now. Call [`Merge::wanted`] after the last
+    /// [`Merge::take`] and before this.
     pub(super) fn tell(&mut self, now: Instant) -> Vec<PolicyInput> {
         let mut inputs = Vec::new();
         if self.is_due(now) {

@@ -139,9 +139,9 @@ impl Cluster {
         ApiServer::new(self.client.clone(), Arc::clone(metrics))
     }
 
-    /// Watches the policies and the Secrets of signers that they name; those of ClusterImagePolicies
-    /// stand in `operator_namespace`. It returns at once; `sink` is told on the runtime, in order,
-    /// as soon as everything was listed and whenever something changes.
+    /// Watches the policies and the Secrets of signers that they name; those of
+    /// ClusterImagePolicies stand in `operator_namespace`. It returns at once; `sink` is told on the
+    /// runtime, in order, as soon as everything was listed and whenever something changes.
     pub fn watch(
         &mut self,
         operator_namespace: &str,

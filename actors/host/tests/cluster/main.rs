@@ -44,10 +44,9 @@ impl Watched {
 
     /// The names of the objects of the next message, which is a whole list.
     async fn relisted(&mut self) -> Vec<String> {
-        match self.next().await {
-            PolicyInput::Relisted(list) => list.objects.iter().map(name).collect(),
-            other => panic!("not a list: {other:?}"),
-        }
+        let input = self.next().await;
+        let PolicyInput::Relisted(list) = input else { panic!("not a list: {input:?}") };
+        list.objects.iter().map(name).collect()
     }
 
     /// The next message, in short.
@@ -106,9 +105,10 @@ fn signed(namespace: Option<&str>, name: &str, secret: &str) -> Value {
 
 /// Waits until `holds`, looking again and again.
 async fn until(what: &str, holds: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     let looks = async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            looks.tick().await;
         }
     };
     in_time(what, looks).await;

@@ -11,7 +11,7 @@ fn secret(namespace: &str, name: &str, signer: &str) -> Value {
     let encoded = |text: &str| STANDARD.encode(text);
     // As the API server does, the items of lists leave their kind out.
     json!({ "metadata": { "name": name, "namespace": namespace }, "type": "Opaque",
-        "data": { "name": encoded(signer), "publicKey": encoded("pem"), "more": encoded("canary") } })
+        "data": { "name": encoded(signer), "publicKey": encoded("pem"), "more": encoded("x") } })
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ fn winners(rules: &[Placed<'_>], witness: &Witness) -> Vec<usize> {
     winners
 }
 
-/// Whether two patterns, neither of which covers all of the other, decide about some image together.
+/// Whether two patterns, neither of which covers all of the other, decide about an image together.
 fn overlap(rules: &[Placed<'_>], one: usize, other: usize) -> bool {
     let images = common(&rules[one].id.pattern, &rules[other].id.pattern);
     images.iter().any(|image| {
