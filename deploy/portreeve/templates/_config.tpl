@@ -23,6 +23,9 @@
 {{- with .Values.journal.maxAge -}}
 {{- $_ := set $made "journalMaxAge" . -}}
 {{- end -}}
+{{- with .Values.journal.minFree -}}
+{{- $_ := set $made "journalMinFree" (int64 .) -}}
+{{- end -}}
 {{- with .Values.apiServerClientCA -}}
 {{- $_ := set $files "client-ca.pem" (include "portreeve.pem" .) -}}
 {{- $_ := set $made "clientCa" "/etc/portreeve/config/client-ca.pem" -}}
