@@ -2,7 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 /// The file operations of the journal's thread.
 pub trait Disk: Send + Sync + 'static {
@@ -23,6 +25,14 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the operating system says.
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Puts several files, as [`Disk::put`] does each; after an error some may be there.
+    ///
+    /// # Errors
+    /// The first thing the operating system says.
+    fn put_all(&self, files: &[NewFile]) -> io::Result<()> {
+        files.iter().try_for_each(|file| self.put(&file.path, &file.bytes))
+    }
 
     /// Removes a file; a power cut may bring it back before [`Disk::settle`].
     ///
@@ -50,6 +60,18 @@ pub trait Disk: Send + Sync + 'static {
         Ok(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
     }
 }
+
+/// A file that is not there yet.
+#[derive(Debug, Clone)]
+pub struct NewFile {
+    /// What is in it.
+    pub bytes: Arc<[u8]>,
+    /// Where it will be.
+    pub path: PathBuf,
+}
+
+/// Files that are put at the same time.
+const AT_ONCE: usize = 16;
 
 /// The room on a volume, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,13 +135,30 @@ impl Disk for FileSystem {
             fs::create_dir_all(parent)?;
             sync_directory_of(parent)?;
         }
-        // One thread writes blobs, and a leftover of an earlier run is simply written over.
+        // Nobody else writes this file, and a leftover of an earlier run is simply written over.
         let temporary = path.with_extension("tmp");
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_directory_of(path)
+    }
+
+    fn put_all(&self, files: &[NewFile]) -> io::Result<()> {
+        let put = |share: &[NewFile]| share.iter().try_for_each(|it| self.put(&it.path, &it.bytes));
+        if files.len() <= 1 {
+            return put(files);
+        }
+        // A sync waits for the disk and not for a processor, and the file system makes one commit
+        // of those that wait together.
+        thread::scope(|scope| {
+            let shares = files.chunks(files.len().div_ceil(AT_ONCE));
+            let threads = shares
+                .map(|share| thread::Builder::new().spawn_scoped(scope, move || put(share)))
+                .collect::<io::Result<Vec<_>>>()?;
+            let failed = |_| io::Error::other("a thread that stores a blob failed");
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(failed)?)
+        })
     }
 }
 

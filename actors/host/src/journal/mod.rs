@@ -13,7 +13,7 @@ mod thread;
 pub mod waiting;
 mod writer;
 
-pub use disk::{Disk, FileSystem, Room, SegmentFile};
+pub use disk::{Disk, FileSystem, NewFile, Room, SegmentFile};
 pub use lock::Lock;
 pub use queue::Appender;
 pub use reader::{FileBlobs, Journal, Lines};

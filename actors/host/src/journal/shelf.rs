@@ -4,7 +4,7 @@
 //! more. Both go by one lock, so that a blob is never remembered as stored after it is gone, nor
 //! removed between its being stored and its record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portreeve_protocol::{Blob, Sha256};
 
-use super::disk::Disk;
+use super::disk::{Disk, NewFile};
 use super::layout;
 
 /// Digests remembered as stored; beyond them the directory is asked again.
@@ -32,6 +32,17 @@ struct State {
     known: BTreeSet<Sha256>,
     /// What was named since a removal was announced; `None` while none is.
     named: Option<BTreeSet<Sha256>>,
+    /// What is to be stored before the next records are written.
+    waiting: BTreeMap<Sha256, NewFile>,
+}
+
+impl State {
+    fn remember(&mut self, digest: Sha256) {
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(digest);
+    }
 }
 
 impl Shelf {
@@ -65,32 +76,41 @@ impl Shelf {
         &*self.disk
     }
 
-    /// Stores the bytes of a blob unless they are stored already. A record that names it is to
-    /// follow.
+    /// Has the bytes of a blob stored by the next [`Shelf::settle`], unless they are stored already.
+    /// A record that names it is to follow.
     pub(super) fn store(&self, blob: &Blob) -> io::Result<()> {
         let digest = blob.digest();
         let mut state = self.state();
         if let Some(named) = &mut state.named {
             named.insert(digest);
         }
-        if state.known.contains(&digest) {
+        if state.known.contains(&digest) || state.waiting.contains_key(&digest) {
             return Ok(());
         }
         let path = layout::blob(&self.dir, &digest);
-        let stored = std::fs::read(&path).is_ok_and(|bytes| Sha256::of(&bytes) == digest);
-        if !stored {
-            let bytes = blob.shared().ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} has no bytes"))
-            })?;
-            // Durable whatever the durability of records: a record must never name a blob that a
-            // power cut took away, and documents are new only now and then.
-            self.disk.put(&path, &bytes)?;
-            self.grew(blob.length());
+        if std::fs::read(&path).is_ok_and(|bytes| Sha256::of(&bytes) == digest) {
+            state.remember(digest);
+            return Ok(());
         }
-        if state.known.len() >= KNOWN {
-            state.known.clear();
+        let bytes = blob.shared().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} has no bytes"))
+        })?;
+        state.waiting.insert(digest, NewFile { bytes, path });
+        Ok(())
+    }
+
+    /// Stores what waits for it, durably whatever the durability of records: a record must never
+    /// name a blob that a power cut took away. To be called before such a record is written.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            return Ok(());
         }
-        state.known.insert(digest);
+        let waiting = std::mem::take(&mut state.waiting);
+        let (digests, files): (Vec<Sha256>, Vec<NewFile>) = waiting.into_iter().unzip();
+        self.disk.put_all(&files)?;
+        self.grew(files.iter().map(|file| file.bytes.len() as u64).sum());
+        digests.into_iter().for_each(|digest| state.remember(digest));
         Ok(())
     }
 
@@ -150,10 +170,13 @@ mod tests {
         let (shelf, blob) = (shelf(dir.path()), Blob::new(&b"signed"[..]));
         let path = layout::blob(dir.path(), &blob.digest());
         shelf.store(&blob)?;
+        assert!(!path.exists(), "nothing is stored before it is settled");
+        shelf.settle()?;
         assert!(shelf.announce());
         assert!(shelf.remove(&blob.digest())?);
         assert!(!path.exists());
         shelf.store(&blob)?;
+        shelf.settle()?;
         assert_eq!(std::fs::read(&path)?, b"signed");
         assert!(!shelf.remove(&blob.digest())?, "it was named since the removal was announced");
         shelf.done();
@@ -169,6 +192,21 @@ mod tests {
         assert!(shelf.announce() && !shelf.announce());
         shelf.done();
         assert!(shelf.announce());
+        Ok(())
+    }
+
+    #[test]
+    fn all_that_waits_is_stored_at_once_and_each_under_its_digest() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let shelf = shelf(dir.path());
+        let blobs: Vec<Blob> = (0..100_u8).map(|number| Blob::new(vec![number; 64])).collect();
+        blobs.iter().try_for_each(|blob| shelf.store(blob))?;
+        shelf.settle()?;
+        for blob in &blobs {
+            let bytes = std::fs::read(layout::blob(dir.path(), &blob.digest()))?;
+            assert_eq!(Sha256::of(&bytes), blob.digest());
+        }
+        assert_eq!(shelf.stored(), 6_400);
         Ok(())
     }
 }

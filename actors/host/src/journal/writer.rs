@@ -145,7 +145,7 @@ impl Writer {
         self.entrance
     }
 
-    /// Stores the bytes of a blob unless they are stored already.
+    /// Has the bytes of a blob stored before the records that are staged, unless they are stored.
     pub(crate) fn blob(&self, blob: &Blob) -> io::Result<()> {
         self.shelf.store(blob)
     }
@@ -188,6 +188,7 @@ impl Writer {
             self.sync()?;
             self.open()?;
         }
+        self.shelf.settle()?;
         let open = self.file.as_mut().ok_or_else(|| io::Error::other("no segment is open"))?;
         open.file.append(&self.staged.lines)?;
         let bytes = self.staged.lines.len() as u64;
@@ -328,11 +329,16 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let blob = Blob::new(&b"signed"[..]);
         let path = layout::blob(dir.path(), &blob.digest());
-        writer(dir.path())?.blob(&blob)?;
+        let mut first = writer(dir.path())?;
+        first.blob(&blob)?;
+        first.write()?;
         assert_eq!(std::fs::read(&path)?, b"signed");
         std::fs::write(&path, b"sig")?;
         let disk = Arc::new(FileSystem);
-        Writer::new(dir.path(), disk, Durability::Group, 2, Sha256::ZERO).blob(&blob)?;
+        let mut second = Writer::new(dir.path(), disk, Durability::Group, 2, Sha256::ZERO);
+        second.open()?;
+        second.blob(&blob)?;
+        second.write()?;
         assert_eq!(std::fs::read(&path)?, b"signed");
         Ok(())
     }
