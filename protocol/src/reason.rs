@@ -112,6 +112,8 @@ deny_codes! {
     Unreachable Unavailable "trust-server-unreachable" "The trust server could not be reached." "Check that the trust server is up and can be reached from here.";
     ServerError Unavailable "trust-server-error" "The trust server answered with an error." "Look at the trust server's own log.";
     Unauthorized Unavailable "trust-server-unauthorized" "The trust server wants credentials that are not at hand." "Give the workload a pull secret that may read the repository.";
+    BundleUnavailable Unavailable "bundle-unavailable" "A trust bundle is configured, but none could be loaded yet, so nothing that requires trust is judged." "Look at /readyz or the log for why the trust bundle is not loaded.";
+    BundleExpired Unavailable "bundle-expired" "The trust bundle has expired, and the settings ask that nothing be judged by it then." "Publish the trust bundle anew with `portreeve bundle publish`.";
     Deadline Unavailable "deadline" "The decision could not be made in time." "Try again; the data asked for may be there by then.";
     Overloaded Unavailable "overloaded" "Too many reviews are being decided." "Try again in a moment.";
     Capacity Unavailable "capacity" "A bound on state is reached." "Raise the limit, or reduce the number of servers or repositories in use.";
@@ -174,7 +176,9 @@ impl DenyCode {
             Self::SignersDisagree => &["signers_disagree"],
             Self::Oversize => &["size"],
             Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
-            Self::Capacity
+            Self::BundleExpired
+            | Self::BundleUnavailable
+            | Self::Capacity
             | Self::ClientUnauthenticated
             | Self::ClockSteppedBack
             | Self::Deadline

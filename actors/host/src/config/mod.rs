@@ -126,6 +126,7 @@ impl Config {
         let settings = Settings {
             approved_only: file.approved_only.unwrap_or_default(),
             approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
+            bundle: None,
             client_required: client_ca.is_some(),
             freshness: freshness(file.freshness.as_deref())?,
             max_staleness: max_staleness(file.max_staleness.as_deref())?,
