@@ -27,6 +27,9 @@ const fn line(fact: &'static str, level: Level, keys: &'static [&'static str]) -
 /// The line of every fact, in the order of names; `docs/logging.md` is written from it. A review
 /// that was allowed is a line of `debug`, one that was denied of `info`, with `code`.
 pub const LINES: &[FactLine] = &[
+    line("bundle-expired", Level::Error, &["version"]),
+    line("bundle-failed", Level::Error, &["code", "why"]),
+    line("bundle-loaded", Level::Info, &["anchors", "digest", "version"]),
     line("clock-returned", Level::Info, &[]),
     line("clock-stepped-back", Level::Error, &["seconds"]),
     line("delegation-dropped", Level::Warning, &["code", "gun", "role"]),
@@ -149,6 +152,17 @@ impl Facts {
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.
 fn write(log: &Logger, fact: &Fact) {
     match fact {
+        Fact::BundleExpired { version } => {
+            error!(log, "the trust bundle has expired"; "version" => version);
+        }
+        Fact::BundleFailed { code, why } => {
+            error!(log, "the trust bundle could not be loaded"; "code" => code.code(),
+                "why" => why);
+        }
+        Fact::BundleLoaded { anchors, digest, version } => {
+            info!(log, "a trust bundle is in force"; "version" => version,
+                "anchors" => anchors, "digest" => digest.to_string());
+        }
         Fact::ClockReturned => info!(log, "the wall clock is believed again"),
         Fact::ClockSteppedBack { micros } => {
             error!(log, "the wall clock went back; what requires trust is denied";
@@ -231,6 +245,7 @@ fn decided(log: &Logger, fact: &Fact) {
 
 #[cfg(test)]
 mod tests {
+    use portreeve_protocol::bundle_reason::BundleCode;
     use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
     use portreeve_protocol::{Denial, DenyCode, NodeId, Sha256};
     use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
@@ -293,6 +308,9 @@ mod tests {
         let text = || "text".to_owned();
         let policy = PolicyRef { group: PolicyGroup::Portieris, name: text(), namespace: None };
         Ok(vec![
+            Fact::BundleExpired { version: 3 },
+            Fact::BundleFailed { code: BundleCode::Rollback, why: text() },
+            Fact::BundleLoaded { anchors: 1, digest: Sha256::ZERO, version: 3 },
             Fact::ClockReturned,
             Fact::ClockSteppedBack { micros: 1 },
             Fact::DelegationDropped { gun: gun(), role: text(), why: code },
@@ -319,7 +337,10 @@ mod tests {
     /// A new fact does not compile until it stands here, and so among the samples.
     fn known(fact: &Fact) {
         match fact {
-            Fact::ClockReturned
+            Fact::BundleExpired { .. }
+            | Fact::BundleFailed { .. }
+            | Fact::BundleLoaded { .. }
+            | Fact::ClockReturned
             | Fact::ClockSteppedBack { .. }
             | Fact::DelegationDropped { .. }
             | Fact::FetchFailed { .. }

@@ -193,10 +193,8 @@ fn started(
 fn open_incarnation(writer: &mut Writer, started: &Arc<Started>) -> io::Result<()> {
     writer.open()?;
     let mut named = Started::clone(started);
-    for collection in &mut named.restored.trust {
-        for blob in collection.blobs_mut() {
-            writer.blob(blob)?;
-        }
+    for blob in named.restored.blobs_mut() {
+        writer.blob(blob)?;
     }
     writer.stage(Entry::Started(Arc::clone(started)))?;
     writer.write()?;

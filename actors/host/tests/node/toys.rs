@@ -158,6 +158,8 @@ impl Machine for Toy {
                 self.end(&gun, Some(refused.why.clone()))
             }
             AdmissionInput::AcknowledgeClock(_)
+            | AdmissionInput::BundleFailed(_)
+            | AdmissionInput::BundleLoaded(_)
             | AdmissionInput::Forgotten(_)
             | AdmissionInput::OwnerFound(_)
             | AdmissionInput::Policies(_)
