@@ -1,7 +1,5 @@
 //! What `tough` says, as a stable code and a sentence of our own. What a server sent is not quoted.
 
-use std::error::Error as _;
-
 use portreeve_protocol::bundle_reason::BundleCode;
 use tough::TransportErrorKind;
 use tough::error::Error;
