@@ -48,6 +48,10 @@ impl Step {
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    bundle_expired: Gauge,
+    bundle_looks: Family<ByResult, Counter>,
+    bundle_not_after: Gauge<f64, AtomicU64>,
+    bundle_version: Gauge,
     certificate_loaded: Gauge,
     certificate_not_after: Gauge<f64, AtomicU64>,
     certificate_reloads: Family<ByResult, Counter>,
@@ -145,6 +149,10 @@ impl Metrics {
     #[must_use]
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
+            bundle_expired: Gauge::default(),
+            bundle_looks: Family::default(),
+            bundle_not_after: Gauge::default(),
+            bundle_version: Gauge::default(),
             certificate_loaded: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_reloads: Family::default(),
@@ -186,6 +194,10 @@ impl Metrics {
         ]);
         let all = &mut self.registry;
         put(all, "build", info);
+        put(all, "bundle_expired", self.bundle_expired.clone());
+        put(all, "bundle_looks", self.bundle_looks.clone());
+        put(all, "bundle_not_after", self.bundle_not_after.clone());
+        put(all, "bundle_version", self.bundle_version.clone());
         put(all, "certificate_loaded", self.certificate_loaded.clone());
         put(all, "certificate_not_after", self.certificate_not_after.clone());
         put(all, "certificate_reloads", self.certificate_reloads.clone());
@@ -246,6 +258,22 @@ impl Metrics {
     /// A step took this many microseconds.
     pub fn step(&self, step: Step, micros: u64) {
         self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+    }
+
+    /// A trust bundle of this version, which ends at this time, is in force.
+    pub fn bundle(&self, version: u64, not_after: Wall) {
+        self.bundle_version.set(i64::try_from(version).unwrap_or(i64::MAX));
+        self.bundle_not_after.set(since_1970(not_after.0.div_euclid(1_000_000)));
+    }
+
+    /// Whether the trust bundle in force has expired.
+    pub fn bundle_expired(&self, expired: bool) {
+        self.bundle_expired.set(i64::from(expired));
+    }
+
+    /// The trust bundle was looked at: `loaded`, or the code of the failure.
+    pub fn bundle_looked(&self, result: &'static str) {
+        self.bundle_looks.get_or_create(&ByResult { result }).inc();
     }
 
     /// A certificate that ends at this time, in seconds since 1970, is in force.
@@ -421,7 +449,7 @@ mod tests {
         metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
         let text = metrics.encode();
         for line in [
-            "portreeve_build_info{version=\"1.2.3\",rules=\"2\"} 1",
+            "portreeve_build_info{version=\"1.2.3\",rules=\"3\"} 1",
             "portreeve_facts_total{fact=\"watch-restored\"} 1",
             "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\"} 1",
             "portreeve_journal_records_total 3",
@@ -438,6 +466,9 @@ mod tests {
     /// Everything that can happen, once.
     fn everything(metrics: &Metrics) {
         let actor = ActorKind::Admission;
+        metrics.bundle(3, Wall(1_795_435_200_000_000));
+        metrics.bundle_expired(true);
+        metrics.bundle_looked("loaded");
         metrics.certificate(1_795_435_200);
         metrics.certificate_loaded(true);
         metrics.fact(&Fact::JournalRestored { denied: 2 });

@@ -135,13 +135,9 @@ impl Forge {
         change(&mut value["signed"]);
         let role: T = serde_json::from_value(value["signed"].clone()).unwrap();
         let root: Signed<Root> = serde_json::from_str(&self.text("root.json")).unwrap();
-        let signed = SignedRole::new(
-            role,
-            &KeyHolder::Root(root.signed),
-            &[self.private(key)],
-            &SystemRandom::new(),
-        );
-        fs::write(self.path(name), signed.await.unwrap().buffer()).unwrap();
+        let (holder, keys) = (KeyHolder::Root(root.signed), [self.private(key)]);
+        let signed = SignedRole::new(role, &holder, &keys, &SystemRandom::new()).await;
+        fs::write(self.path(name), signed.unwrap().buffer()).unwrap();
     }
 
     /// A key of the forge as tough signs with it.

@@ -1,6 +1,7 @@
 //! What `portreeve serve` is told: a file, and flags that override it.
 
 pub use portreeve_protocol::duration;
+mod bundle;
 mod file;
 mod pins;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::{NodeId, Settings, limits};
 
 use crate::HostError;
+use crate::bundle::BundleConfig;
 use crate::journal::Retention;
 pub use crate::log::LogFormat;
 pub use crate::node::Durability;
@@ -23,6 +25,8 @@ use file::File;
 /// Everything a node needs to know before it starts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The trust bundle, if there is one.
+    pub bundle: Option<BundleConfig>,
     /// Host (with port unless 443) of a trust server to hosts its tokens may come from.
     pub allow_realm: BTreeMap<String, BTreeSet<String>>,
     /// PEM file of the CAs whose clients may send reviews; `None` lets anyone.
@@ -70,6 +74,12 @@ pub struct Overrides {
     pub allow_realm: Vec<String>,
     /// `--allow-trust-server URL`, added to those of the file.
     pub allow_trust_server: Vec<String>,
+    /// `--bundle URL|DIR`.
+    pub bundle: Option<String>,
+    /// `--bundle-ca FILE`, added to those of the file.
+    pub bundle_ca: Vec<PathBuf>,
+    /// `--bundle-root ROOT.json`.
+    pub bundle_root: Option<PathBuf>,
     /// `--client-ca FILE`.
     pub client_ca: Option<PathBuf>,
     /// `--data-dir DIR`.
@@ -123,10 +133,17 @@ impl Config {
         let metrics = flags.metrics_listen.or(file.metrics_listen);
         let node = file.node.unwrap_or_else(file::host_name);
         let client_ca = flags.client_ca.or(file.client_ca);
+        let bundle = bundle::read(bundle::Words {
+            ca: file.bundle_ca.into_iter().flatten().chain(flags.bundle_ca).collect(),
+            expired: file.bundle_expired,
+            place: flags.bundle.or(file.bundle),
+            refresh: file.bundle_refresh,
+            root: flags.bundle_root.or(file.bundle_root),
+        })?;
         let settings = Settings {
             approved_only: file.approved_only.unwrap_or_default(),
             approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
-            bundle: None,
+            bundle: bundle.as_ref().map(|(_, settings)| *settings),
             client_required: client_ca.is_some(),
             freshness: freshness(file.freshness.as_deref())?,
             max_staleness: max_staleness(file.max_staleness.as_deref())?,
@@ -138,6 +155,7 @@ impl Config {
         };
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         Ok(Self {
+            bundle: bundle.map(|(bundle, _)| bundle),
             allow_realm: allowed_realms(
                 file.allow_realm.into_iter().flatten().chain(flags.allow_realm),
             )?,

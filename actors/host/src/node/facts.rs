@@ -55,6 +55,8 @@ pub const LINES: &[FactLine] = &[
 /// Where facts go. Shared by all threads of a node.
 #[derive(Debug)]
 pub struct Facts {
+    /// What is to be said of the trust bundle, if anything is.
+    bundle: Mutex<Option<String>>,
     log: Logger,
     metrics: Arc<Metrics>,
     poisoned: Mutex<BTreeSet<ActorId>>,
@@ -66,11 +68,24 @@ impl Facts {
     #[must_use]
     pub const fn new(log: Logger, metrics: Arc<Metrics>) -> Self {
         Self {
+            bundle: Mutex::new(None),
             log,
             metrics,
             poisoned: Mutex::new(BTreeSet::new()),
             policies_loaded: AtomicBool::new(false),
         }
+    }
+
+    /// What is to be said of the trust bundle: why there is none, no newer one, or only an expired
+    /// one.
+    #[must_use]
+    pub fn bundle(&self) -> Option<String> {
+        self.bundle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has this said of the trust bundle from now on.
+    pub fn say_of_bundle(&self, text: Option<String>) {
+        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// The logger.
@@ -129,6 +144,9 @@ impl Facts {
         if matches!(fact, Fact::PoliciesPublished { .. }) {
             self.policies_loaded.store(true, Ordering::Relaxed);
         }
+        if let Some(said) = said_of_bundle(fact) {
+            self.say_of_bundle(said);
+        }
         // Most facts are of reviews that were allowed: nothing is written out for nobody.
         let quiet = matches!(
             fact,
@@ -147,6 +165,17 @@ impl Facts {
     fn set(&self) -> MutexGuard<'_, BTreeSet<ActorId>> {
         self.poisoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a fact has said of the trust bundle, if it has anything to do with it.
+fn said_of_bundle(fact: &Fact) -> Option<Option<String>> {
+    if let Fact::BundleFailed { code, why } = fact {
+        return Some(Some(format!("trust bundle: {why} ({})", code.code())));
+    }
+    if let Fact::BundleExpired { version } = fact {
+        return Some(Some(format!("trust bundle: version {version} has expired")));
+    }
+    matches!(fact, Fact::BundleLoaded { .. }).then_some(None)
 }
 
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.

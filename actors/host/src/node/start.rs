@@ -47,6 +47,9 @@ where
     V: Machine + Unpin + 'static,
 {
     let facts = Arc::new(Facts::new(options.log.clone(), Arc::clone(&options.metrics)));
+    if options.settings.bundle.is_some() {
+        facts.say_of_bundle(Some("trust bundle: none was loaded yet".to_owned()));
+    }
     let (lock, recovery, next_segment) = recovered(&options, &facts)?;
     let incarnation = recovery.incarnation.saturating_add(1);
     let first = recovery.incarnation == 0;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::BundleFlags;
+
 /// What follows the options in the help.
 pub(crate) const HELP: &str = "\
 Without --policy, trust is required and every --signer must have signed. The trust server is the
@@ -20,8 +22,8 @@ Without --state nothing is remembered: the root is trusted at first use unless -
 
 The exit status is 0 if the image is allowed, 1 if it is denied, 2 for wrong usage or a failure of
 this program. --json prints one object with the members allowed, image, digest, code, class,
-explanation, warnings, evidence and dropped_roles; code and class are null unless it is denied,
-digest is null unless signed data released it, evidence is null where no collection was verified.
+explanation, warnings, evidence, dropped_roles and bundle; code and class are null unless it is denied,
+digest is null unless signed data released it, evidence is null where no collection was verified, and there is no bundle where none was in force.
 
 Examples:
   portreeve check docker.io/library/alpine:3.20
@@ -31,7 +33,9 @@ Examples:
     --credentials ~/.docker/config.json --state ./trust --json
   portreeve check registry.example/shop/web:2.0 --require-pins \\
     --pin 'registry.example/shop/*=4f1c…64 hexadecimal digits…' --at 2026-11-23T12:00:00Z
-  portreeve check docker.io/library/alpine:3.20 --notary-cache ~/.docker/trust";
+  portreeve check docker.io/library/alpine:3.20 --notary-cache ~/.docker/trust
+  portreeve check registry.example/shop/web:2.0 --bundle https://trust.example/bundle \\
+    --bundle-root root.json";
 
 /// The options of `portreeve check`.
 #[derive(Debug, Clone, Args)]
@@ -61,6 +65,8 @@ pub(crate) struct CheckArgs {
     /// Refuse roots that no pin covers instead of trusting them at first use
     #[arg(long)]
     pub(crate) require_pins: bool,
+    #[command(flatten)]
+    pub(crate) bundle: BundleFlags,
     /// PEM file of CAs to trust for TLS besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
