@@ -10,7 +10,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
 };
@@ -78,6 +77,22 @@ impl BundleKey {
     #[must_use]
     pub fn id(&self) -> String {
         hex(&self.id)
+    }
+
+    /// Its public half as PEM text, to be handed to whoever makes the root.
+    #[must_use]
+    pub fn public_pem(&self) -> String {
+        let text = |value: Result<serde_json::Value, _>| match value {
+            Ok(serde_json::Value::String(text)) => format!("{}\n", text.trim_end()),
+            Ok(_) | Err(_) => String::new(),
+        };
+        match &self.public {
+            Key::Ed25519 { keyval, .. } => pem("PUBLIC KEY", &[ED25519, &keyval.public].concat()),
+            Key::Rsa { keyval, .. } => text(serde_json::to_value(&keyval.public)),
+            Key::Ecdsa { keyval, .. } | Key::EcdsaOld { keyval, .. } => {
+                text(serde_json::to_value(&keyval.public))
+            }
+        }
     }
 
     /// Whether its private half is at hand.
@@ -159,18 +174,23 @@ fn public(der: &[u8], text: &[u8]) -> Option<Key> {
 /// `File` if the file exists already or cannot be written, `Key` if there is no randomness.
 pub fn make_key(path: &Path) -> Result<BundleKey, BundleError> {
     let fault = |why: &str| BundleError::Key { path: path.to_owned(), why: why.to_owned() };
-    let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
+    // Version 1, without the public half: what every tool can read.
+    let made = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1());
     let made = made.map_err(|_| fault("the system has no random numbers"))?;
-    let body = STANDARD.encode(made.as_ref());
-    let mut text = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for line in body.as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END PRIVATE KEY-----\n");
+    let text = pem("PRIVATE KEY", made.as_ref());
     let written = write_new(path, text.as_bytes());
     written.map_err(|source| BundleError::File { what: "write", path: path.to_owned(), source })?;
     BundleKey::read(path)
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in STANDARD.encode(der).as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

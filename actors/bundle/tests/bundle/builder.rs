@@ -2,6 +2,11 @@
 
 use std::fs;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use base64::Engine;
 use portreeve_bundle::{
     BundleError, BundleKey, RootPlan, Terms, Workshop, make_root, publish, rotate_root, sign_root,
 };
@@ -14,14 +19,8 @@ use crate::forge::{Forge, LATER, NOW, plan, terms};
 /// The public half of a key, as its owner would hand it out.
 fn public(forge: &Forge, name: &str) -> BundleKey {
     let out = forge.dir.path().join(format!("{name}.pub"));
-    let key = forge.dir.path().join(name);
-    let run = std::process::Command::new("openssl")
-        .args(["pkey", "-pubout", "-in"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&out)
-        .status();
-    assert!(run.unwrap().success());
+    let key = BundleKey::read(&forge.dir.path().join(name)).unwrap();
+    fs::write(&out, key.public_pem()).unwrap();
     BundleKey::read(&out).unwrap()
 }
 
@@ -117,21 +116,20 @@ async fn the_online_key_alone_renews_the_term_but_says_nothing_new() {
 #[tokio::test]
 async fn keys_of_other_kinds_sign_too_and_odd_files_are_refused() {
     let forge = Forge::new().await;
-    let make = |name: &str, args: &[&str]| {
+    let make = |name: &str, der: &[u8]| {
         let path = forge.dir.path().join(name);
-        let run = std::process::Command::new("openssl")
-            .arg("genpkey")
-            .args(args)
-            .arg("-out")
-            .arg(&path)
-            .stderr(std::process::Stdio::null())
-            .status();
-        assert!(run.unwrap().success());
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        fs::write(&path, pem).unwrap();
         BundleKey::read(&path).unwrap()
     };
-    let ec = make("ec.pem", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-    let rsa = make("rsa.pem", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
-    let ed = make("ed.pem", &["-algorithm", "ed25519"]);
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+    let ec = make("ec.pem", der.unwrap().as_ref());
+    let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der = pair.as_der().unwrap();
+    let rsa = make("rsa.pem", der.as_ref());
+    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let ed = make("ed.pem", der.as_ref());
     for (key, name) in [(&ec, "ec.pem"), (&rsa, "rsa.pem"), (&ed, "ed.pem")] {
         assert_eq!(public(&forge, name).id(), key.id(), "{name}");
     }

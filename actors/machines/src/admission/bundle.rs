@@ -206,16 +206,17 @@ impl Admission {
             Err(failed) => return self.bundle_failed(&failed, out),
         };
         let Some(held) = Held::new(loaded, anchors) else { return };
-        self.bundle.failure = None;
-        let news = self.bundle.held.as_ref().is_none_or(|old| old.name != held.name);
-        self.bundle.noted = false;
+        let mended = self.bundle.failure.take().is_some() | std::mem::take(&mut self.bundle.noted);
+        let other = self.bundle.held.as_ref().is_none_or(|old| old.name != held.name);
         self.bundle.taken = Some(Box::new(loaded.clone()));
-        if news {
+        if other || mended {
             out.push(AdmissionEffect::Note(Fact::BundleLoaded {
                 anchors: u32::try_from(held.anchors.anchors.len()).unwrap_or(u32::MAX),
                 digest: held.name.digest,
                 version: held.name.version,
             }));
+        }
+        if other {
             self.requirements.clear();
             self.bundle.held = Some(Arc::new(held));
         }

@@ -34,6 +34,8 @@ async fn does(command: &BundleCommand, terminal: &Terminal) -> Result<Outcome, C
         BundleCommand::Keygen { file } => {
             let key = make_key(file)?;
             terminal.styled(Style::Good, &format!("{} holds key {}", file.display(), key.id()));
+            terminal.line("its public half, for whoever makes the root without it:");
+            key.public_pem().lines().for_each(|line| terminal.line(line));
             Ok(Outcome::Good)
         }
         BundleCommand::Init { dir, root, first_use } => {
