@@ -9,8 +9,8 @@ use crate::evidence::TrustedCollection;
 use crate::messages::admission::BundleLoaded;
 use crate::seal::RevokedSeal;
 use crate::{
-    ActorId, Blob, Cause, Decision, DenyCode, Effect, EventId, Input, Mono, NodeId, Now, ProtocolError,
-    Settings, Sha256, Wall,
+    ActorId, Blob, Cause, Decision, DenyCode, Effect, EventId, Input, Mono, NodeId, Now,
+    ProtocolError, Settings, Sha256, Wall,
 };
 
 /// One entry and its place in the chain.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use portreeve_protocol::anchors::{Anchor, AnchorDefaults, TrustAnchors};
+use portreeve_protocol::bundle_reason::BundleCode;
 use serde_json::{Value, json};
 
 fn parse(text: &Value) -> Result<TrustAnchors, String> {
@@ -51,7 +52,8 @@ fn a_gun_that_would_never_be_met_is_refused_with_the_spelling_that_is() {
     for gun in ["docker.io/library/*", "docker.io/*", "localhost:5000/*", "r.example/a/b"] {
         guns(&[gun]).unwrap();
     }
-    for gun in ["", "*", "r.example/te*m/app", "r.example/team*", "r.example//a", "a b/c", "A/*/b"] {
+    for gun in ["", "*", "r.example/te*m/app", "r.example/team*", "r.example//a", "a b/c", "A/*/b"]
+    {
         assert!(guns(&[gun]).is_err(), "{gun:?}");
     }
 }
@@ -106,7 +108,9 @@ fn bounds_are_kept() {
         (0..16_385).map(|number| json!({"gun": format!("r.example/{number}")})).collect();
     assert!(parse(&json!({"format": 1, "anchors": many})).unwrap_err().contains("16384 may be"));
     let blanks = " ".repeat(16 << 20);
-    assert!(TrustAnchors::parse(format!("{{{blanks}}}").as_bytes()).unwrap_err().contains("longer"));
+    assert!(
+        TrustAnchors::parse(format!("{{{blanks}}}").as_bytes()).unwrap_err().contains("longer")
+    );
 }
 
 #[test]
@@ -129,4 +133,44 @@ fn what_an_anchor_leaves_out_the_defaults_say() {
     assert_eq!(found("r.example/plain"), (true, Some(60_000_000)));
     assert_eq!(found("r.example/other"), (true, Some(60_000_000)));
     assert_eq!(anchors.max_staleness("r.example/strict"), None);
+}
+
+const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/bundle-format.md"));
+
+#[test]
+fn the_page_of_the_format_has_every_code_with_its_meaning_and_advice() {
+    for code in BundleCode::ALL {
+        let row = format!("| `{}` | {} | {} |", code.code(), code.meaning(), code.advice());
+        assert!(PAGE.lines().any(|line| line == row), "docs/bundle-format.md lacks: {row}");
+    }
+}
+
+#[test]
+fn the_page_of_the_format_names_every_member() {
+    let anchor = json!({
+        "gun": "r.example/a", "rootKeyIds": ["0".repeat(64)], "firstUse": false,
+        "signers": [{"name": "a", "publicKey": "x"}], "trustServer": "https://n.example",
+        "floors": {"root": 1}, "freshness": "1s", "maxStaleness": "1s", "required": true,
+        "policyMayLoosen": true,
+    });
+    let ca = json!({"gun": "r.example/b", "rootCA": "-----BEGIN CERTIFICATE-----"});
+    let servers = json!([{"url": "https://n.example", "ca": "-----BEGIN CERTIFICATE-----"}]);
+    let whole = json!({"format": 1, "anchors": [anchor, ca], "trustServers": servers,
+        "defaults": {"firstUse": true, "freshness": "1s", "maxStaleness": "1s"}});
+    // What is written has every member that is read, and nothing is lost on the way.
+    let written: Value = serde_json::to_value(parse(&whole).unwrap()).unwrap();
+    assert_eq!(written, whole);
+    fn names(value: &Value, into: &mut Vec<String>) {
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            into.push(name.clone());
+            names(inner, into);
+        }
+        value.as_array().into_iter().flatten().for_each(|inner| names(inner, into));
+    }
+    let mut all = Vec::new();
+    names(&whole, &mut all);
+    for name in all.iter().filter(|name| *name != "root") {
+        let quoted = PAGE.contains(&format!("`{name}`")) || PAGE.contains(&format!("\"{name}\""));
+        assert!(quoted, "docs/bundle-format.md does not name `{name}`");
+    }
 }

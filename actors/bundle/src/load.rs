@@ -120,10 +120,10 @@ async fn read(guard: &Guarded, asked: Asked<'_>) -> Result<Loaded, BundleError> 
             return Err(BundleError::not_taken(BundleCode::Equivocation, why));
         }
     }
-    let anchors = TrustAnchors::parse(&text).and_then(|anchors| signers(&anchors).map(|()| anchors));
-    let anchors = anchors.map_err(|why| {
-        BundleError::not_taken(BundleCode::Anchors, format!("`{TARGET}`: {why}"))
-    })?;
+    let anchors =
+        TrustAnchors::parse(&text).and_then(|anchors| signers(&anchors).map(|()| anchors));
+    let anchors = anchors
+        .map_err(|why| BundleError::not_taken(BundleCode::Anchors, format!("`{TARGET}`: {why}")))?;
     let expires = roles.iter().map(|role| role.expires).min().unwrap_or(Wall(0));
     let (blob, root) = (Blob::new(text), Blob::new(root));
     let message = BundleLoaded { anchors: blob, expires, origin, root, versions };

@@ -119,7 +119,8 @@ impl Press<'_> {
         let signed = SignedRole::new(role, &holder, &signers, &SystemRandom::new()).await;
         signed.map_err(|_| {
             let (needed, ids) = self.root.roles.get(&name).map_or((0, Vec::new()), |role| {
-                let ids: Vec<String> = role.keyids.iter().map(|id| hex(id)[..16].to_owned()).collect();
+                let ids: Vec<String> =
+                    role.keyids.iter().map(|id| hex(id)[..16].to_owned()).collect();
                 (role.threshold.get(), ids)
             });
             let ids = ids.join(", ");

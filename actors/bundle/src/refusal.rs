@@ -15,7 +15,8 @@ pub(crate) fn of(error: &Error) -> BundleError {
 
 fn told(error: &Error) -> (BundleCode, String) {
     let role = role(error);
-    let of = |role: Option<RoleType>| role.map_or_else(|| "metadata".to_owned(), |it| it.to_string());
+    let of =
+        |role: Option<RoleType>| role.map_or_else(|| "metadata".to_owned(), |it| it.to_string());
     let root = role == Some(RoleType::Root);
     if matches!(error, Error::ParseTrustedMetadata { .. }) {
         (BundleCode::GivenRoot, "the root to start from is no root of TUF 1.0".to_owned())
@@ -24,12 +25,17 @@ fn told(error: &Error) -> (BundleCode, String) {
         (BundleCode::GivenRoot, why.to_owned())
     } else if matches!(error, Error::ParseMetadata { .. }) {
         (BundleCode::Malformed, format!("its {} is cut off, or no metadata of TUF 1.0", of(role)))
-    } else if matches!(error, Error::VerifyMetadata { .. } | Error::VerifyRoleMetadata { .. }) && root
+    } else if matches!(error, Error::VerifyMetadata { .. } | Error::VerifyRoleMetadata { .. })
+        && root
     {
-        let why = "its newer root is not signed by enough keys of the root before it and of its own";
+        let why =
+            "its newer root is not signed by enough keys of the root before it and of its own";
         (BundleCode::RootRotation, why.to_owned())
     } else if matches!(error, Error::VerifyMetadata { .. } | Error::VerifyRoleMetadata { .. }) {
-        (BundleCode::Signature, format!("its {} is not signed by enough keys of the role", of(role)))
+        (
+            BundleCode::Signature,
+            format!("its {} is not signed by enough keys of the role", of(role)),
+        )
     } else if matches!(error, Error::OlderMetadata { .. }) && root {
         let why = "its newer root has not the version that follows";
         (BundleCode::RootRotation, why.to_owned())

@@ -110,10 +110,7 @@ pub async fn rotate_root(
 ///
 /// # Errors
 /// `Workshop` if none waits, or no key is one of it; `File`.
-pub async fn sign_root(
-    workshop: &Workshop,
-    keys: &[BundleKey],
-) -> Result<SignedRoot, BundleError> {
+pub async fn sign_root(workshop: &Workshop, keys: &[BundleKey]) -> Result<SignedRoot, BundleError> {
     let Some(Signed { signed, signatures }) = workshop.pending()? else {
         let why = "no root waits for signatures";
         return Err(BundleError::Workshop(why.to_owned()));

@@ -47,11 +47,12 @@ impl Workshop {
     pub fn draft(&self) -> Result<TrustAnchors, BundleError> {
         let path = self.draft_path();
         let text = read(&path)?;
-        TrustAnchors::parse(&text).and_then(|anchors| {
-            crate::load::signers(&anchors)?;
-            Ok(anchors)
-        })
-        .map_err(|why| BundleError::Workshop(format!("{}: {why}", path.display())))
+        TrustAnchors::parse(&text)
+            .and_then(|anchors| {
+                crate::load::signers(&anchors)?;
+                Ok(anchors)
+            })
+            .map_err(|why| BundleError::Workshop(format!("{}: {why}", path.display())))
     }
 
     /// Replaces what is to be published next.
@@ -146,7 +147,6 @@ fn read(path: &Path) -> Result<Vec<u8>, BundleError> {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Signed<Root>, BundleError> {
-    serde_json::from_slice(bytes).map_err(|_| {
-        BundleError::Workshop(format!("{} is no root of TUF 1.0", path.display()))
-    })
+    serde_json::from_slice(bytes)
+        .map_err(|_| BundleError::Workshop(format!("{} is no root of TUF 1.0", path.display())))
 }

@@ -60,7 +60,16 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
         Ok((listeners, objects, control)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
             let drain_delay = Duration::from_micros(config.drain_delay);
-            Ok(Running { bundle, control, drain_delay, keys, listeners, log: logger, node, objects })
+            Ok(Running {
+                bundle,
+                control,
+                drain_delay,
+                keys,
+                listeners,
+                log: logger,
+                node,
+                objects,
+            })
         }
         Err(failure) => {
             node.stop().await;

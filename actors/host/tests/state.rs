@@ -69,7 +69,9 @@ fn a_reset_is_noted_with_its_reason_and_takes_one_collection_at_one_server() {
     let mut state = TrustState::open(directory.path()).unwrap();
     let mut elsewhere = collection("r/a", 1);
     elsewhere.server = "https://other.example".to_owned();
-    state.replace(vec![collection("r/a", 1), collection("r/b", 1), elsewhere.clone()], None).unwrap();
+    state
+        .replace(vec![collection("r/a", 1), collection("r/b", 1), elsewhere.clone()], None)
+        .unwrap();
     assert!(!state.forget("r/c", SERVER, "why not", Wall(7)).unwrap());
     assert!(state.forget("r/a", SERVER, "the key was lost", Wall(7)).unwrap());
     drop(state);

@@ -59,7 +59,8 @@ impl Stage {
             .env_remove("HTTPS_PROXY")
             .output()
             .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+        let said =
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
         said.replace(&url, SERVER)
     }
 }
@@ -75,7 +76,9 @@ fn plain(text: &str) -> String {
         }
         let hex = word.len() >= 12 && word.bytes().all(|it| it.is_ascii_hexdigit());
         let digest = word.starts_with("sha256:");
-        let time = word.len() > 18 && word.as_bytes()[10] == b'T' && word.trim_end_matches('.').ends_with('Z');
+        let time = word.len() > 18
+            && word.as_bytes()[10] == b'T'
+            && word.trim_end_matches('.').ends_with('Z');
         let body = word.len() > 40 && !word.contains('.') && !word.contains('-');
         let pin = word.rsplit('=').next().is_some_and(|it| it.len() == 64);
         out.push_str(if hex || digest || time || body || pin { "<…>" } else { &word });

@@ -257,10 +257,10 @@ pub fn started(restored: Restored) -> Entry {
     let settings = Settings {
         approved_only: false,
         approved_servers: BTreeSet::from([SERVER.to_owned()]),
-        bundle: restored.bundle.as_ref().map(|bundle| BundleSettings {
-            expired: BundleExpired::Keep,
-            root: bundle.origin,
-        }),
+        bundle: restored
+            .bundle
+            .as_ref()
+            .map(|bundle| BundleSettings { expired: BundleExpired::Keep, root: bundle.origin }),
         client_required: false,
         freshness: 30_000_000,
         max_staleness: 600_000_000,

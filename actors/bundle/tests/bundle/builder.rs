@@ -88,9 +88,11 @@ async fn a_threshold_that_cannot_be_met_is_refused() {
         let made = make_root(&workshop, &plan, &TrustAnchors::empty()).await;
         assert!(matches!(made, Err(BundleError::Workshop(_))), "{threshold}");
     }
-    assert!(make_root(&forge.workshop, &plan(vec![], vec![], vec![]), &TrustAnchors::empty())
-        .await
-        .is_err());
+    assert!(
+        make_root(&forge.workshop, &plan(vec![], vec![], vec![]), &TrustAnchors::empty())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

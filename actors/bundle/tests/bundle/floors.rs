@@ -30,10 +30,11 @@ async fn each_role_has_a_floor_of_its_own() {
     }
     let floors = forge.load().await.unwrap().message;
     forge.after(Some(&floors)).await.unwrap();
-    forge.alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
-        it["version"] = json!(3);
-    })
-    .await;
+    forge
+        .alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
+            it["version"] = json!(3);
+        })
+        .await;
     assert_eq!(forge.refusal(Some(&floors)).await, BundleCode::Rollback, "timestamp");
     let newer = |it: &mut serde_json::Value, snapshot: u64| {
         it["version"] = json!(9);
@@ -42,10 +43,11 @@ async fn each_role_has_a_floor_of_its_own() {
     forge.alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| newer(it, 3)).await;
     assert_eq!(forge.refusal(Some(&floors)).await, BundleCode::Rollback, "snapshot");
     forge.alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| newer(it, 4)).await;
-    forge.alter::<Snapshot>("metadata/4.snapshot.json", &forge.online, |it| {
-        it["meta"]["targets.json"] = json!({"version": 3});
-    })
-    .await;
+    forge
+        .alter::<Snapshot>("metadata/4.snapshot.json", &forge.online, |it| {
+            it["meta"]["targets.json"] = json!({"version": 3});
+        })
+        .await;
     assert_eq!(forge.refusal(Some(&floors)).await, BundleCode::Rollback, "targets");
 }
 
@@ -98,8 +100,11 @@ async fn a_spoilt_datastore_is_rebuilt_and_decides_nothing() {
     }
     let newer: serde_json::Value =
         serde_json::from_str(&forge.text("metadata/timestamp.json")).unwrap();
-    fs::write(place.join("timestamp.json"), newer.to_string().replace("\"version\":1", "\"version\":99"))
-        .unwrap();
+    fs::write(
+        place.join("timestamp.json"),
+        newer.to_string().replace("\"version\":1", "\"version\":99"),
+    )
+    .unwrap();
     load(forge.source(), asked()).await.unwrap();
     fs::remove_dir_all(&place).unwrap();
     fs::write(&place, "a file in its place").unwrap();

@@ -147,10 +147,11 @@ async fn forge_with_root(
 async fn expiry_is_judged_at_the_time_given_for_every_role() {
     let soon = json!("2027-01-01T00:00:00Z");
     let forge = Forge::new().await;
-    forge.alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
-        it["expires"] = soon.clone();
-    })
-    .await;
+    forge
+        .alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
+            it["expires"] = soon.clone();
+        })
+        .await;
     assert_eq!(forge.refusal(None).await, BundleCode::Expired);
     // The same bundle was good before, whatever the system's clock says.
     let given = forge.given();
@@ -188,14 +189,16 @@ async fn too_few_or_wrong_signatures_are_refused() {
 
 /// Has snapshot and timestamp name targets and snapshot as they are now, without length or digest.
 async fn rename(forge: &Forge) {
-    forge.alter::<Snapshot>("metadata/1.snapshot.json", &forge.online, |it| {
-        it["meta"]["targets.json"] = json!({"version": 1});
-    })
-    .await;
-    forge.alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
-        it["meta"]["snapshot.json"] = json!({"version": 1});
-    })
-    .await;
+    forge
+        .alter::<Snapshot>("metadata/1.snapshot.json", &forge.online, |it| {
+            it["meta"]["targets.json"] = json!({"version": 1});
+        })
+        .await;
+    forge
+        .alter::<Timestamp>("metadata/timestamp.json", &forge.online, |it| {
+            it["meta"]["snapshot.json"] = json!({"version": 1});
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -203,10 +206,11 @@ async fn files_of_different_publications_do_not_stand_together() {
     let forge = Forge::new().await;
     rename(&forge).await;
     forge.load().await.unwrap();
-    forge.alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
-        it["version"] = json!(2);
-    })
-    .await;
+    forge
+        .alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
+            it["version"] = json!(2);
+        })
+        .await;
     assert_eq!(forge.refusal(None).await, BundleCode::Mixed);
 }
 
@@ -252,10 +256,11 @@ async fn the_root_that_is_given_must_be_one() {
 #[tokio::test]
 async fn what_the_bundle_says_must_be_there_and_be_understood() {
     let forge = Forge::new().await;
-    forge.alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
-        it["targets"] = json!({});
-    })
-    .await;
+    forge
+        .alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
+            it["targets"] = json!({});
+        })
+        .await;
     rename(&forge).await;
     assert_eq!(forge.refusal(None).await, BundleCode::NoTarget);
     for text in [
@@ -263,13 +268,14 @@ async fn what_the_bundle_says_must_be_there_and_be_understood() {
         r#"{"format":1,"anchors":[{"gun":"r.example/a","signers":[{"name":"a","publicKey":"x"}]}]}"#,
     ] {
         let forge = Forge::new().await;
-        forge.alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
-            let sha256 = portreeve_protocol::Sha256::of(text.as_bytes()).to_hex();
-            fs::write(forge.path(&format!("targets/{sha256}.trust.json")), text).unwrap();
-            it["targets"]["trust.json"] =
-                json!({"length": text.len(), "hashes": {"sha256": sha256}, "custom": {}});
-        })
-        .await;
+        forge
+            .alter::<Targets>("metadata/1.targets.json", &forge.targets, |it| {
+                let sha256 = portreeve_protocol::Sha256::of(text.as_bytes()).to_hex();
+                fs::write(forge.path(&format!("targets/{sha256}.trust.json")), text).unwrap();
+                it["targets"]["trust.json"] =
+                    json!({"length": text.len(), "hashes": {"sha256": sha256}, "custom": {}});
+            })
+            .await;
         rename(&forge).await;
         assert_eq!(forge.refusal(None).await, BundleCode::Anchors, "{text}");
     }

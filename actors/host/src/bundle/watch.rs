@@ -94,9 +94,8 @@ impl Looker {
             let mark = self.mark();
             let ca = (self.config.ca.as_slice(), self.trust_ca.as_slice());
             let source = self.config.place.source(ca, &self.proxies);
-            let source = source.map_err(|error| {
-                failed(BundleCode::Unreachable, error.to_string())
-            })?;
+            let source =
+                source.map_err(|error| failed(BundleCode::Unreachable, error.to_string()))?;
             let asked = Asked {
                 before: self.before.as_deref(),
                 given: &self.config.given,

@@ -57,8 +57,8 @@ pub(super) fn read(words: Words) -> Result<Option<(BundleConfig, BundleSettings)
             return Err(setting("bundle", "it is not set; pass --bundle URL or DIR"));
         }
     };
-    let place = BundlePlace::parse(&place)
-        .map_err(|why| setting("bundle", format!("`{place}`: {why}")))?;
+    let place =
+        BundlePlace::parse(&place).map_err(|why| setting("bundle", format!("`{place}`: {why}")))?;
     let bundle = BundleConfig::read(place, &root, ca, refresh)?;
     let settings = bundle.settings(expired);
     Ok(Some((bundle, settings)))

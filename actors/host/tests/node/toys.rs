@@ -197,7 +197,7 @@ pub struct ToyNotary {
 impl ToyNotary {
     fn publish(&self, gun: &str, outcome: ResolutionOutcome) -> NotaryEffect {
         NotaryEffect::Publish(Arc::new(Resolution {
-                    anchor: None,
+            anchor: None,
             checked_at: Mono(0),
             gun: gun.to_owned(),
             last_verified: None,

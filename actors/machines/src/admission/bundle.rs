@@ -59,9 +59,8 @@ pub fn succeeds(
     next: &BundleLoaded,
 ) -> Result<TrustAnchors, BundleFailed> {
     let failed = |code, detail: String| BundleFailed { code, detail };
-    let same = |it: &&BundleLoaded| {
-        it.origin == next.origin || it.root.digest() == next.root.digest()
-    };
+    let same =
+        |it: &&BundleLoaded| it.origin == next.origin || it.root.digest() == next.root.digest();
     if let Some(before) = before.filter(same) {
         if let Some((role, found, floor)) = next.versions.behind(&before.versions) {
             let detail = format!("its {role} has version {found}, and {floor} was seen before");

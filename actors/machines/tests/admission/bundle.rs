@@ -41,7 +41,12 @@ fn of(version: u64, text: &str) -> BundleLoaded {
         expires: EXPIRES,
         origin: digest("root.json"),
         root: Blob::new(&b"root 1"[..]),
-        versions: BundleVersions { root: 1, snapshot: version, targets: version, timestamp: version },
+        versions: BundleVersions {
+            root: 1,
+            snapshot: version,
+            targets: version,
+            timestamp: version,
+        },
     }
 }
 
@@ -356,5 +361,4 @@ fn an_operators_own_pin_still_tightens_what_the_bundle_pins() {
     assert_eq!(asked.anchor.as_ref().unwrap().keyids, [root].into());
     let decision = answer(&world.told(&asked, good()));
     assert_eq!(code(&decision), Some(DenyCode::RootPinMismatch), "{}", decision.message);
-
 }

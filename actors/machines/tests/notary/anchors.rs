@@ -84,7 +84,8 @@ fn versions_below_the_bundles_floors_are_refused_and_nothing_is_kept() {
         let floors = [(role.to_owned(), floor)].into();
         bench.contact_under(&RootAnchor { floors, ..open() });
         let seen = bench.concluded(1, collection(1).tag("v1").verified());
-        let expected = if refused { ("refused", Some(DenyCode::Rollback)) } else { ("verified", None) };
+        let expected =
+            if refused { ("refused", Some(DenyCode::Rollback)) } else { ("verified", None) };
         assert_eq!(seen.code(), expected, "{role}");
         assert_eq!(bench.machine.trusted().is_empty(), refused, "{role}");
     }

@@ -76,14 +76,14 @@ fn anchor(args: &AddArgs) -> Result<Anchor, CommandError> {
     };
     for text in &args.root_key_id {
         let id = text.to_ascii_lowercase().parse();
-        let id = id.map_err(|_| {
-            usage("--root-key-id", text, "a key id is 64 hexadecimal digits")
-        })?;
+        let id =
+            id.map_err(|_| usage("--root-key-id", text, "a key id is 64 hexadecimal digits"))?;
         anchor.root_key_ids.insert(id);
     }
     for text in &args.signer {
         // The name of a signer holds no `=`, a path may.
-        let sides = text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty());
+        let sides =
+            text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty());
         let (name, path) = sides
             .ok_or_else(|| usage("--signer", text, "it is not of the form NAME=PUBKEY.pem"))?;
         let public_key = read_text(Path::new(path))?;

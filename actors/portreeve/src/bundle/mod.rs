@@ -112,7 +112,8 @@ fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Out
     let SignedRoot { complete, signed_by, threshold, version } = made;
     let place = workshop.place();
     if *complete {
-        let text = format!("root version {version} is signed: {}", place.join("root.json").display());
+        let text =
+            format!("root version {version} is signed: {}", place.join("root.json").display());
         terminal.styled(Style::Good, &text);
         return Outcome::Good;
     }

@@ -87,12 +87,12 @@ fn good(loaded: &Loaded, terminal: &Terminal) {
     terminal.line(&format!("  trust.json {digest}"));
     let (heads, width) = (["ROLE", "VERSION", "EXPIRES", "KEYS"], "timestamp".len());
     let [role, version, expires, keys] = heads;
-    terminal.styled(Style::Quiet, &format!("  {role:<width$}  {version:>7}  {expires:<24}  {keys}"));
+    terminal
+        .styled(Style::Quiet, &format!("  {role:<width$}  {version:>7}  {expires:<24}  {keys}"));
     for RoleReport { expires, keys, name, threshold, version } in &loaded.roles {
         let expires = expires.to_string();
-        terminal.line(&format!(
-            "  {name:<width$}  {version:>7}  {expires:<24}  {threshold} of {keys}"
-        ));
+        terminal
+            .line(&format!("  {name:<width$}  {version:>7}  {expires:<24}  {threshold} of {keys}"));
     }
 }
 
@@ -106,8 +106,7 @@ fn anchors(all: &TrustAnchors, terminal: &Terminal) {
     let defaults = &all.defaults;
     let first = if defaults.first_use { "allowed" } else { "forbidden" };
     let mut text = format!("where no anchor says otherwise: first use {first}");
-    for (name, span) in
-        [("freshness", &defaults.freshness), ("staleness", &defaults.max_staleness)]
+    for (name, span) in [("freshness", &defaults.freshness), ("staleness", &defaults.max_staleness)]
     {
         if let Some(span) = span {
             text.push_str(&format!(", {name} at most {span}"));

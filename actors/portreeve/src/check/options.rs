@@ -115,7 +115,11 @@ fn bundle(flags: &BundleFlags) -> Result<Option<BundleConfig>, CommandError> {
         (None, None) => return Ok(None),
         (Some(text), Some(root)) => (text, root),
         (Some(text), None) => {
-            return Err(usage("--bundle", text, "it is verified from --bundle-root, which is missing"));
+            return Err(usage(
+                "--bundle",
+                text,
+                "it is verified from --bundle-root, which is missing",
+            ));
         }
         (None, Some(root)) => {
             let text = root.display().to_string();

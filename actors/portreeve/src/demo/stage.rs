@@ -92,7 +92,16 @@ impl Stage {
             make_directory(journal)?;
             config.journal_dir = journal.to_owned();
         }
-        Ok(Self { own_bundle, config, down, signed, tls, notary, _directory: directory, _refusing: refusing })
+        Ok(Self {
+            own_bundle,
+            config,
+            down,
+            signed,
+            tls,
+            notary,
+            _directory: directory,
+            _refusing: refusing,
+        })
     }
 
     /// PEM text of the CA that the API server is to trust.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
+use portreeve_protocol::decision::{BundleRef, ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Verdict};
 use serde::Serialize;
