@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::ProtocolError;
+use crate::text::read_from_text;
 
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits, without the `sha256:` prefix.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
@@ -95,19 +95,7 @@ impl Serialize for Sha256 {
     }
 }
 
-impl TryFrom<String> for Sha256 {
-    type Error = ProtocolError;
-
-    fn try_from(text: String) -> Result<Self, ProtocolError> {
-        text.parse()
-    }
-}
-
-impl From<Sha256> for String {
-    fn from(digest: Sha256) -> Self {
-        digest.to_hex()
-    }
-}
+read_from_text!(Sha256, "64 lower-case hexadecimal digits");
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ProtocolError;
+use crate::text::read_from_text;
 
 /// The name of one replica, as operators know it: a pod or host name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Arc<str>);
 
 impl NodeId {
@@ -65,8 +65,7 @@ impl ActorKind {
 }
 
 /// One actor of a node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ActorId {
     /// Written `admission`.
     Admission,
@@ -131,8 +130,7 @@ impl FromStr for ActorId {
 
 /// One delivery to one actor, unique for ever: node, incarnation of the node, actor, sequence.
 /// Written `node/incarnation/actor/sequence`, such as `web-1/3/admission/17`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     /// The replica.
     pub node: NodeId,
@@ -169,8 +167,10 @@ impl FromStr for EventId {
 }
 
 /// Reads a number only in the form it would be written, so that an id has one spelling.
-fn canonical_number<T: FromStr + ToString>(text: &str) -> Option<T> {
-    text.parse::<T>().ok().filter(|number| number.to_string() == text)
+fn canonical_number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let led_by_zero = text.len() > 1 && text.starts_with('0');
+    if digits && !led_by_zero { text.parse().ok() } else { None }
 }
 
 /// Why an event happened.
@@ -206,42 +206,32 @@ impl fmt::Display for NodeId {
     }
 }
 
-macro_rules! text_form {
-    ($($type:ty),*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Serialize for ActorId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Admission | Self::Journal | Self::Policy => {
+                serializer.serialize_str(self.kind().name())
             }
+            Self::Notary(_) | Self::Verify(_) => serializer.collect_str(self),
         }
-
-        impl TryFrom<String> for $type {
-            type Error = ProtocolError;
-
-            fn try_from(text: String) -> Result<Self, ProtocolError> {
-                text.parse()
-            }
-        }
-    )*};
-}
-text_form!(NodeId, ActorId, EventId);
-
-impl From<NodeId> for String {
-    fn from(node: NodeId) -> Self {
-        node.0.as_ref().to_owned()
     }
 }
 
-impl From<ActorId> for String {
-    fn from(actor: ActorId) -> Self {
-        actor.to_string()
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<EventId> for String {
-    fn from(event: EventId) -> Self {
-        event.to_string()
-    }
-}
+read_from_text!(NodeId, "the name of a replica");
+read_from_text!(ActorId, "the name of an actor");
+read_from_text!(EventId, "an event such as web-1/3/admission/17");
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ pub mod reason;
 pub mod reference;
 pub mod seal;
 pub mod settings;
+mod text;
 pub mod time;
 pub mod workload;
 

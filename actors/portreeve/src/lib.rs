@@ -17,6 +17,11 @@ use std::process::ExitCode;
 
 pub use error::CommandError;
 
+/// A review allocates a few hundred times on one thread and is freed on another, which glibc's
+/// allocator answers with locks and consolidation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs what the command line of this process asks for.
 #[must_use]
 pub fn run() -> ExitCode {

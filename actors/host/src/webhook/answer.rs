@@ -104,22 +104,24 @@ fn with_seal(
     let Some(SealChange { annotated, text }) = seal else {
         return Ok(patch.map(str::to_owned));
     };
-    let mut operations: Patch = match patch {
-        Some(patch) => serde_json::from_str(patch)?,
-        None => Patch::default(),
-    };
     let add = |at: &[&str], value| {
         PatchOperation::Add(AddOperation {
             path: PointerBuf::from_tokens(at.iter().copied()),
             value,
         })
     };
+    let mut sealing = Vec::with_capacity(2);
     if !annotated {
-        operations.0.push(add(&["metadata", "annotations"], Value::Object(Map::new())));
+        sealing.push(add(&["metadata", "annotations"], Value::Object(Map::new())));
     }
-    let text = Value::String(text.clone());
-    operations.0.push(add(&["metadata", "annotations", ANNOTATION], text));
-    serde_json::to_string(&operations).map(Some)
+    sealing.push(add(&["metadata", "annotations", ANNOTATION], Value::String(text.clone())));
+    let sealing = serde_json::to_string(&Patch(sealing))?;
+    let first = patch.and_then(|patch| patch.strip_suffix(']')).filter(|first| *first != "[");
+    Ok(Some(match first {
+        // To read it only to write it again would be the most expensive thing done here.
+        Some(first) => format!("{first},{}", &sealing[1..]),
+        None => sealing,
+    }))
 }
 
 fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, serde_json::Error> {
