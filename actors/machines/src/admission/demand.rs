@@ -177,18 +177,25 @@ impl Demand {
 }
 
 impl Demand {
-    /// A refusal of the pin, told as what it means where the pin is the bundle's.
+    /// A refusal of the root, told as what it means where the bundle pins it.
     fn in_words_of_the_bundle(&self, why: &Denial) -> Denial {
         let anchor = self.anchor.as_ref().filter(|anchor| anchor.root.pins());
-        let Some(Anchored { version, .. }) =
-            anchor.filter(|_| why.code == DenyCode::RootPinMismatch)
-        else {
+        let Some(Anchored { version, .. }) = anchor else { return why.clone() };
+        let Question { server, gun, .. } = &self.question;
+        let what = if why.code == DenyCode::RootPinMismatch {
+            format!(
+                "a root of {gun} that is not signed by what trust bundle version {version} pins"
+            )
+        } else if why.code == DenyCode::RootChanged {
+            format!(
+                "another root of {gun} than the one that trust bundle version {version} pins and \
+                 was trusted, and no rotation leads to it"
+            )
+        } else {
             return why.clone();
         };
-        let Question { server, gun, .. } = &self.question;
         let detail = format!(
-            "the trust server {server} serves a root of {gun} that is not signed by what trust \
-             bundle version {version} pins: the server, or its root, was replaced"
+            "the trust server {server} serves {what}: the server, or its root, was replaced"
         );
         Denial::new(why.code, detail)
     }
