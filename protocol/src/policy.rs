@@ -136,8 +136,8 @@ pub struct TrustRequirement {
     pub strict_roles: bool,
 }
 
-/// Stands in [`SignerRequirement::secret`] for a signer that the trust bundle asks for; no Secret is
-/// called so, for its name has a slash.
+/// Stands in [`SignerRequirement::secret`] for a signer that the trust bundle asks for; no Secret
+/// is called so, for its name has a slash.
 pub const FROM_BUNDLE: &str = "trust bundle";
 
 /// A signer a rule asks for.

@@ -23,9 +23,9 @@ pub(crate) fn folder(name: &str) -> Result<Url, BundleError> {
     url.map_err(|error| BundleError::Workshop(error.to_string()))
 }
 
-/// A [`Source`] as `tough` wants it, guarded: every file is read to its end within its bound and the
-/// bound of all, and metadata must be ASCII, because `tough` normalises Unicode where signatures
-/// were made over the bytes as they are.
+/// A [`Source`] as `tough` wants it, guarded: every file is read to its end within its bound and
+/// the bound of all, and metadata must be ASCII, because `tough` normalises Unicode where
+/// signatures were made over the bytes as they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded {
     source: Arc<dyn Source>,

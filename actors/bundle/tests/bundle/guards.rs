@@ -265,7 +265,7 @@ async fn what_the_bundle_says_must_be_there_and_be_understood() {
     assert_eq!(forge.refusal(None).await, BundleCode::NoTarget);
     for text in [
         r#"{"format":2,"anchors":[]}"#,
-        r#"{"format":1,"anchors":[{"gun":"r.example/a","signers":[{"name":"a","publicKey":"x"}]}]}"#,
+        r#"{"format":1,"anchors":[{"gun":"r.io/a","signers":[{"name":"a","publicKey":"x"}]}]}"#,
     ] {
         let forge = Forge::new().await;
         forge

@@ -224,8 +224,8 @@ impl Node {
         self.inner.links.send_or_wait(&ActorId::Policy, deliver);
     }
 
-    /// Tells the admission actor what came of a look at the trust bundle. Never dropped: it waits if
-    /// it must.
+    /// Tells the admission actor what came of a look at the trust bundle. Never dropped: it waits
+    /// if it must.
     pub fn bundle(&self, input: AdmissionInput) {
         let deliver = Deliver::outside(Outside::Host, input);
         self.inner.links.send_or_wait(&ActorId::Admission, deliver);

@@ -37,8 +37,8 @@ pub(super) struct Exchange {
     vouched: RwLock<BTreeMap<String, (String, Pools)>>,
 }
 
-/// Connections, apart for each reach, so that none is used beyond what it was made for; clones share
-/// them.
+/// Connections, apart for each reach, so that none is used beyond what it was made for; clones
+/// share them.
 #[derive(Clone)]
 struct Pools {
     any: Pool,

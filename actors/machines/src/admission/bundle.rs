@@ -193,8 +193,8 @@ impl Held {
 }
 
 impl Admission {
-    /// Judges by this bundle from now on, unless it is behind the one before. Reviews that wait keep
-    /// the bundle they came under.
+    /// Judges by this bundle from now on, unless it is behind the one before. Reviews that wait
+    /// keep the bundle they came under.
     pub(super) fn bundle_loaded(
         &mut self,
         loaded: &BundleLoaded,

@@ -119,8 +119,8 @@ fn plain(server: &str) -> String {
     format!("{scheme}://{authority}{path}")
 }
 
-/// Freshness and staleness: the bundle's freshness counts where a policy names none, and neither may
-/// be longer than the bundle says.
+/// Freshness and staleness: the bundle's freshness counts where a policy names none, and neither
+/// may be longer than the bundle says.
 fn spans(
     trust: &mut TrustRequirement,
     anchors: &TrustAnchors,

@@ -97,8 +97,8 @@ impl Collection {
 }
 
 impl Checked {
-    /// A check, under this anchor, with the views it gave. Views of `before` are kept where all documents but the
-    /// timestamp are the same, because then they would come out the same again.
+    /// A check, under this anchor, with the views it gave. Views of `before` are kept where all
+    /// documents but the timestamp are the same, because then they would come out the same again.
     pub(super) fn new(
         (at, anchor): (Mono, Option<Sha256>),
         evidence: Proof,

@@ -71,7 +71,8 @@ impl NotaryFetcher {
         }
     }
 
-    /// The state of the tag as it was verified last under this anchor, if nothing in it has expired.
+    /// The state of the tag as it was verified last under this anchor, if nothing in it has
+    /// expired.
     fn last_verified(
         &self,
         gun: &str,

@@ -45,8 +45,8 @@ pub(super) struct Flight {
     /// Tags asked about with credentials that this flight does not use; should it end unauthorised,
     /// the next one uses them.
     pub(super) others: BTreeMap<String, Asker>,
-    /// Tags that need a later timestamp, or another anchor, each with the instant the timestamp must
-    /// not be older than.
+    /// Tags that need a later timestamp, or another anchor, each with the instant the timestamp
+    /// must not be older than.
     #[serde(with = "crate::pairs")]
     pub(super) queued: BTreeMap<(String, Option<Sha256>), (Mono, Asker)>,
     /// Whether a timer for asking again is armed.
@@ -334,8 +334,8 @@ impl NotaryFetcher {
         })
     }
 
-    /// What is known beforehand of a root: a pin of the trust bundle goes before the operator's, and
-    /// forbids first use as the operator may.
+    /// What is known beforehand of a root: a pin of the trust bundle goes before the operator's,
+    /// and forbids first use as the operator may.
     pub(super) fn pins(&self, gun: &str, anchor: Option<&RootAnchor>) -> RootPins {
         let mut pins = self.settings.root_pins(gun);
         let Some(anchor) = anchor else { return pins };

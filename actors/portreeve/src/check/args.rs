@@ -22,8 +22,9 @@ Without --state nothing is remembered: the root is trusted at first use unless -
 
 The exit status is 0 if the image is allowed, 1 if it is denied, 2 for wrong usage or a failure of
 this program. --json prints one object with the members allowed, image, digest, code, class,
-explanation, warnings, evidence, dropped_roles and bundle; code and class are null unless it is denied,
-digest is null unless signed data released it, evidence is null where no collection was verified, and there is no bundle where none was in force.
+explanation, warnings, evidence and dropped_roles; code and class are null unless it is denied,
+digest is null unless signed data released it, evidence is null where no collection was verified.
+Where a trust bundle is in force there is a member bundle besides: version, digest, expired.
 
 Examples:
   portreeve check docker.io/library/alpine:3.20

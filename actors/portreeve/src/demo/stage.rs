@@ -178,8 +178,8 @@ impl Team {
 fn policies(live: &str, down: &str) -> String {
     format!(
         r#"# Images of the shop must be signed by alice; images of a partner by anyone who may sign
-# at the partner's trust server; images of the vault by whom the trust bundle says; Prometheus tools run as they
-# are; nothing else runs at all.
+# at the partner's trust server; images of the vault by whom the trust bundle says;
+# Prometheus tools run as they are; nothing else runs at all.
 apiVersion: portieris.cloud.ibm.com/v1
 kind: ClusterImagePolicy
 metadata:

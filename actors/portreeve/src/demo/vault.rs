@@ -1,4 +1,4 @@
-//! Collections whose roots a trust bundle pins, one of them behind a trust server that was replaced.
+//! Collections whose roots a trust bundle pins; one is behind a trust server that was replaced.
 
 use std::collections::BTreeMap;
 use std::path::Path;
