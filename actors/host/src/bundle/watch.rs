@@ -150,6 +150,9 @@ impl BundleWatch {
     ) -> Self {
         looker.resume();
         let mut teller = Teller { last: None, log, metrics, tell };
+        if let Some(before) = &looker.before {
+            teller.metrics.bundle(before.versions.targets, before.expires);
+        }
         let first = looker.look().await;
         teller.tell_of(&looker, first);
         let task = tokio::spawn(async move {

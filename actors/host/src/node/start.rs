@@ -47,13 +47,13 @@ where
     V: Machine + Unpin + 'static,
 {
     let facts = Arc::new(Facts::new(options.log.clone(), Arc::clone(&options.metrics)));
-    if options.settings.bundle.is_some() {
-        facts.say_of_bundle(Some("trust bundle: none was loaded yet".to_owned()));
-    }
     let (lock, recovery, next_segment) = recovered(&options, &facts)?;
     let incarnation = recovery.incarnation.saturating_add(1);
     let first = recovery.incarnation == 0;
     let restored = if first { options.restored.clone() } else { recovery.restored };
+    if options.settings.bundle.is_some() && restored.bundle.is_none() {
+        facts.say_of_bundle(Some("trust bundle: none was loaded yet".to_owned()));
+    }
     let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
     let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev)
