@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portreeve_bundle::{Asked, BundleError, Loaded, load};
+use portreeve_bundle::{Asked, BundleError, Directory, Loaded, load};
 use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::messages::admission::{AdmissionInput, BundleFailed, BundleLoaded};
 use portreeve_protocol::{Sha256, limits};
@@ -115,9 +115,9 @@ impl Looker {
     /// What tells whether a directory was changed; nothing for what is not one.
     fn mark(&self) -> Option<Sha256> {
         let BundlePlace::Directory(path) = &self.config.place else { return None };
-        let timestamp = [path.join("metadata/timestamp.json"), path.join("timestamp.json")];
-        let found = timestamp.iter().find_map(|path| std::fs::read(path).ok());
-        found.map(|bytes| Sha256::of(&bytes))
+        let timestamp = "metadata/timestamp.json";
+        let found = Directory::now(path).read(timestamp, limits::BUNDLE_METADATA_BYTES);
+        found.ok().map(|bytes| Sha256::of(&bytes))
     }
 }
 
@@ -182,13 +182,14 @@ fn expired(looker: &Looker) -> Option<BundleFailed> {
 /// Waits until the next look, or until a directory was changed. A tenth more or less, so that the
 /// replicas of a cluster do not ask at one instant.
 async fn wait(looker: &Looker) {
+    let watched = matches!(looker.config.place, BundlePlace::Directory(_));
     let mark = looker.mark();
     let mut left = jittered(looker.config.refresh);
     while !left.is_zero() {
-        let step = if mark.is_some() { left.min(DIRECTORY) } else { left };
+        let step = if watched { left.min(DIRECTORY) } else { left };
         tokio::time::sleep(step).await;
         left = left.saturating_sub(step);
-        if mark.is_some() && looker.mark() != mark {
+        if watched && looker.mark() != mark {
             return;
         }
     }
