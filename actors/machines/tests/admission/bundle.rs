@@ -321,9 +321,8 @@ fn an_older_or_unintelligible_bundle_is_not_taken_and_the_one_before_stays() {
     ] {
         for _ in 0..2 {
             let news = facts(&world.load(bundle.clone()));
-            let found = news.iter().find_map(|fact| match fact {
-                Fact::BundleFailed { code, .. } => Some(*code),
-                _ => None,
+            let found = news.iter().find_map(|fact| {
+                if let Fact::BundleFailed { code, .. } = fact { Some(*code) } else { None }
             });
             assert_eq!(found, Some(expected), "{news:?}");
         }
