@@ -88,7 +88,7 @@ bundle_replaced() { # an intruder's trust server, in the place and with the cert
   verdict "bundle: with it, the replaced trust server is refused" \
     "denied root-pin-mismatch trust" "${by[@]}" "$web:v1"
   said=$(cat "$work/told/$asked.json")
-  holds "bundle: and the message says so" "that is not signed by what trust bundle version 1 pins: the server, or its root, was replaced" "$said"
+  holds "bundle: and the message says so" "or its root, was replaced: it serves a root of $web without the signatures that trust bundle version 1 pins" "$said"
 }
 
 bundle_scenario() {

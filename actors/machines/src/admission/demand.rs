@@ -184,19 +184,18 @@ impl Demand {
         let Question { server, gun, .. } = &self.question;
         let what = if why.code == DenyCode::RootPinMismatch {
             format!(
-                "a root of {gun} that is not signed by what trust bundle version {version} pins"
+                "a root of {gun} without the signatures that trust bundle version {version} pins"
             )
         } else if why.code == DenyCode::RootChanged {
             format!(
-                "another root of {gun} than the one that trust bundle version {version} pins and \
-                 was trusted, and no rotation leads to it"
+                "another root of {gun} than the one trusted, which trust bundle version {version} \
+                 pins, and no rotation leads to it"
             )
         } else {
             return why.clone();
         };
-        let detail = format!(
-            "the trust server {server} serves {what}: the server, or its root, was replaced"
-        );
+        let detail =
+            format!("the trust server {server}, or its root, was replaced: it serves {what}");
         Denial::new(why.code, detail)
     }
 }

@@ -10,7 +10,7 @@ use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::{Mode, TrustRequirement};
 use portreeve_protocol::settings::{BundleExpired, BundleSettings};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Settings, Sha256, Wall};
+use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Settings, Wall};
 use serde_json::{Value, json};
 
 use crate::world::{
@@ -149,6 +149,13 @@ fn a_replaced_trust_server_is_told_in_one_sentence() {
     for part in [SERVER, GUN, "trust bundle version 3 pins", "was replaced"] {
         assert!(detail.contains(part), "{detail}");
     }
+    // Where the real one was seen before.
+    world.pass(31 * SECOND);
+    let (_, asked) = world.ask();
+    let why = Denial::new(DenyCode::RootChanged, "another root is served");
+    let detail =
+        answer(&world.told(&asked, ResolutionOutcome::Refused(why))).denial.unwrap().detail;
+    assert!(detail.contains("was replaced") && detail.contains("trust reset"), "{detail}");
 }
 
 #[test]
@@ -260,6 +267,7 @@ fn what_the_bundle_requires_is_enforced_whatever_a_policy_says() {
     let mut tolerant = rule("*", trust(&[]));
     tolerant.mode = Mode::Warn;
     world.policies(vec![policy("default", vec![tolerant])]);
+    world.pass(31 * SECOND);
     let (_, asked) = world.ask();
     let absent = answer(&world.told(&asked, ResolutionOutcome::Absent));
     assert_eq!(code(&absent), Some(DenyCode::NotSigned), "the rule only warns");
@@ -290,6 +298,7 @@ fn an_expired_bundle_stays_in_force_with_an_alarm_or_denies() {
         assert!(!facts(&world.pod(&[GUN])).contains(&Fact::BundleExpired { version: 3 }), "once");
         let renewed = BundleLoaded { expires: Wall(EXPIRES.0 * 2), ..loaded(4, &json!([])) };
         world.load(renewed);
+        world.pass(31 * SECOND);
         let (_, asked) = world.ask();
         let decision = answer(&world.told(&asked, good()));
         assert!(decision.allowed && !decision.bundle.unwrap().expired);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portreeve_bundle::{RootPlan, Terms, Workshop, make_key, make_root, publish};
-use portreeve_lab::{Collection, Keys, NotaryServer};
+use portreeve_lab::{Collection, Documents, Keys, NotaryServer};
 use portreeve_protocol::anchors::{Anchor, TrustAnchors};
 use portreeve_protocol::{Sha256, Wall};
+use serde_json::Value;
 
 use super::stage::MANIFEST_LENGTH;
 use crate::cli::BundleFlags;
@@ -35,17 +36,30 @@ pub(super) fn sign(notary: &NotaryServer, now: Wall) -> Result<Vault, CommandErr
     let (root_keys, signed) = (BTreeMap::new(), BTreeMap::new());
     let mut vault = Vault { expires: Wall(now.0 + DAY), root_keys, signed };
     for gun in [GENUINE, REPLACED] {
-        let team = Keys::fresh();
-        vault.root_keys.insert(gun, team.root(gun, 0, now)?.spki());
-        let keys = if gun == GENUINE { team } else { Keys::fresh() };
-        let mut collection = Collection::new(gun, keys, now)?;
         let image = format!("{gun}:{TAG}");
         let digest = Sha256::of(image.as_bytes());
-        collection.sign_base(TAG, digest, MANIFEST_LENGTH);
-        notary.publish(gun, collection.publish(now)?);
+        let signed = || -> Result<Documents, CommandError> {
+            let mut collection = Collection::new(gun, Keys::fresh(), now)?;
+            collection.sign_base(TAG, digest, MANIFEST_LENGTH);
+            Ok(collection.publish(now)?.clone())
+        };
+        let of_the_team = signed()?;
+        vault.root_keys.insert(gun, root_key(&of_the_team)?);
+        let served = if gun == GENUINE { of_the_team } else { signed()? };
+        notary.publish(gun, &served);
         vault.signed.insert(image, digest);
     }
     Ok(vault)
+}
+
+/// The id of the key that a collection's root is signed by.
+fn root_key(documents: &Documents) -> Result<Sha256, CommandError> {
+    let root = documents.get("root.json").map(|root| serde_json::from_slice::<Value>(root));
+    let id = root.and_then(Result::ok).and_then(|root| {
+        root["signed"]["roles"]["root"]["keyids"][0].as_str().and_then(|id| id.parse().ok())
+    });
+    let why = || CommandError::Unclear { why: "a collection of the demo has no root".to_owned() };
+    id.ok_or_else(why)
 }
 
 /// Makes and publishes the bundle that pins the team's roots, as `portreeve bundle` would.
