@@ -181,16 +181,8 @@ fn said_of_bundle(fact: &Fact) -> Option<Option<String>> {
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.
 fn write(log: &Logger, fact: &Fact) {
     match fact {
-        Fact::BundleExpired { version } => {
-            error!(log, "the trust bundle has expired"; "version" => version);
-        }
-        Fact::BundleFailed { code, why } => {
-            error!(log, "the trust bundle could not be loaded"; "code" => code.code(),
-                "why" => why);
-        }
-        Fact::BundleLoaded { anchors, digest, version } => {
-            info!(log, "a trust bundle is in force"; "version" => version,
-                "anchors" => anchors, "digest" => digest.to_string());
+        Fact::BundleExpired { .. } | Fact::BundleFailed { .. } | Fact::BundleLoaded { .. } => {
+            bundle(log, fact);
         }
         Fact::ClockReturned => info!(log, "the wall clock is believed again"),
         Fact::ClockSteppedBack { micros } => {
@@ -255,6 +247,17 @@ fn write(log: &Logger, fact: &Fact) {
             warn!(log, "the policy source is not watched any more"; "why" => why);
         }
         Fact::WatchRestored => info!(log, "the policy source is watched again"),
+    }
+}
+
+fn bundle(log: &Logger, fact: &Fact) {
+    if let Fact::BundleExpired { version } = fact {
+        error!(log, "the trust bundle has expired"; "version" => version);
+    } else if let Fact::BundleFailed { code, why } = fact {
+        error!(log, "the trust bundle could not be loaded"; "code" => code.code(), "why" => why);
+    } else if let Fact::BundleLoaded { anchors, digest, version } = fact {
+        info!(log, "a trust bundle is in force"; "version" => version, "anchors" => anchors,
+            "digest" => digest.to_string());
     }
 }
 
