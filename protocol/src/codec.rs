@@ -5,12 +5,13 @@
 //! it again, and an edit that does not change the meaning is found all the same.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::entry::Delivered;
-use crate::{Cause, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
+use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
 
 /// The schema version this build writes.
 ///
@@ -48,29 +49,69 @@ enum EffectOut<'a> {
     Other(&'a Effect),
 }
 
-/// [`Record`] of a delivery, with the texts of its decisions in their place.
+/// [`Record`] of a delivery, with text in the place of its decisions.
 #[derive(Serialize)]
-struct RecordOut<'a> {
-    entry: EntryOut<'a>,
+struct RecordOut<'a, D> {
+    entry: EntryOut<'a, D>,
     prev: Sha256,
     v: u32,
 }
 
 #[derive(Serialize)]
-enum EntryOut<'a> {
-    Delivered(DeliveredOut<'a>),
+enum EntryOut<'a, D> {
+    Delivered(DeliveredOut<'a, D>),
 }
 
 #[derive(Serialize)]
-struct DeliveredOut<'a> {
+struct DeliveredOut<'a, D> {
     cause: &'a Cause,
-    decisions: &'a [&'a RawValue],
+    decisions: D,
     effects: Sha256,
     event: &'a EventId,
     input: &'a Input,
     lamport: u64,
     now: &'a Now,
     root: &'a EventId,
+}
+
+/// [`RecordOut`] as it is read.
+#[derive(Deserialize)]
+struct RecordIn<'a> {
+    #[serde(borrow)]
+    entry: EntryIn<'a>,
+    prev: Sha256,
+    v: u32,
+}
+
+#[derive(Deserialize)]
+enum EntryIn<'a> {
+    #[serde(borrow)]
+    Delivered(DeliveredIn<'a>),
+}
+
+#[derive(Deserialize)]
+struct DeliveredIn<'a> {
+    cause: Cause,
+    #[serde(borrow)]
+    decisions: &'a RawValue,
+    effects: Sha256,
+    event: EventId,
+    input: Arc<Input>,
+    lamport: u64,
+    now: Now,
+    root: EventId,
+}
+
+/// What [`read_undecided`] makes of a line.
+#[derive(Debug)]
+pub struct Undecided {
+    /// Of a delivery, the text of its decisions, which are missing in `record`; `None` if nothing
+    /// is missing.
+    pub decisions: Option<Box<str>>,
+    /// The hash of the record.
+    pub hash: Sha256,
+    /// The record.
+    pub record: Record,
 }
 
 #[derive(Deserialize)]
@@ -119,24 +160,43 @@ pub fn write_delivered(
     prev: Sha256,
     line: &mut Vec<u8>,
 ) -> Result<Sha256, ProtocolError> {
-    let mut decisions: Vec<&RawValue> = Vec::new();
-    let texts = effects
-        .iter()
-        .map(text_of)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
-    let written = effects.iter().zip(&texts).map(|(effect, text)| {
-        text.as_deref().map_or(EffectOut::Other(effect), |text| {
-            decisions.push(text);
-            EffectOut::Answer { text }
-        })
-    });
-    let effects: Vec<EffectOut<'_>> = written.collect();
+    let texts = texts_of(effects)?;
+    let decisions: Vec<&RawValue> = texts.iter().flatten().map(Box::as_ref).collect();
     let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
-    let (effects, lamport) = (digest(&effects)?, *lamport);
-    let decisions = &decisions;
+    let effects = digest_of(effects, &texts)?;
+    let (decisions, lamport) = (decisions.as_slice(), *lamport);
     let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
     write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
+}
+
+/// The digest of effects as a record states it, and the text of the decisions among them as a
+/// record holds it; each decision is made into text once for both.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn digest_and_decisions(effects: &[Effect]) -> Result<(Sha256, String), ProtocolError> {
+    let texts = texts_of(effects)?;
+    let mut decisions = String::from("[");
+    for text in texts.iter().flatten() {
+        if decisions.len() > 1 {
+            decisions.push(',');
+        }
+        decisions.push_str(text.get());
+    }
+    decisions.push(']');
+    Ok((digest_of(effects, &texts)?, decisions))
+}
+
+fn texts_of(effects: &[Effect]) -> Result<Vec<Option<Box<RawValue>>>, ProtocolError> {
+    let texts = effects.iter().map(text_of).collect::<Result<Vec<_>, _>>();
+    texts.map_err(|error| ProtocolError::Record { why: error.to_string() })
+}
+
+fn digest_of(effects: &[Effect], texts: &[Option<Box<RawValue>>]) -> Result<Sha256, ProtocolError> {
+    let written = effects.iter().zip(texts).map(|(effect, text)| {
+        text.as_deref().map_or(EffectOut::Other(effect), |text| EffectOut::Answer { text })
+    });
+    digest(&written.collect::<Vec<_>>())
 }
 
 /// The text of the decision, if the effect is one.
@@ -181,17 +241,72 @@ pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
     read_as_written(line).map_or_else(|| read_any(line), Ok)
 }
 
+/// As [`read_line`], but leaves the decisions of a delivery as the text they are: who runs the
+/// machines again gets the same text from them, and need only compare.
+///
+/// # Errors
+/// As [`read_line`], except for what is wrong with the decisions.
+pub fn read_undecided(line: &[u8]) -> Result<Undecided, ProtocolError> {
+    if let Some(read) = read_delivery(line) {
+        return Ok(read);
+    }
+    read_line(line).map(|(record, hash)| Undecided { decisions: None, hash, record })
+}
+
+/// The decisions of a record from their text.
+///
+/// # Errors
+/// `Record` for anything but canonical JSON of decisions.
+pub fn read_decisions(text: &str) -> Result<Vec<Arc<Decision>>, ProtocolError> {
+    let decisions: Vec<Arc<Decision>> = serde_json::from_str(text)
+        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
+    if is_canonical(&decisions, text.as_bytes()) {
+        return Ok(decisions);
+    }
+    Err(ProtocolError::Record { why: "its decisions are not in canonical form".to_owned() })
+}
+
+fn read_delivery(line: &[u8]) -> Option<Undecided> {
+    let (hash, body) = body_as_written(line)?;
+    let read: RecordIn<'_> = serde_json::from_slice(body).ok()?;
+    let RecordIn { entry: EntryIn::Delivered(delivered), prev, v } = read;
+    let DeliveredIn { cause, decisions, effects, event, input, lamport, now, root } = delivered;
+    let again = DeliveredOut {
+        cause: &cause,
+        decisions,
+        effects,
+        event: &event,
+        input: &input,
+        lamport,
+        now: &now,
+        root: &root,
+    };
+    let again = RecordOut { entry: EntryOut::Delivered(again), prev, v };
+    if v != SCHEMA || !is_canonical(&again, body) {
+        return None;
+    }
+    let text = decisions.get().into();
+    let decisions = Vec::new();
+    let delivered = Delivered { cause, decisions, effects, event, input, lamport, now, root };
+    let record = Record { entry: Entry::Delivered(delivered), prev, v };
+    Some(Undecided { decisions: Some(text), hash, record })
+}
+
 /// Reads a line that is what this build writes, and nothing else: its parts stand at known places,
 /// so that the record is parsed once and written again without a copy.
 fn read_as_written(line: &[u8]) -> Option<(Record, Sha256)> {
+    let (hash, body) = body_as_written(line)?;
+    let record: Record = serde_json::from_slice(body).ok()?;
+    (record.v == SCHEMA && is_canonical(&record, body)).then_some((record, hash))
+}
+
+/// The hash of the record and its bytes, if the line is laid out as this build does and the hash is
+/// the one it states.
+fn body_as_written(line: &[u8]) -> Option<(Sha256, &[u8])> {
     let (stated, rest) = line.strip_prefix(HEAD)?.split_at_checked(64)?;
     let body = rest.strip_prefix(MIDDLE)?.strip_suffix(b"}")?;
     let hash = Sha256::of(body);
-    if hash.hex_digits() != stated {
-        return None;
-    }
-    let record: Record = serde_json::from_slice(body).ok()?;
-    (record.v == SCHEMA && is_canonical(&record, body)).then_some((record, hash))
+    (hash.hex_digits() == stated).then_some((hash, body))
 }
 
 /// Whether `bytes` are the canonical JSON of `value`.

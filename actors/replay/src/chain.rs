@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use portreeve_protocol::codec::Undecided;
 use portreeve_protocol::{Entry, ProtocolError, Record, Sha256, codec};
 
 use crate::{FindingKind, Line, ReplayError, TornTail};
@@ -20,8 +21,8 @@ pub(crate) struct At {
 pub(crate) enum Link {
     /// Something else than the next record of the chain.
     Broken { at: At, kind: FindingKind, text: String },
-    /// The next record.
-    Record { at: At, record: Box<Record> },
+    /// The next record. Of a delivery, `decisions` may be the text of what is missing in it.
+    Record { at: At, decisions: Option<Box<str>>, record: Box<Record> },
     /// The last line, cut off.
     Torn(TornTail),
 }
@@ -29,12 +30,19 @@ pub(crate) enum Link {
 /// Reads records off lines. After a `Broken` or `Torn` it must not be asked for more records.
 pub(crate) struct Chain<I: Iterator<Item = Result<Line, ReplayError>>> {
     lines: Peekable<I>,
+    /// Whether the decisions of deliveries are left as text.
+    undecided: bool,
     prev: Option<Sha256>,
 }
 
 impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
     pub(crate) fn new(lines: I) -> Self {
-        Self { lines: lines.peekable(), prev: None }
+        Self { lines: lines.peekable(), undecided: false, prev: None }
+    }
+
+    /// The same, leaving decisions of deliveries as text.
+    pub(crate) fn undecided(self) -> Self {
+        Self { undecided: true, ..self }
     }
 
     /// The hash of the last good record.
@@ -57,12 +65,18 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
         let Some(body) = line.bytes.strip_suffix(b"\n") else {
             return Ok(Some(self.cut_off(at)));
         };
-        Ok(Some(match codec::read_line(body) {
-            Ok((record, hash)) if self.goes_on_with(&record) => {
+        let read = if self.undecided {
+            codec::read_undecided(body)
+        } else {
+            let whole = |(record, hash)| Undecided { decisions: None, hash, record };
+            codec::read_line(body).map(whole)
+        };
+        Ok(Some(match read {
+            Ok(Undecided { decisions, hash, record }) if self.goes_on_with(&record) => {
                 self.prev = Some(hash);
-                Link::Record { at, record: Box::new(record) }
+                Link::Record { at, decisions, record: Box::new(record) }
             }
-            Ok((record, _)) => {
+            Ok(Undecided { record, .. }) => {
                 let text = format!(
                     "the record says it follows {}, but the record before it hashes to {}: \
                      records are missing here, or in another order",
@@ -109,7 +123,7 @@ pub struct CheckedLines<I: Iterator<Item = Result<Line, ReplayError>>> {
 /// It is the part of a verification that needs no machines, so it can run ahead of them on a
 /// thread of its own; see [`crate::verify_checked`].
 pub fn checked<I: Iterator<Item = Result<Line, ReplayError>>>(lines: I) -> CheckedLines<I> {
-    CheckedLines { chain: Some(Chain::new(lines)) }
+    CheckedLines { chain: Some(Chain::new(lines).undecided()) }
 }
 
 impl<I: Iterator<Item = Result<Line, ReplayError>>> Iterator for CheckedLines<I> {

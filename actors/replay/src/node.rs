@@ -110,10 +110,12 @@ impl Node {
         }
     }
 
-    /// Checks a delivery and runs it again; false if what it did cannot be compared.
+    /// Checks a delivery and runs it again; false if what it did cannot be compared. If its
+    /// decisions are still the text `recorded`, they are put into it.
     pub(crate) fn delivered(
         &mut self,
         delivered: &mut Delivered,
+        recorded: Option<&str>,
         blobs: &dyn BlobSource,
     ) -> Result<bool, Stop> {
         let event = &delivered.event;
@@ -127,12 +129,14 @@ impl Node {
         Arc::make_mut(&mut delivered.input)
             .hydrate(blobs)
             .map_err(|error| placed(blob_fault(&error)))?;
-        for decision in &delivered.decisions {
-            let code = decision.denial.as_ref().map(|denial| denial.code);
-            self.ledger.await_answer(decision.review.clone(), (decision.allowed, code));
-        }
+        let unparsable =
+            |error: ProtocolError| placed(Fault::new(FindingKind::Unparsable, error.to_string()));
         let stateless = event.actor.kind() == ActorKind::Verify;
         if self.foreign() || (self.lost && !stateless) {
+            if let Some(text) = recorded {
+                delivered.decisions = codec::read_decisions(text).map_err(unparsable)?;
+            }
+            self.await_answers(delivered);
             return Ok(false);
         }
         let delivery =
@@ -140,17 +144,35 @@ impl Node {
         let Some(effects) = self.machines.deliver(&delivery, &delivered.input) else {
             return Err(placed(misdelivered(event, &delivered.input)).into());
         };
-        let replayed = codec::digest(&effects)?;
-        if replayed != delivered.effects || answers(&effects).ne(delivered.decisions.iter()) {
+        let (replayed, text) = codec::digest_and_decisions(&effects)?;
+        let decided = match recorded {
+            Some(recorded) => recorded == text,
+            None => answers(&effects).eq(delivered.decisions.iter()),
+        };
+        if replayed != delivered.effects || !decided {
+            if let Some(text) = recorded {
+                delivered.decisions = codec::read_decisions(text).map_err(unparsable)?;
+            }
             let (divergence, text) = difference::describe(delivered, &effects, replayed)?;
             let kind = FindingKind::Divergence(Box::new(divergence));
             return Err(placed(Fault::new(kind, text)).into());
         }
+        if recorded.is_some() {
+            delivered.decisions = answers(&effects).cloned().collect();
+        }
+        self.await_answers(delivered);
         // Behind a gap no cause is checked, so nothing would ever be consumed.
         if !self.lost {
             self.ledger.outstanding.add(&step, &effects);
         }
         Ok(true)
+    }
+
+    fn await_answers(&mut self, delivered: &Delivered) {
+        for decision in &delivered.decisions {
+            let code = decision.denial.as_ref().map(|denial| denial.code);
+            self.ledger.await_answer(decision.review.clone(), (decision.allowed, code));
+        }
     }
 
     /// Checks a delivery on which the machine panicked, and passes it over as the host did.

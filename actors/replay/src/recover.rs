@@ -78,7 +78,7 @@ pub fn recover(
     let mut fetchers = Fetchers::default();
     while let Some(link) = chain.next()? {
         let (at, why) = match link {
-            Link::Record { at, record } => {
+            Link::Record { at, record, .. } => {
                 fetchers.take(record.entry, &at, blobs, &mut found)?;
                 found.advance(&at, chain.prev());
                 continue;

@@ -64,9 +64,9 @@ fn verify_within(
                 replay.report.first = Some(Fault::new(kind, text).at(&at));
                 break;
             }
-            Link::Record { at, record } => {
+            Link::Record { at, decisions, record } => {
                 replay.report.removed |= replay.report.records == 0 && record.prev != Sha256::ZERO;
-                if let Err(stop) = replay.record(*record) {
+                if let Err(stop) = replay.record(*record, decisions.as_deref()) {
                     replay.report.first = Some(stop.at(&at, limit)?);
                     break;
                 }
@@ -92,7 +92,8 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn record(&mut self, record: Record) -> Result<(), Stop> {
+    /// `decisions` is the text of those that are missing in the record.
+    fn record(&mut self, record: Record, decisions: Option<&str>) -> Result<(), Stop> {
         if let Entry::Started(started) = record.entry {
             return self.started(started);
         }
@@ -110,7 +111,7 @@ impl Replay<'_> {
                 report.answered += 1;
             }
             Entry::Delivered(mut delivered) => {
-                let compared = node.delivered(&mut delivered, self.blobs)?;
+                let compared = node.delivered(&mut delivered, decisions, self.blobs)?;
                 if node.outstanding() > self.limit {
                     return Err(Stop::TooMuch);
                 }

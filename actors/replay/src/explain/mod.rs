@@ -254,7 +254,7 @@ fn records(
                     why: text,
                 });
             }
-            Link::Record { at, record } => take(&at, record.entry),
+            Link::Record { at, record, .. } => take(&at, record.entry),
             // Nothing rests on a line that was never finished.
             Link::Torn(_) => break,
         }
