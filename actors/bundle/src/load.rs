@@ -1,5 +1,6 @@
 //! Loading a bundle.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -194,8 +195,10 @@ async fn target(repository: &Repository) -> Result<Vec<u8>, BundleError> {
 
 /// Whether every signer has a usable name and key.
 pub(crate) fn signers(anchors: &TrustAnchors) -> Result<(), String> {
+    // The same people sign for many.
+    let mut seen = BTreeSet::new();
     for anchor in &anchors.anchors {
-        for signer in &anchor.signers {
+        for signer in anchor.signers.iter().filter(|signer| seen.insert(*signer)) {
             let of = |why: String| {
                 format!("the anchor of `{}`: signer `{}`: {why}", anchor.gun, signer.name)
             };

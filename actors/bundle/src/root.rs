@@ -144,7 +144,9 @@ fn planned(mut root: Root, plan: &RootPlan) -> Result<Root, BundleError> {
         };
         root.roles.insert(role, RoleKeys { keyids: ids, threshold, _extra: HashMap::new() });
     }
-    let used: Vec<_> = root.roles.values().flat_map(|role| role.keyids.clone()).collect();
+    let roles = [RoleType::Root, RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp];
+    let used = roles.iter().filter_map(|role| root.roles.get(role));
+    let used: Vec<_> = used.flat_map(|role| role.keyids.clone()).collect();
     root.keys.retain(|id, _| used.contains(id));
     Ok(root)
 }

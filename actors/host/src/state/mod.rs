@@ -86,8 +86,8 @@ impl TrustState {
 
     /// The last trust bundle taken, with its bytes.
     #[must_use]
-    pub const fn bundle(&self) -> Option<&Box<BundleLoaded>> {
-        self.kept.bundle.as_ref()
+    pub fn bundle(&self) -> Option<&BundleLoaded> {
+        self.kept.bundle.as_deref()
     }
 
     /// What operators reset, oldest first.

@@ -9,7 +9,9 @@ use portreeve_protocol::decision::BundleRef;
 use portreeve_protocol::messages::admission::{AdmissionEffect, BundleFailed, BundleLoaded};
 use portreeve_protocol::policy::{FROM_BUNDLE, SignerKey, SignerRequirement};
 use portreeve_protocol::settings::{BundleExpired, BundleSettings};
-use portreeve_protocol::{Blob, BlobSource, Denial, DenyCode, Fact, Outbox, ProtocolError, Wall};
+use portreeve_protocol::{
+    Blob, BlobSource, Denial, DenyCode, Fact, Outbox, ProtocolError, Sha256, Wall,
+};
 use portreeve_trust::signer::public_key_fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,8 @@ pub fn succeeds(
 /// The signers of each anchor that asks for any, by its GUN or prefix.
 fn signers(anchors: &TrustAnchors) -> Result<BTreeMap<String, Vec<SignerRequirement>>, String> {
     let mut all = BTreeMap::new();
+    // The same people sign for many.
+    let mut read: BTreeMap<&str, Sha256> = BTreeMap::new();
     for anchor in anchors.anchors.iter().filter(|anchor| !anchor.signers.is_empty()) {
         let mut list = Vec::new();
         for signer in &anchor.signers {
@@ -89,7 +93,11 @@ fn signers(anchors: &TrustAnchors) -> Result<BTreeMap<String, Vec<SignerRequirem
             if !portreeve_trust::signer::valid_signer_name(&name) {
                 return Err(of("its name cannot be that of a delegation".to_owned()));
             }
-            let spki = public_key_fingerprint(&signer.public_key).map_err(of)?;
+            let spki = match read.get(signer.public_key.as_str()) {
+                Some(spki) => *spki,
+                None => public_key_fingerprint(&signer.public_key).map_err(of)?,
+            };
+            read.insert(&signer.public_key, spki);
             let key = SignerKey::Usable { name: name.clone(), spki };
             list.push(SignerRequirement { key, secret: FROM_BUNDLE.to_owned() });
         }
@@ -114,8 +122,8 @@ impl BundleState {
     }
 
     /// The last one taken.
-    pub(super) const fn taken(&self) -> Option<&Box<BundleLoaded>> {
-        self.taken.as_ref()
+    pub(super) fn taken(&self) -> Option<&BundleLoaded> {
+        self.taken.as_deref()
     }
 
     /// Every blob kept.
@@ -150,8 +158,8 @@ impl BundleState {
     /// How it stands at a time.
     pub(super) fn standing(&self, settings: Option<&BundleSettings>, wall: Wall) -> Standing {
         let Some(settings) = settings else { return Standing::Absent };
-        let same = |taken: &&Box<BundleLoaded>| taken.origin == settings.root;
-        let (Some(held), Some(taken)) = (&self.held, self.taken.as_ref().filter(same)) else {
+        let same = |taken: &&BundleLoaded| taken.origin == settings.root;
+        let (Some(held), Some(taken)) = (&self.held, self.taken().filter(same)) else {
             let why = match &self.failure {
                 Some(BundleFailed { code, detail }) => format!("{detail} ({})", code.code()),
                 None => "it was not looked for yet".to_owned(),
@@ -237,6 +245,6 @@ impl Admission {
     /// The last trust bundle taken, which outlives this incarnation.
     #[must_use]
     pub fn bundle(&self) -> Option<&BundleLoaded> {
-        self.bundle.taken().map(AsRef::as_ref)
+        self.bundle.taken()
     }
 }

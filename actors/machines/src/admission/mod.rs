@@ -161,7 +161,7 @@ impl Machine for Admission {
 
     fn keep(&self) -> Result<Kept, ProtocolError> {
         let restored = Restored {
-            bundle: self.bundle.taken().cloned(),
+            bundle: self.bundle.taken().cloned().map(Box::new),
             revoked: self.revoked.clone(),
             trust: Vec::new(),
         };

@@ -64,7 +64,7 @@ fn decide(args: &CheckArgs) -> Result<Report, CommandError> {
         Err(denial) => return Ok(Report::denied(&options, denial)),
     };
     let known = kept.iter().chain(&adopted).cloned().collect();
-    let bundle = state.as_ref().and_then(|state| state.bundle().cloned());
+    let bundle = state.as_ref().and_then(|state| state.bundle().cloned().map(Box::new));
     let judged = judge::judge(&options, known, bundle)?;
     if let Some(state) = &mut state {
         state.replace(judged.to_keep(&kept), judged.bundle.clone())?;
