@@ -18,7 +18,7 @@ use crate::{
 pub struct Record {
     /// What happened.
     pub entry: Entry,
-    /// The hash of the record before; [`Sha256::ZERO`] at the very beginning of a journal.
+    /// The hash of the record before; 64 zeros ([`Sha256::ZERO`]) at the beginning of a journal.
     pub prev: Sha256,
     /// The schema version, [`crate::codec::SCHEMA`] when written by this build.
     pub v: u32,

@@ -67,12 +67,37 @@ pub const LONGEST_SPAN: u64 = 30 * 86_400 * 1_000_000;
 pub const OBJECT_BYTES: usize = 1 << 20;
 /// Policies, and Secrets, read from one source.
 pub const OBJECTS: usize = 10_000;
+/// Secrets of signers that are watched in a cluster; each costs a connection.
+pub const WATCHED_SECRETS: usize = 1_024;
+/// Secrets of signers that are watched in one namespace.
+pub const WATCHED_SECRETS_PER_NAMESPACE: usize = 64;
 /// Rules that may apply to one workload: those of its namespace, or those of the cluster.
 pub const RULES: usize = 4_096;
 /// Time for one fetch of one document, in microseconds.
 pub const FETCH_TIMEOUT: u64 = 5_000_000;
 /// Time for one look at the controller of a workload, in microseconds.
 pub const OWNER_TIMEOUT: u64 = 2_000_000;
+/// Time for one question to the API server, in microseconds; less than [`OWNER_TIMEOUT`], so that
+/// whoever asks is told what was slow.
+pub const API_TIMEOUT: u64 = 1_800_000;
+/// Bytes of one answer of the API server: what etcd keeps, written as JSON, is not more.
+pub const API_ANSWER_BYTES: usize = 4 << 20;
+/// Bytes of one page of a list of metadata.
+pub const API_LIST_BYTES: usize = 64 << 20;
+/// Pull secrets and service accounts kept at once.
+pub const PULL_OBJECTS: usize = 1_024;
+/// For how long a pull secret or service account serves once it was read, in microseconds.
+pub const PULL_FRESH: u64 = 10_000_000;
+/// For how long it serves that there is none, or none that may be read, in microseconds.
+pub const PULL_ABSENT: u64 = 3_000_000;
+/// For how long it serves that the API server could not be asked for one, in microseconds.
+pub const PULL_TROUBLE: u64 = 1_000_000;
+/// Events that wait to be written; more are dropped, and counted.
+pub const EVENTS_WAITING: usize = 1_024;
+/// Events written lately that later ones are counted in.
+pub const EVENT_SERIES: usize = 4_096;
+/// Bytes of an Event's message.
+pub const EVENT_BYTES: usize = 1_024;
 /// Time for one flight of a notary fetcher, all fetches and verifications together, in
 /// microseconds: the longest an API server waits for a webhook.
 pub const FLIGHT_TIMEOUT: u64 = 30_000_000;
@@ -92,8 +117,12 @@ pub const JOURNAL_QUEUE: usize = 65_536;
 pub const JOURNAL_STALL: u64 = 2_000_000;
 /// Panics of one machine in one incarnation after which it is not rebuilt any more.
 pub const PANICS: u32 = 3;
-/// Bytes of a journal's segments together, unless the configuration says otherwise.
+/// Bytes of a journal, segments and blobs together, unless the configuration says otherwise.
 pub const JOURNAL_BYTES: u64 = 1 << 30;
+/// Free bytes of the journal's volume below which old segments go before their time, unless the
+/// configuration says otherwise; at most a quarter of the volume. Below an eighth of it nothing is
+/// written.
+pub const JOURNAL_FREE: u64 = 256 << 20;
 /// Bytes after which a journal segment is followed by the next.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Connections to the webhook at once; further ones wait in the system's backlog.

@@ -112,6 +112,7 @@ deny_codes! {
     Unreachable Unavailable "trust-server-unreachable" "The trust server could not be reached." "Check that the trust server is up and can be reached from here.";
     ServerError Unavailable "trust-server-error" "The trust server answered with an error." "Look at the trust server's own log.";
     Unauthorized Unavailable "trust-server-unauthorized" "The trust server wants credentials that are not at hand." "Give the workload a pull secret that may read the repository.";
+    ApiServer Unavailable "api-server" "The API server could not be asked for an object that the decision needs." "Check that the API server is up, and the rights of Portreeve's service account.";
     BundleUnavailable Unavailable "bundle-unavailable" "A trust bundle is configured, but none could be loaded yet, so nothing that requires trust is judged." "Look at /readyz or the log for why the trust bundle is not loaded.";
     BundleExpired Unavailable "bundle-expired" "The trust bundle has expired, and the settings ask that nothing be judged by it then." "Publish the trust bundle anew with `portreeve bundle publish`.";
     Deadline Unavailable "deadline" "The decision could not be made in time." "Try again; the data asked for may be there by then.";
@@ -176,7 +177,8 @@ impl DenyCode {
             Self::SignersDisagree => &["signers_disagree"],
             Self::Oversize => &["size"],
             Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
-            Self::BundleExpired
+            Self::ApiServer
+            | Self::BundleExpired
             | Self::BundleUnavailable
             | Self::Capacity
             | Self::ClientUnauthenticated

@@ -109,10 +109,15 @@ pub struct RevokedSeal {
     pub gun: String,
 }
 
-/// Whether objects of this API version and kind can carry a seal.
+/// The API group of an `apiVersion`; empty for the core group.
 #[must_use]
-pub fn is_sealed_kind(api_version: &str, kind: &str) -> bool {
-    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+pub fn group_of(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
+/// Whether objects of this API group and kind can carry a seal.
+#[must_use]
+pub fn is_sealed_kind(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
         ("", "ReplicationController")

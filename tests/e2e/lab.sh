@@ -39,10 +39,11 @@ start() { # name port command...: the command runs until it listens on the port
 }
 
 # --- what is needed ---------------------------------------------------------------------------------
-install_servers() {
+needs() { # package...: those that are missing are installed
   local missing=() package
-  for package in notary docker-registry skopeo openssl curl; do
-    command -v "$package" >/dev/null || missing+=("$package")
+  for package in "$@"; do
+    dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+      missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
   say "installing ${missing[*]}"

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use portreeve_tests::tidy::graph::{BANNED, Graph, KEPT, LAYERS, SIDE_EFFECTS, built, resolve};
 use portreeve_tests::tidy::{
-    Source, Violation, function, manual, pages, reasons, report, rules, tree,
+    Source, Violation, forms, function, lint, manual, pages, reasons, report, rules, tree,
 };
 
 /// Applies `rule` to every Rust file and fails with file, line and rule.
@@ -128,6 +128,11 @@ fn the_page_of_reasons_is_the_table_of_codes() {
 }
 
 #[test]
+fn the_page_of_lint_is_the_table_of_codes() {
+    hold_page("docs/lint.md", &lint::page());
+}
+
+#[test]
 fn the_page_of_metrics_is_the_table_of_metrics() {
     hold_page("docs/metrics.md", &pages::metrics());
 }
@@ -135,6 +140,13 @@ fn the_page_of_metrics_is_the_table_of_metrics() {
 #[test]
 fn the_page_of_log_lines_is_the_table_of_facts() {
     hold_page("docs/logging.md", &pages::logging());
+}
+
+#[test]
+fn the_page_of_forms_is_what_the_types_declare() {
+    let shapes = forms::declared(&tree::root()).expect("the workspace can be read");
+    assert_eq!(forms::without_meaning(&shapes), Vec::<String>::new());
+    hold_page("docs/journal-forms.md", &forms::page(&shapes));
 }
 
 #[test]

@@ -125,6 +125,18 @@ pub enum HostError {
         /// What is wrong with it.
         why: String,
     },
+    /// A certificate or its Secret cannot be made use of, or not be made.
+    #[error("the certificate: {why}")]
+    Certificates {
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// The cluster's API server cannot be made use of.
+    #[error("the cluster: {why}")]
+    Cluster {
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A socket cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another process using it?")]
     Listen {

@@ -2,13 +2,18 @@
 //! and performs what they emit.
 
 pub mod bundle;
+pub mod certificates;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
+pub mod crds;
 pub mod credentials;
 pub mod error;
+pub mod events;
 pub mod journal;
 pub mod log;
+mod metric_labels;
 mod metric_table;
 pub mod metrics;
 pub mod node;
@@ -19,5 +24,6 @@ pub mod seals;
 pub mod serve;
 pub mod state;
 pub mod webhook;
+pub mod yaml;
 
 pub use error::HostError;

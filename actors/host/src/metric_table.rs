@@ -43,6 +43,9 @@ macro_rules! table {
 }
 
 table! {
+    "api_questions" counter ["result, what"] ""
+        "Questions to the API server about an `owner`, `secret`, `service-account`, `event` or \
+        `revocations`, by `ok` or what was wrong";
     "build" info ["version, rules"] ""
         "The program: its version, and the version of its rules";
     "bundle_expired" gauge [""] ""
@@ -59,6 +62,9 @@ table! {
         "When the server's certificate ends, in seconds since 1970";
     "certificate_reloads" counter ["result"] ""
         "Changes of the TLS files, `loaded` or `failed`";
+    "events" counter ["result"] ""
+        "Kubernetes Events: `written`, `counted` in an earlier one, `dropped` because too many \
+        waited, or `failed`";
     "facts" counter ["fact"] ""
         "What machines found worth knowing; docs/logging.md names all facts";
     "fetch" histogram ["server"] "seconds"
@@ -77,18 +83,24 @@ table! {
         "1 while records cannot be written";
     "journal_denied" counter [""] ""
         "Allows that became denials while records could not be written";
+    "journal_free" gauge [""] "bytes"
+        "Room left on the journal's volume";
     "journal_gaps" counter [""] ""
         "Times that the journal was written again after it could not be";
     "journal_records" counter [""] ""
         "Records written";
     "journal_stalled" gauge [""] ""
         "1 while the journal's thread is stuck";
+    "journal_stored" gauge [""] "bytes"
+        "What the journal takes of its volume: segments, blobs, and what was cut off";
     "journal_sync" histogram [""] "seconds"
         "Time of a sync to disk";
     "journal_syncs" counter [""] ""
         "Syncs to disk";
     "metadata_not_after" gauge ["server"] "seconds"
         "When the first of the trust data in use ends, in seconds since 1970";
+    "owner_lookup" histogram ["result"] "seconds"
+        "Time of a look at a workload's controller, by `found`, `absent` or `unavailable`";
     "panics" counter ["actor"] ""
         "Panics of machines";
     "poisoned" gauge ["actor"] ""
@@ -97,13 +109,27 @@ table! {
         "Reviews answered with an HTTP error, because they have no legible uid";
     "review" histogram [""] "seconds"
         "Time from the parsed review to the answer released by the journal";
-    "reviews" counter ["allowed, code"] ""
-        "Reviews answered";
+    "reviews" counter ["allowed, code, mode"] ""
+        "Reviews answered. `mode` is `enforce`, but for an allow that a rule only warned of \
+        (`warn`) or recorded (`audit`): `code` is then that of the denial it would have been";
     "reviews_in_flight" gauge [""] ""
         "Reviews being decided";
     "reviews_judged" counter ["cache"] ""
         "Reviews judged by machines: `hit` if no trust server had to be asked, else `miss`";
+    "stale_answers" counter [""] ""
+        "Reviews allowed by an older state, within `maxStaleness`, while a trust server was out \
+        of reach";
     "step" histogram ["step"] "seconds"
         "Time of one step: `receive`, `parse`, `decide` (with its questions to trust \
         servers), `verify`, `answer`; `review` less `decide` is the wait for the journal";
+    "watch_changes" counter ["source"] ""
+        "Changes of objects seen in a cluster, by source: a kind of policies, or `secrets`";
+    "watch_failures" counter ["source"] ""
+        "Times that a source could not be listed or watched";
+    "watch_last_event" gauge ["source"] "seconds"
+        "When a source last said something, in seconds since 1970";
+    "watch_lists" counter ["source"] ""
+        "Whole lists read; more than one each means that a watch broke";
+    "watched" gauge ["source"] ""
+        "1 while a source is watched; of `secrets`, the one heard of last counts";
 }

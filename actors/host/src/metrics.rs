@@ -2,13 +2,17 @@
 //! number of trust servers in labels is bounded. `docs/metrics.md` is written from
 //! [`TABLE`].
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
+use portreeve_protocol::decision::Tolerated;
+use portreeve_protocol::messages::admission::OwnerOutcome;
 use portreeve_protocol::messages::notary::FetchOutcome;
-use portreeve_protocol::{ActorKind, Admitted, Decision, DenyCode, Fact, Verdict, Wall, limits};
-use prometheus_client::encoding::EncodeLabelSet;
+use portreeve_protocol::policy::Mode;
+use portreeve_protocol::{ActorKind, Admitted, Decision, Fact, Verdict, Wall, limits};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,7 +20,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::metric_labels::{
+    ByActor, ByAnswer, ByCache, ByFact, ByFetch, ByQuestion, ByResult, ByServer, ByStatus, ByStep,
+    ByWhy,
+};
 pub use crate::metric_table::{Described, TABLE};
+pub use watch::WatchMetrics;
 
 /// A step on the way of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +57,7 @@ impl Step {
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    api_questions: Family<ByQuestion, Counter>,
     bundle_expired: Gauge,
     bundle_looks: Family<ByResult, Counter>,
     bundle_not_after: Gauge<f64, AtomicU64>,
@@ -57,6 +67,7 @@ pub struct Metrics {
     certificate_reloads: Family<ByResult, Counter>,
     /// By trust server and collection, when its trust data ends; never shown by collection.
     ends: Mutex<BTreeMap<String, BTreeMap<String, Wall>>>,
+    events: Family<ByResult, Counter>,
     facts: Family<ByFact, Counter>,
     fetch_seconds: Family<ByServer, Histogram>,
     fetches: Family<ByFetch, Counter>,
@@ -67,13 +78,16 @@ pub struct Metrics {
     journal_bytes: Counter,
     journal_degraded: Gauge,
     journal_denied: Counter,
+    journal_free: Gauge<f64, AtomicU64>,
     journal_gaps: Counter,
     journal_records: Counter,
     journal_stalled: Gauge,
+    journal_stored: Gauge<f64, AtomicU64>,
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
     metadata_not_after: Family<ByServer, Gauge<f64, AtomicU64>>,
     panics: Family<ByActor, Counter>,
+    owner_lookup_seconds: Family<ByResult, Histogram>,
     poisoned: Family<ByActor, Gauge>,
     registry: Registry,
     requests_refused: Family<ByStatus, Counter>,
@@ -81,59 +95,9 @@ pub struct Metrics {
     reviews: Family<ByAnswer, Counter>,
     reviews_judged: Family<ByCache, Counter>,
     servers: Mutex<BTreeSet<String>>,
+    stale_answers: Counter,
     steps: Family<ByStep, Histogram>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByFact {
-    fact: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCache {
-    cache: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByResult {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStatus {
-    status: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStep {
-    step: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByWhy {
-    why: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByActor {
-    actor: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByAnswer {
-    allowed: &'static str,
-    code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByServer {
-    server: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByFetch {
-    result: &'static str,
-    server: String,
+    watch: WatchMetrics,
 }
 
 /// Bounds in seconds: a warm answer takes about a millisecond, a client waits ten seconds at most.
@@ -149,6 +113,7 @@ impl Metrics {
     #[must_use]
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
+            api_questions: Family::default(),
             bundle_expired: Gauge::default(),
             bundle_looks: Family::default(),
             bundle_not_after: Gauge::default(),
@@ -157,6 +122,7 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             certificate_reloads: Family::default(),
             ends: Mutex::default(),
+            events: Family::default(),
             facts: Family::default(),
             fetch_seconds: Family::new_with_constructor(seconds),
             fetches: Family::default(),
@@ -167,12 +133,15 @@ impl Metrics {
             journal_bytes: Counter::default(),
             journal_degraded: Gauge::default(),
             journal_denied: Counter::default(),
+            journal_free: Gauge::default(),
             journal_gaps: Counter::default(),
             journal_records: Counter::default(),
             journal_stalled: Gauge::default(),
+            journal_stored: Gauge::default(),
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
             metadata_not_after: Family::default(),
+            owner_lookup_seconds: Family::new_with_constructor(seconds),
             panics: Family::default(),
             poisoned: Family::default(),
             registry: Registry::with_prefix("portreeve"),
@@ -181,7 +150,9 @@ impl Metrics {
             reviews: Family::default(),
             reviews_judged: Family::default(),
             servers: Mutex::new(BTreeSet::new()),
+            stale_answers: Counter::default(),
             steps: Family::new_with_constructor(seconds),
+            watch: WatchMetrics::default(),
         };
         metrics.register(build);
         metrics
@@ -193,6 +164,7 @@ impl Metrics {
             ("rules", portreeve_protocol::RULES_VERSION.to_string()),
         ]);
         let all = &mut self.registry;
+        put(all, "api_questions", self.api_questions.clone());
         put(all, "build", info);
         put(all, "bundle_expired", self.bundle_expired.clone());
         put(all, "bundle_looks", self.bundle_looks.clone());
@@ -201,6 +173,7 @@ impl Metrics {
         put(all, "certificate_loaded", self.certificate_loaded.clone());
         put(all, "certificate_not_after", self.certificate_not_after.clone());
         put(all, "certificate_reloads", self.certificate_reloads.clone());
+        put(all, "events", self.events.clone());
         put(all, "facts", self.facts.clone());
         put(all, "fetch", self.fetch_seconds.clone());
         put(all, "fetches", self.fetches.clone());
@@ -210,12 +183,15 @@ impl Metrics {
         put(all, "journal", self.journal_bytes.clone());
         put(all, "journal_degraded", self.journal_degraded.clone());
         put(all, "journal_denied", self.journal_denied.clone());
+        put(all, "journal_free", self.journal_free.clone());
         put(all, "journal_gaps", self.journal_gaps.clone());
         put(all, "journal_records", self.journal_records.clone());
         put(all, "journal_stalled", self.journal_stalled.clone());
+        put(all, "journal_stored", self.journal_stored.clone());
         put(all, "journal_sync", self.journal_sync_seconds.clone());
         put(all, "journal_syncs", self.journal_syncs.clone());
         put(all, "metadata_not_after", self.metadata_not_after.clone());
+        put(all, "owner_lookup", self.owner_lookup_seconds.clone());
         put(all, "panics", self.panics.clone());
         put(all, "poisoned", self.poisoned.clone());
         put(all, "requests_refused", self.requests_refused.clone());
@@ -223,7 +199,15 @@ impl Metrics {
         put(all, "reviews", self.reviews.clone());
         put(all, "reviews_in_flight", self.in_flight.clone());
         put(all, "reviews_judged", self.reviews_judged.clone());
+        put(all, "stale_answers", self.stale_answers.clone());
         put(all, "step", self.steps.clone());
+        self.watch.register(all);
+    }
+
+    /// Those of the watch on a cluster's policies.
+    #[must_use]
+    pub const fn watch(&self) -> &WatchMetrics {
+        &self.watch
     }
 
     /// Lets another part of the host register metrics of its own, before the text is served.
@@ -274,6 +258,16 @@ impl Metrics {
     /// The trust bundle was looked at: `loaded`, or the code of the failure.
     pub fn bundle_looked(&self, result: &'static str) {
         self.bundle_looks.get_or_create(&ByResult { result }).inc();
+    }
+
+    /// The API server was asked about `what`, and `result` came of it.
+    pub fn api_asked(&self, what: &'static str, result: &'static str) {
+        self.api_questions.get_or_create(&ByQuestion { result, what }).inc();
+    }
+
+    /// This became of so many Kubernetes Events.
+    pub fn events(&self, result: &'static str, number: u64) {
+        self.events.get_or_create(&ByResult { result }).inc_by(number);
     }
 
     /// A certificate that ends at this time, in seconds since 1970, is in force.
@@ -331,11 +325,28 @@ impl Metrics {
     }
 
     /// A review was answered, by whomever, after this many microseconds.
-    pub fn reviewed(&self, allowed: bool, code: Option<DenyCode>, micros: u64) {
-        let allowed = if allowed { "true" } else { "false" };
-        let code = code.map_or("", DenyCode::code);
-        self.reviews.get_or_create(&ByAnswer { allowed, code }).inc();
+    pub fn reviewed(&self, decision: &Decision, micros: u64) {
+        let allowed = if decision.allowed { "true" } else { "false" };
+        let (code, mode) = match (&decision.denial, tolerated(decision)) {
+            (Some(why), _) => (why.code.code(), Mode::Enforce.name()),
+            (None, Some(it)) => (it.denial.code.code(), it.mode.name()),
+            (None, None) => ("", Mode::Enforce.name()),
+        };
+        self.reviews.get_or_create(&ByAnswer { allowed, code, mode }).inc();
+        if decision.audit.contains_key("stale") {
+            self.stale_answers.inc();
+        }
         self.review_seconds.observe(in_seconds(micros));
+    }
+
+    /// A look at the controller of a workload ended after this many microseconds.
+    pub fn looked_up(&self, outcome: &OwnerOutcome, micros: u64) {
+        let result = match outcome {
+            OwnerOutcome::Absent => "absent",
+            OwnerOutcome::Found(_) => "found",
+            OwnerOutcome::Unavailable(_) => "unavailable",
+        };
+        self.owner_lookup_seconds.get_or_create(&ByResult { result }).observe(in_seconds(micros));
     }
 
     /// So many reviews are being decided.
@@ -359,6 +370,12 @@ impl Metrics {
     pub fn journal_written(&self, records: u64, bytes: u64) {
         self.journal_records.inc_by(records);
         self.journal_bytes.inc_by(bytes);
+    }
+
+    /// The journal has so many bytes, and its volume so many free ones.
+    pub fn journal_room(&self, stored: u64, free: u64) {
+        self.journal_stored.set(many(stored));
+        self.journal_free.set(many(free));
     }
 
     /// The journal was synced in this many microseconds.
@@ -415,6 +432,17 @@ impl Metrics {
     }
 }
 
+/// What an allow would have been denied for, were the rules' modes others: that which a rule warns
+/// of before that which one only records.
+fn tolerated(decision: &Decision) -> Option<&Tolerated> {
+    let tolerated = decision.verdicts.iter().filter_map(|it| match &it.verdict {
+        Verdict::Allowed(Admitted::Tolerated(tolerated)) => Some(&**tolerated),
+        Verdict::Allowed(_) | Verdict::Denied(_) => None,
+    });
+    // The first of the greatest, in the order of the object.
+    tolerated.min_by_key(|it| it.mode == Mode::Audit)
+}
+
 /// Registers a metric as the table describes it.
 fn put(registry: &mut Registry, name: &'static str, metric: impl Metric) {
     let Some(row) = TABLE.iter().find(|row| row.name == name) else { return };
@@ -431,132 +459,15 @@ const fn since_1970(seconds: i64) -> f64 {
     seconds as f64
 }
 
+/// Exact up to some petabytes.
+#[allow(clippy::cast_precision_loss)]
+const fn many(bytes: u64) -> f64 {
+    bytes as f64
+}
+
 fn in_seconds(micros: u64) -> f64 {
     std::time::Duration::from_micros(micros).as_secs_f64()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metric_is_served_with_its_value() {
-        let metrics = Metrics::new("1.2.3");
-        metrics.fact(&Fact::WatchRestored);
-        metrics.reviewed(false, Some(DenyCode::NotSigned), 2_000);
-        metrics.journal_written(3, 700);
-        metrics.journal_writable(false);
-        metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
-        let text = metrics.encode();
-        for line in [
-            "portreeve_build_info{version=\"1.2.3\",rules=\"3\"} 1",
-            "portreeve_facts_total{fact=\"watch-restored\"} 1",
-            "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\"} 1",
-            "portreeve_journal_records_total 3",
-            "portreeve_journal_bytes_total 700",
-            "portreeve_journal_degraded 1",
-            "portreeve_fetches_total{result=\"absent\",server=\"n.example:4443\"} 1",
-            "portreeve_fetch_seconds_count{server=\"n.example:4443\"} 1",
-            "portreeve_review_seconds_sum 0.002",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
-        }
-    }
-
-    /// Everything that can happen, once.
-    fn everything(metrics: &Metrics) {
-        let actor = ActorKind::Admission;
-        metrics.bundle(3, Wall(1_795_435_200_000_000));
-        metrics.bundle_expired(true);
-        metrics.bundle_looked("loaded");
-        metrics.certificate(1_795_435_200);
-        metrics.certificate_loaded(true);
-        metrics.fact(&Fact::JournalRestored { denied: 2 });
-        if let Ok(review) = "n/1/admission/1".parse() {
-            let (allowed, code) = (true, None);
-            let fact =
-                Fact::ReviewDecided { allowed, code, images: 1, micros: 9, review, warm: true };
-            metrics.fact(&fact);
-        }
-        metrics.fetched("https://n.example", &FetchOutcome::Absent, 1);
-        metrics.handshake_failed("aborted");
-        metrics.hop_lost(actor);
-        metrics.hop_refused(actor);
-        metrics.in_flight(1);
-        metrics.journal_synced(1);
-        metrics.journal_written(1, 1);
-        metrics.panicked(actor);
-        metrics.poisoned(actor);
-        metrics.reviewed(true, None, 1);
-        metrics.unreadable(400);
-        let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
-        let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert("n.example".to_owned(), ends);
-    }
-
-    /// The names of the labels of a line, without the bounds of histograms.
-    fn labels(line: &str) -> String {
-        let Some((_, rest)) = line.split_once('{') else { return String::new() };
-        let inside = rest.rsplit_once('}').map_or("", |(inside, _)| inside);
-        let names = inside.split(',').filter_map(|pair| pair.split_once('='));
-        let names: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "le").collect();
-        names.join(", ")
-    }
-
-    #[test]
-    fn the_table_is_the_registry_with_every_type_unit_label_and_meaning() {
-        let metrics = Metrics::new("1");
-        everything(&metrics);
-        let text = metrics.encode();
-        let types = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
-        assert_eq!(types, TABLE.len(), "each row is registered once, and nothing else is");
-        for row in TABLE {
-            let full = row.full_name();
-            let family = full.trim_end_matches("_total").trim_end_matches("_info");
-            let has = |wanted: &str| text.lines().any(|line| line == wanted);
-            assert!(has(&format!("# TYPE {family} {}", row.shape)), "{row:?}");
-            assert!(has(&format!("# HELP {family} {}.", row.meaning)), "{row:?}");
-            assert!(row.unit.is_empty() || has(&format!("# UNIT {family} {}", row.unit)));
-            let ending = if row.shape == "histogram" { "_count" } else { "" };
-            let line = text.lines().find(|line| {
-                let name = line.split([' ', '{']).next().unwrap_or_default();
-                name == format!("{full}{ending}")
-            });
-            assert!(line.is_some(), "{full} has no line in:\n{text}");
-            assert_eq!(labels(line.unwrap_or_default()), row.labels, "{row:?}");
-        }
-        assert!(TABLE.is_sorted_by_key(|row| row.name));
-    }
-
-    #[test]
-    fn no_label_names_what_a_client_chose() {
-        let known = ["actor", "allowed", "cache", "code", "fact", "result", "rules", "server"];
-        let known = known.into_iter().chain(["status", "step", "version", "why"]);
-        let known: BTreeSet<_> = known.collect();
-        for row in TABLE {
-            let labels = row.labels.split(", ").filter(|label| !label.is_empty());
-            assert!(labels.clone().all(|label| known.contains(label)), "{row:?}");
-        }
-    }
-
-    #[test]
-    fn the_first_trust_data_of_a_server_to_end_is_shown_without_its_name() {
-        let metrics = Metrics::new("1");
-        everything(&metrics);
-        let text = metrics.encode();
-        let line = "portreeve_metadata_not_after_seconds{server=\"n.example\"} 7.0";
-        assert!(text.lines().any(|found| found == line), "{text}");
-        assert!(!text.contains("gun"), "{text}");
-    }
-
-    #[test]
-    fn trust_servers_in_labels_are_bounded_and_show_no_user_information() {
-        let metrics = Metrics::new("1");
-        assert_eq!(metrics.server("https://user:word@n.example/path"), "n.example");
-        for number in 0..limits::TRUST_SERVERS * 2 {
-            metrics.fetched(&format!("https://n{number}.example"), &FetchOutcome::Absent, 1);
-        }
-        assert_eq!(metrics.server("https://late.example"), "other");
-        assert_eq!(metrics.server("https://n.example"), "n.example");
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! A whole node: the actors, the watch on the objects, the webhook, the metrics.
 
+mod objects;
+
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -15,13 +17,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::credentials::Credentials;
+use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
-use crate::objects::DirectoryWatch;
-use crate::owners::OwnerStore;
+use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
 use crate::webhook::{Listeners, WebhookOptions};
+use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
@@ -32,7 +35,7 @@ pub struct Running {
     listeners: Listeners,
     log: Logger,
     node: Node,
-    objects: DirectoryWatch,
+    objects: Objects,
 }
 
 /// How often readiness is asked for while it is waited for.
@@ -47,17 +50,35 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let credentials = Credentials::default();
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
+    let mut source = Source::open(&config.objects).await?;
+    let credentials = source.credentials(&clock, &metrics, &logger);
+    let looks = source.owners(&owners, &metrics);
     let fetcher = HttpFetcher::new(fetcher_options(&config, &credentials)?)?;
-    let options = node_options(&config, &clock, &metrics, &fetcher, &owners, &logger)?;
+    let options = node_options(&config, &clock, &metrics, &fetcher, looks, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
     let bundle = watch_bundle(&node, &config, &clock, &metrics, fetcher, &logger).await?;
-    match around(&node, &config, clock, metrics, &credentials, &owners, &logger).await {
-        Ok((listeners, objects, control)) => {
+    let control = control(&config, &node, &owners, &logger);
+    let events = source.events(&config.node, &clock, &metrics, &logger);
+    // The objects come first, so that the first review finds policies.
+    let around = async {
+        let around = Around {
+            credentials: &credentials,
+            log: &logger,
+            metrics: &metrics,
+            operator_namespace: &config.settings.operator_namespace,
+            owners: &owners,
+        };
+        let objects = source.watch(&node, &around).await?;
+        let sealer = owners.sealer().clone();
+        let listening = listen(&node, &config, clock, metrics, sealer, events, &logger).await;
+        Ok::<_, HostError>((objects, listening?))
+    };
+    match around.await {
+        Ok((objects, listeners)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
             let drain_delay = Duration::from_micros(config.drain_delay);
             Ok(Running {
@@ -121,7 +142,7 @@ impl Running {
         drop((bundle, control, keys));
         node.drain().await;
         listeners.stop().await;
-        let watch = blocking("objects", move || objects.stop()).await;
+        let watch = objects.stop().await;
         node.stop().await;
         info!(log, "ended");
         watch
@@ -171,7 +192,7 @@ fn node_options(
     clock: &Clock,
     metrics: &Arc<Metrics>,
     fetcher: &HttpFetcher,
-    owners: &OwnerStore,
+    owners: Arc<dyn OwnerSource>,
     log: &Logger,
 ) -> Result<NodeOptions, HostError> {
     Ok(NodeOptions {
@@ -184,7 +205,7 @@ fn node_options(
         log: log.clone(),
         metrics: Arc::clone(metrics),
         node: config.node.clone(),
-        owners: Arc::new(owners.clone()),
+        owners,
         restored: Restored::default(),
         runtime: tokio::runtime::Handle::current(),
         retention: config.retention,
@@ -198,41 +219,44 @@ fn node_options(
     })
 }
 
-/// What stands around the node. The objects come first, so that the first review finds policies.
-async fn around(
+/// The operator's socket. Reviews do not depend on it: a path too long for a socket must not keep a
+/// cluster waiting.
+fn control(
+    config: &Config,
+    node: &Node,
+    owners: &OwnerStore,
+    log: &Logger,
+) -> Option<ControlSocket> {
+    // The workloads of a cluster are for whoever may see them all, which this server may not.
+    let owners = config.objects.directory().is_some().then(|| owners.clone());
+    ControlSocket::start(&config.data_dir, node.clone(), owners, log.clone())
+        .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
+        .ok()
+}
+
+async fn listen(
     node: &Node,
     config: &Config,
     clock: Clock,
     metrics: Arc<Metrics>,
-    credentials: &Credentials,
-    owners: &OwnerStore,
+    sealer: Sealer,
+    events: Option<Arc<dyn EventSink>>,
     log: &Logger,
-) -> Result<(Listeners, DirectoryWatch, Option<ControlSocket>), HostError> {
-    // Reviews do not depend on it: a path too long for a socket must not keep a cluster waiting.
-    let control = ControlSocket::start(&config.data_dir, node.clone(), owners.clone(), log.clone())
-        .inspect_err(|error| error!(log, "no operator's socket"; "why" => error.to_string()))
-        .ok();
-    let (directory, teller, watch_log) = (config.objects.clone(), node.clone(), log.clone());
-    let (store, workloads) = (credentials.clone(), owners.clone());
-    let objects = blocking("objects", move || {
-        DirectoryWatch::start(&directory, &store, &workloads, watch_log, move |input| {
-            teller.objects(input)
-        })
-    });
-    let objects = objects.await??;
-    let listeners = Listeners::start(WebhookOptions {
+) -> Result<Listeners, HostError> {
+    Listeners::start(WebhookOptions {
         client_ca: config.client_ca.clone(),
         clock,
+        events,
         listen: config.listen,
         log: log.clone(),
         metrics,
         metrics_listen: config.metrics_listen,
         node: node.clone(),
-        sealer: owners.sealer().clone(),
+        sealer,
         tls_cert: config.tls_cert.clone(),
         tls_key: config.tls_key.clone(),
-    });
-    Ok((listeners.await?, objects, control))
+    })
+    .await
 }
 
 /// Runs what blocks where it may.

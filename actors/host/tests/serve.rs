@@ -17,15 +17,16 @@ use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
-use portreeve_protocol::limits;
+use portreeve_protocol::{Wall, limits};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use slog::{Discard, Logger, o};
+use slog::{Discard, Drain, Logger, o};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -40,6 +41,8 @@ spec:
   repositories:
   - {name: 'registry.example/*'}
 ";
+
+type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
 /// A server with its files, and a client's view of it.
 struct Fixture {
@@ -103,7 +106,7 @@ async fn fixture(policy: Option<&str>, client_ca: Option<ClientCa>) -> Fixture {
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
     if let Some(policy) = policy {
-        write(&config.objects, "policy.yaml", policy);
+        write(config.objects.directory().unwrap(), "policy.yaml", policy);
     }
     if let Some(ca) = &client_ca {
         config.client_ca = Some(write(files.path(), "clients.crt", &ca.certificate));
@@ -121,33 +124,20 @@ impl Fixture {
     }
 
     async fn connect_as(&self, alpn: &[u8], client: Option<&ClientCa>) -> TlsStream<TcpStream> {
-        let mut roots = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(self.tls.ca_pem().as_bytes()).unwrap();
-        roots.add(ca).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match client {
-            None => config.with_no_client_auth(),
-            Some(ca) => {
-                let (chain, key) = ca.client();
-                config.with_client_auth_cert(chain, key).unwrap()
-            }
-        };
-        config.alpn_protocols = vec![alpn.to_vec()];
-        let stream = TcpStream::connect(self.running.address()).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        self.connect_by(rustls::DEFAULT_VERSIONS, alpn, client).await
+    }
+
+    async fn connect_by(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        alpn: &[u8],
+        client: Option<&ClientCa>,
+    ) -> TlsStream<TcpStream> {
+        connect(self.running.address(), &self.tls, versions, alpn, client).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, String) {
-        let stream = self.connect(b"http/1.1", true).await;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        read(sender.send_request(request).await.unwrap()).await
+        send(self.connect(b"http/1.1", true).await, request).await
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -167,6 +157,42 @@ impl Fixture {
     fn journal(&self) -> String {
         journal(self.files.path())
     }
+}
+
+async fn connect(
+    address: SocketAddr,
+    tls: &LoopbackTls,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    alpn: &[u8],
+    client: Option<&ClientCa>,
+) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(tls.ca_pem().as_bytes()).unwrap();
+    roots.add(ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => config.with_no_client_auth(),
+        Some(ca) => {
+            let (chain, key) = ca.client();
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+/// The answer to one request on a connection of its own.
+async fn send(stream: TlsStream<TcpStream>, request: Request<Full<Bytes>>) -> (StatusCode, String) {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    read(sender.send_request(request).await.unwrap()).await
 }
 
 /// The text of all files of the journal.
@@ -426,6 +452,146 @@ async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_denied_at_validate_as_well_and_the_journal_says_so() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let stream = fixture.connect(b"http/1.1", false).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let body = pod("u-stranger", "registry.example/app:1").to_string();
+    let request = Request::post("/validate?timeout=10s")
+        .header("Content-Type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap();
+    let (status, text) = read(sender.send_request(request).await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.contains("client-unauthenticated"), "{text}");
+    let text = fixture.journal();
+    let record = text.lines().find(|line| line.contains("u-stranger")).expect("it is recorded");
+    for part in [
+        r#""path":"Validate""#,
+        r#""peer":{"address":"127.0.0.1","authenticated":false}"#,
+        r#""allowed":false"#,
+        "client-unauthenticated",
+    ] {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_1_2_is_spoken_and_1_1_is_refused() {
+    let fixture = fixture(Some(POLICY), None).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let stream = fixture.connect_by(&[version], b"http/1.1", None).await;
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let body = pod("u-1", "registry.example/app:1").to_string();
+        let (status, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+    }
+    // A ClientHello of TLS 1.1: no client of ours can say that any more.
+    let suites = [0xc0, 0x09, 0xc0, 0x0a, 0x00, 0x2f];
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 6]);
+    hello.extend(suites);
+    hello.extend([1, 0]);
+    let length = hello.len() as u8;
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    let mut stream = TcpStream::connect(fixture.running.address()).await.unwrap();
+    stream.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    // It may also just hang up.
+    let _ = read.unwrap();
+    assert_eq!(answer.first(), Some(&21), "an alert: {answer:?}");
+    // `handshake_failure` or `protocol_version`, whichever is looked at first; both are fatal.
+    let refused = [[2, 40], [2, 70]];
+    assert!(refused.iter().any(|it| answer.get(5..7) == Some(&it[..])), "{answer:?}");
+    assert_eq!(answer.len(), 7, "nothing follows: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_ca_is_replaced_while_running() {
+    let mut fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let next = ClientCa::new();
+    let allowed = async |fixture: &Fixture, ca: &ClientCa| {
+        let stream = fixture.connect_as(b"http/1.1", Some(ca)).await;
+        let io = TokioIo::new(stream);
+        let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(io).await else {
+            return false;
+        };
+        tokio::spawn(connection);
+        let body = pod("u-1", "registry.example/app:1").to_string();
+        // A certificate of another CA ends the connection.
+        let Ok(answer) = sender.send_request(review(body)).await else { return false };
+        read(answer).await.1.contains("\"allowed\":true")
+    };
+    let old = fixture.client_ca.take().unwrap();
+    assert!(allowed(&fixture, &old).await && !allowed(&fixture, &next).await);
+    let path = fixture.files.path().join("clients.crt");
+    // While both are in the file, clients of both are known: that is how a CA is changed.
+    fs::write(&path, [old.certificate.as_str(), &next.certificate].concat()).unwrap();
+    until(async || allowed(&fixture, &next).await).await;
+    assert!(allowed(&fixture, &old).await);
+    fs::write(&path, "no certificate at all").unwrap();
+    let metric = "portreeve_certificate_loaded 0";
+    fixture.client_ca = Some(next);
+    until(async || fixture.get("/metrics").await.1.lines().any(|line| line == metric)).await;
+    let next = fixture.client_ca.take().unwrap();
+    assert!(allowed(&fixture, &next).await && allowed(&fixture, &old).await);
+    fs::write(&path, &next.certificate).unwrap();
+    until(async || !allowed(&fixture, &old).await).await;
+    assert!(allowed(&fixture, &next).await);
+}
+
+/// Log lines, kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_within_fourteen_days_is_warned_of() {
+    const DAY: i64 = 86_400_000_000;
+    let end = Wall(1_798_761_600_000_000);
+    for (days, warned) in [(15, false), (13, true)] {
+        let files = tempfile::tempdir().unwrap();
+        let mut config = config(files.path(), &LoopbackTls::new().unwrap());
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2027, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        config.tls_cert = write(files.path(), "soon.crt", &certificate.pem());
+        config.tls_key = write(files.path(), "soon.key", &key.serialize_pem());
+        let lines = Kept::default();
+        let drain = std::sync::Mutex::new(slog_json::Json::default(lines.clone())).fuse();
+        let clock = Clock::showing(Wall(end.0 - days * DAY));
+        let running = serve(config, clock, Logger::root(drain, o!())).await.unwrap();
+        running.shutdown().await.unwrap();
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let line = lines.lines().find(|line| line.contains("ends soon"));
+        assert_eq!(line.is_some(), warned, "{days} days before: {lines}");
+        // A moment passes until it is looked at.
+        let days = ["\"days\":12", "\"days\":13"];
+        let told = |line: &str| line.contains("WARN") && days.iter().any(|it| line.contains(it));
+        assert!(line.is_none_or(told), "{line:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_served_on_both_listeners_and_reviews_only_on_one() {
     let fixture = fixture(Some(POLICY), None).await;
     fixture.response(&pod("u-1", "registry.example/app:1")).await;
@@ -522,7 +688,9 @@ async fn a_port_in_use_and_unusable_files_are_errors_that_name_them() {
     };
     let error = fails(&|config| config.listen = address).await;
     assert!(matches!(error, HostError::Listen { address: found, .. } if found == address));
-    let error = fails(&|config| config.tls_cert = config.objects.join("none.crt")).await;
+    let error =
+        fails(&|config| config.tls_cert = config.objects.directory().unwrap().join("none.crt"))
+            .await;
     assert!(error.to_string().contains("none.crt"), "{error}");
     let error = fails(&|config| config.tls_key.clone_from(&config.tls_cert)).await;
     assert!(matches!(error, HostError::Tls { what: "cannot use the private key in", .. }));
@@ -535,7 +703,7 @@ async fn a_server_serves_where_its_operators_socket_cannot_be_made_or_the_journa
     let files = tempfile::tempdir().unwrap();
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     config.journal_dir = files.path().join("elsewhere");
     // Longer than the address of a Unix socket may be.
     for data_dir in [files.path().join("data"), files.path().join("d".repeat(120))] {
@@ -573,7 +741,7 @@ async fn certificates_are_replaced_while_running_and_broken_ones_leave_the_old_i
     let mounted = tempfile::tempdir().unwrap();
     let (first, second) = (LoopbackTls::new().unwrap(), LoopbackTls::new().unwrap());
     let mut config = config(files.path(), &first);
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     swap(mounted.path(), 1, &first.certificate_pem(), &first.key_pem());
     for (name, path) in [("tls.crt", &mut config.tls_cert), ("tls.key", &mut config.tls_key)] {
         *path = mounted.path().join(name);
@@ -608,28 +776,36 @@ async fn certificates_are_replaced_while_running_and_broken_ones_leave_the_old_i
     assert_eq!(status, StatusCode::OK);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_decided() {
+/// A server that has been told to end, and takes its time.
+async fn slow_to_leave() -> Fixture {
     let files = tempfile::tempdir().unwrap();
     let tls = LoopbackTls::new().unwrap();
     let mut config = config(files.path(), &tls);
     config.drain_delay = 4_000_000;
-    write(&config.objects, "policy.yaml", POLICY);
+    write(config.objects.directory().unwrap(), "policy.yaml", POLICY);
     let running = serve(config, Clock::system(), silent()).await.unwrap();
     tokio::time::timeout(PATIENCE, running.ready()).await.unwrap();
-    let fixture = Fixture { client_ca: None, files, running, tls };
-    let stream = fixture.connect(b"http/1.1", false).await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let verbose = "ready\npolicies: ok\ntls: ok\njournal: ok\nserving: ok\n";
-    let (status, text) = read(sender.send_request(get("/readyz?verbose")).await.unwrap()).await;
-    assert_eq!((status, text.as_str()), (StatusCode::OK, verbose));
-    let ended = tokio::spawn(fixture.running.shutdown());
+    Fixture { client_ca: None, files, running, tls }
+}
+
+async fn http2(address: SocketAddr, tls: &LoopbackTls) -> (Sender, JoinHandle<hyper::Result<()>>) {
+    let stream = connect(address, tls, rustls::DEFAULT_VERSIONS, b"h2", None).await;
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_decided() {
+    let Fixture { running, tls, files, .. } = slow_to_leave().await;
+    let address = running.address();
+    let ended = tokio::spawn(running.shutdown());
     let ready = async {
         loop {
-            sender.ready().await.unwrap();
-            let answer = read(sender.send_request(get("/readyz")).await.unwrap()).await;
+            let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
+            let answer = send(stream, get("/readyz")).await;
             if answer.0 != StatusCode::OK {
                 return answer.1;
             }
@@ -637,11 +813,44 @@ async fn before_the_listener_closes_readiness_is_false_and_reviews_are_still_dec
     };
     let text = tokio::time::timeout(PATIENCE, ready).await.unwrap();
     assert_eq!(text, "not ready\nthis replica is shutting down\n");
-    sender.ready().await.unwrap();
+    let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
     let body = pod("u-1", "registry.example/app:1").to_string();
-    let (_, text) = read(sender.send_request(review(body)).await.unwrap()).await;
+    let (_, text) = send(stream, review(body)).await;
     assert!(text.contains("\"allowed\":true"), "{text}");
     tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    drop(files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_leaves_gives_up_its_connections_so_that_reviews_go_elsewhere() {
+    let Fixture { running, tls, files, .. } = slow_to_leave().await;
+    let address = running.address();
+    let stream = connect(address, &tls, rustls::DEFAULT_VERSIONS, b"http/1.1", None).await;
+    let (mut old, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let verbose = "ready\npolicies: ok\ntls: ok\njournal: ok\nserving: ok\n";
+    let response = old.send_request(get("/readyz?verbose")).await.unwrap();
+    assert!(!response.headers().contains_key("connection"), "it is kept open");
+    assert_eq!(read(response).await, (StatusCode::OK, verbose.to_owned()));
+    let (mut old_h2, old_h2_ended) = http2(address, &tls).await;
+    assert_eq!(read(old_h2.send_request(get("/livez")).await.unwrap()).await.0, StatusCode::OK);
+    let ended = tokio::spawn(running.shutdown());
+    tokio::time::timeout(PATIENCE, old_h2_ended).await.unwrap().unwrap().unwrap();
+    let body = |uid| pod(uid, "registry.example/app:1").to_string();
+    old.ready().await.unwrap();
+    let response = old.send_request(review(body("u-1"))).await.unwrap();
+    assert_eq!(response.headers()["connection"], "close");
+    let (_, text) = read(response).await;
+    assert!(text.contains("\"allowed\":true"), "{text}");
+    // What comes meanwhile is answered, once.
+    let (mut new_h2, new_h2_ended) = http2(address, &tls).await;
+    let (_, text) = read(new_h2.send_request(review(body("u-2"))).await.unwrap()).await;
+    assert!(text.contains("\"allowed\":true"), "{text}");
+    tokio::time::timeout(PATIENCE, new_h2_ended).await.unwrap().unwrap().unwrap();
+    assert!(!ended.is_finished(), "the delay leaves time for what is shown here");
+    tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    drop(files);
 }
 
 #[tokio::test(flavor = "multi_thread")]

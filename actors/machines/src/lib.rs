@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod journal;
+pub mod lint;
 pub mod notary;
 mod pairs;
 pub mod policy;

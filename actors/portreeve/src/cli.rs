@@ -10,18 +10,20 @@ use crate::bundle::args::BundleCommand;
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
+use crate::gencerts::args::{self as gencerts_args, GencertsArgs};
+use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{bundle, check, demo, explain, replay, seal, serve, trust};
+use crate::{bundle, check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
-  1  a negative result: the image is denied, nothing is known of the repository or the review,
-     a trust bundle is not taken or its root waits for signatures, the journal does not replay to
-     the same decisions, or an expectation of the demo did not hold
+  1  a negative result: the image is denied, something was found in policies, nothing is known of
+     the repository or the review, a trust bundle is not taken or its root waits for signatures,
+     the journal does not replay to the same decisions, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
 
@@ -30,6 +32,7 @@ Examples:
   portreeve demo
   portreeve check docker.io/library/alpine:3.20
   portreeve serve --config /etc/portreeve/portreeve.yaml
+  portreeve policy lint policies.yaml
   portreeve replay verify /var/lib/portreeve
   portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve
   portreeve explain --workload shop/web --since 2h --denied --journal /var/lib/portreeve";
@@ -54,12 +57,21 @@ enum Command {
     /// Decide about one image as a node would, for a person or a script
     #[command(after_help = check_args::HELP)]
     Check(Box<CheckArgs>),
+    /// Print the CustomResourceDefinitions of policies
+    #[command(after_help = crds::HELP)]
+    Crds,
     /// Show the whole at work on this machine: signed data, decisions, explanation, replay
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArgs),
     /// Say how past decisions came about
     #[command(after_help = explain_args::HELP)]
     Explain(Box<ExplainArgs>),
+    /// Make the webhook's certificate and the key of seals, in a cluster or a directory
+    #[command(after_help = gencerts_args::HELP)]
+    Gencerts(Box<GencertsArgs>),
+    /// Find what is wrong with policies, and which rules decide
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Work with a recorded journal
     #[command(subcommand)]
     Replay(ReplayCommand),
@@ -92,6 +104,7 @@ Examples:
   portreeve serve --config portreeve.yaml
   portreeve serve --listen 127.0.0.1:8443 --tls-cert tls.crt --tls-key tls.key \\
     --objects ./objects --data-dir ./data --log term
+  portreeve serve --config portreeve.yaml --kubeconfig ~/.kube/config
   portreeve serve --config portreeve.yaml --trust-ca internal-ca.pem \\
     --allow-trust-server https://notary.internal:4443";
 
@@ -140,9 +153,14 @@ pub(crate) struct ServeArgs {
     /// PEM file of the CAs whose clients may send reviews; without it anyone may
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Directory of Kubernetes YAML with policies and the Secrets they name; it is watched
-    #[arg(long, value_name = "DIR")]
+    /// Directory of Kubernetes YAML with policies and the Secrets they name, in place of a cluster;
+    /// it is watched
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     pub(crate) objects: Option<PathBuf>,
+    /// Kubeconfig file of the cluster whose policies are obeyed; without this and `--objects` it is
+    /// the cluster of the pod that this is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Directory of the journal and other state [default: /var/lib/portreeve]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -157,9 +175,14 @@ pub(crate) struct ServeArgs {
     /// Remove segments of the journal that are older, such as `720h` [default: never]
     #[arg(long, value_name = "SPAN")]
     pub(crate) journal_max_age: Option<String>,
-    /// Remove the oldest segments of the journal beyond so many bytes [default: 1073741824]
+    /// Remove the oldest segments of the journal, and their blobs, beyond so many bytes
+    /// [default: 1073741824]
     #[arg(long, value_name = "BYTES")]
     pub(crate) journal_max_bytes: Option<u64>,
+    /// Remove them earlier while the journal's volume has fewer free bytes, and write nothing below
+    /// an eighth of that; a quarter of the volume at most [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) journal_min_free: Option<u64>,
     /// PEM file of CAs to trust for trust servers besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_ca: Vec<PathBuf>,
@@ -204,8 +227,11 @@ pub(crate) fn check_args(
     match Cli::try_parse_from(line).map_err(|error| unclear(error.to_string()))?.command {
         Command::Check(args) => Ok(*args),
         Command::Bundle(_)
+        | Command::Crds
         | Command::Demo(_)
         | Command::Explain(_)
+        | Command::Gencerts(_)
+        | Command::Policy(_)
         | Command::Replay(_)
         | Command::Seal(_)
         | Command::Serve(_)
@@ -221,8 +247,11 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done: Result<Outcome, CommandError> = match cli.command {
         Command::Bundle(command) => bundle::run(&command, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
+        Command::Crds => crds::run(&terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
         Command::Explain(args) => explain::run(&args, &terminal),
+        Command::Gencerts(args) => gencerts::run(&args, &terminal),
+        Command::Policy(command) => policy::run(&command, &terminal),
         Command::Replay(ReplayCommand::Verify(args)) => replay::verify(&args, &terminal),
         Command::Seal(command) => seal::run(&command, &terminal),
         Command::Serve(args) => serve::run(*args),

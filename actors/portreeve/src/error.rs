@@ -47,6 +47,12 @@ pub enum CommandError {
         /// What went wrong.
         why: String,
     },
+    /// Files of objects cannot be used.
+    #[error("{fault}; correct it, or name other files")]
+    Objects {
+        /// The file, and what is wrong with it.
+        fault: ScanFault,
+    },
     /// A policy file cannot be used.
     #[error("--policy {fault}; correct the file")]
     Policy {

@@ -3,9 +3,12 @@
 mod bundle;
 pub mod check;
 mod cli;
+mod crds;
 mod demo;
 mod error;
 mod explain;
+mod gencerts;
+mod policy;
 mod replay;
 mod seal;
 mod serve;

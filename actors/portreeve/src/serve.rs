@@ -49,6 +49,8 @@ fn overrides(args: ServeArgs) -> Overrides {
         durability: args.durability,
         journal_max_age: args.journal_max_age,
         journal_max_bytes: args.journal_max_bytes,
+        journal_min_free: args.journal_min_free,
+        kubeconfig: args.kubeconfig,
         listen: args.listen,
         log: args.log,
         log_level: args.log_level,

@@ -46,7 +46,12 @@ fn keys_change_without_a_rollout_and_status_says_when_the_old_one_can_go() {
     let (status, said) = run(&["status"]);
     assert!(status == 0 && said.contains("1  current seal"), "{said}");
 
-    assert_eq!(seal(&["keygen", file]).0, 0);
+    let (status, said) = seal(&["keygen", "--standby", file]);
+    assert_eq!(status, 0);
+    let key = said.split("the new key ").nth(1).unwrap().split(' ').next().unwrap();
+    let (status, said) = run(&["status"]);
+    assert!(status == 0 && said.contains("1  current seal"), "{said}");
+    assert_eq!(seal(&["switch", file, key]).0, 0);
     let (status, said) = run(&["status"]);
     assert!(status == 1 && said.contains("1  old seal"), "{said}");
     let (status, said) = run(&["renew"]);

@@ -19,10 +19,12 @@ pub enum ReplayError {
         /// What is wrong with the blob.
         source: ProtocolError,
     },
-    /// A record is broken and records behind it are not, so this is no torn tail.
+    /// A record is broken and records behind it are not, so this is no torn tail; or a checkpoint
+    /// contradicts itself.
     #[error(
-        "{segment} line {line}: {why}; records behind it are intact, so no crash did this: keep \
-         the journal as evidence, and restore it from a backup or start with an empty directory"
+        "{segment} line {line}: {why}; no crash did this, for the record itself, or what is behind \
+         it, is whole: keep the journal as evidence, and restore it from a backup or start with an \
+         empty directory"
     )]
     Damaged {
         /// The segment.

@@ -175,7 +175,15 @@ impl Fetchers {
                 self.begin(started, found);
             }
             Entry::Checkpoint(checkpoint) => {
-                self.resume(*checkpoint, blobs, found).map_err(blob)?;
+                let restored = self.resume(*checkpoint, blobs, found).map_err(blob)?;
+                // Nobody who writes checkpoints says two things of one collection.
+                if self.restored() != restored {
+                    return Err(ReplayError::Damaged {
+                        segment: at.segment.to_string(),
+                        line: at.line,
+                        why: "the checkpoint contradicts itself about what is trusted".to_owned(),
+                    });
+                }
             }
             Entry::Delivered(delivered) => self.deliver(delivered, blobs).map_err(blob)?,
             Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) => {}
@@ -184,17 +192,18 @@ impl Fetchers {
     }
 
     /// Goes on from a checkpoint: from the states of the fetchers where they are of these rules,
-    /// else from what outlives the incarnation.
+    /// else from what outlives the incarnation. Gives what the checkpoint says of the latter.
     fn resume(
         &mut self,
         mut checkpoint: Checkpoint,
         blobs: &dyn BlobSource,
         found: &mut Recovery,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<Restored, ProtocolError> {
         Arc::make_mut(&mut checkpoint.started).hydrate(blobs)?;
+        let restored = checkpoint.started.restored.clone();
         self.begin(checkpoint.started, found);
         let Some(started) = self.started.as_ref().filter(|it| it.rules == RULES_VERSION) else {
-            return Ok(());
+            return Ok(restored);
         };
         for MachineState { actor, state } in &checkpoint.machines {
             let ActorId::Notary(server) = actor else { continue };
@@ -202,7 +211,7 @@ impl Fetchers {
             fetcher.resume(state, blobs)?;
             self.fetchers.insert(server.clone(), fetcher);
         }
-        Ok(())
+        Ok(restored)
     }
 
     fn begin(&mut self, started: Arc<Started>, found: &mut Recovery) {

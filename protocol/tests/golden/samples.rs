@@ -276,7 +276,7 @@ pub fn started(restored: Restored) -> Entry {
         jitter_seed: u64::MAX,
         node: review_event().node,
         restored,
-        rules: 3,
+        rules: 4,
         settings_digest: codec::digest(&settings).expect("settings are plain JSON"),
         settings,
         wall: now().wall,

@@ -1,12 +1,16 @@
 //! The house rules. `tests/tests/tidy.rs` applies them to the workspace; here each rule is a
 //! function of text, with a test that shows what it finds.
 
+mod declarations;
+pub mod forms;
 pub mod function;
 pub mod graph;
+pub mod lint;
 pub mod manual;
 pub mod pages;
 pub mod reasons;
 pub mod rules;
+pub mod shapes;
 pub mod source;
 pub mod tree;
 

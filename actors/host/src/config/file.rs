@@ -36,8 +36,12 @@ pub(super) struct File {
     pub(super) freshness: Option<String>,
     /// For how long segments of the journal are kept, such as `720h`; for ever if it is not set.
     pub(super) journal_max_age: Option<String>,
-    /// Bytes of the journal's segments together.
+    /// Bytes of the journal's segments and blobs together.
     pub(super) journal_max_bytes: Option<u64>,
+    /// Free bytes of its volume below which old segments go before their time.
+    pub(super) journal_min_free: Option<u64>,
+    /// A kubeconfig file of the cluster that objects come from.
+    pub(super) kubeconfig: Option<PathBuf>,
     pub(super) listen: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_level: Option<String>,
@@ -92,6 +96,15 @@ impl File {
         })
     }
 }
+
+/// The namespace of the pod that this is, if it is one.
+pub(super) fn own_namespace() -> Option<String> {
+    let text = std::fs::read_to_string(NAMESPACE_FILE).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Where the kubelet puts a pod's namespace, beside the token of its service account.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// The host's name where it can serve as a node name.
 pub(super) fn host_name() -> String {

@@ -16,11 +16,12 @@ use portreeve_protocol::{NodeId, Settings, limits};
 
 use crate::HostError;
 use crate::bundle::BundleConfig;
+use crate::cluster::ClusterOptions;
 use crate::journal::Retention;
 pub use crate::log::LogFormat;
 pub use crate::node::Durability;
 use crate::notary_client::ServerUrl;
-use file::File;
+use file::{File, own_namespace};
 
 /// Everything a node needs to know before it starts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// The name of this replica.
     pub node: NodeId,
-    /// Directory of Kubernetes YAML: policies and the Secrets they name.
-    pub objects: PathBuf,
+    /// Where policies and the Secrets they name come from.
+    pub objects: ObjectSource,
     /// File of the keys that workloads are sealed with; `None` seals nothing.
     pub seal_key: Option<PathBuf>,
     /// What the machines obey.
@@ -65,6 +66,26 @@ pub struct Config {
     pub trust_ca: Vec<PathBuf>,
     /// Host, with port unless 443 or all ports are meant, to PEM files of CAs trusted there alone.
     pub trust_server_cas: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// Where objects come from: exactly one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectSource {
+    /// The API server of a cluster.
+    Cluster(ClusterOptions),
+    /// A directory of Kubernetes YAML.
+    Directory(PathBuf),
+}
+
+impl ObjectSource {
+    /// The directory, if it is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Cluster(_) => None,
+            Self::Directory(directory) => Some(directory),
+        }
+    }
 }
 
 /// The flags of `portreeve serve`; whatever is set here overrides the file. Texts are as typed.
@@ -92,8 +113,12 @@ pub struct Overrides {
     pub journal_max_age: Option<String>,
     /// `--journal-max-bytes BYTES`.
     pub journal_max_bytes: Option<u64>,
+    /// `--journal-min-free BYTES`.
+    pub journal_min_free: Option<u64>,
     /// `--listen ADDR`.
     pub listen: Option<String>,
+    /// `--kubeconfig FILE`.
+    pub kubeconfig: Option<PathBuf>,
     /// `--log json|term`.
     pub log: Option<String>,
     /// `--log-level LEVEL`.
@@ -129,30 +154,25 @@ impl Config {
     }
 
     fn resolve(file: File, flags: Overrides) -> Result<Self, HostError> {
+        let objects = source(
+            (flags.objects.clone(), flags.kubeconfig.clone()),
+            (file.objects.clone(), file.kubeconfig.clone()),
+        )?;
+        let bundle = bundle::read(bundle::Words {
+            ca: file.bundle_ca.iter().flatten().chain(&flags.bundle_ca).cloned().collect(),
+            expired: file.bundle_expired.clone(),
+            place: flags.bundle.clone().or(file.bundle.clone()),
+            refresh: file.bundle_refresh.clone(),
+            root: flags.bundle_root.clone().or(file.bundle_root.clone()),
+        })?;
+        let settings = Settings {
+            bundle: bundle.as_ref().map(|(_, settings)| *settings),
+            ..obeyed(&file, &flags, &objects)?
+        };
         let listen = flags.listen.or(file.listen);
         let metrics = flags.metrics_listen.or(file.metrics_listen);
         let node = file.node.unwrap_or_else(file::host_name);
         let client_ca = flags.client_ca.or(file.client_ca);
-        let bundle = bundle::read(bundle::Words {
-            ca: file.bundle_ca.into_iter().flatten().chain(flags.bundle_ca).collect(),
-            expired: file.bundle_expired,
-            place: flags.bundle.or(file.bundle),
-            refresh: file.bundle_refresh,
-            root: flags.bundle_root.or(file.bundle_root),
-        })?;
-        let settings = Settings {
-            approved_only: file.approved_only.unwrap_or_default(),
-            approved_servers: approved(file.allow_trust_server, flags.allow_trust_server)?,
-            bundle: bundle.as_ref().map(|(_, settings)| *settings),
-            client_required: client_ca.is_some(),
-            freshness: freshness(file.freshness.as_deref())?,
-            max_staleness: max_staleness(file.max_staleness.as_deref())?,
-            operator_namespace: namespace(file.operator_namespace)?,
-            pin_cas: pins::authorities(file.pin_cas.unwrap_or_default())?,
-            pins: pins::key_ids(file.pins.unwrap_or_default())?,
-            require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
-            trust_servers: trust_servers(file.trust_servers.unwrap_or_default())?,
-        };
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         Ok(Self {
             bundle: bundle.map(|(bundle, _)| bundle),
@@ -166,6 +186,10 @@ impl Config {
             retention: Retention {
                 max_age: max_age(flags.journal_max_age.or(file.journal_max_age).as_deref())?,
                 max_bytes: max_bytes(flags.journal_max_bytes.or(file.journal_max_bytes))?,
+                min_free: flags
+                    .journal_min_free
+                    .or(file.journal_min_free)
+                    .unwrap_or(limits::JOURNAL_FREE),
             },
             data_dir,
             listen: address("listen", listen.as_deref().unwrap_or(LISTEN))?,
@@ -176,7 +200,7 @@ impl Config {
                 Some(text) => Some(address("metricsListen", &text)?),
             },
             node: node.parse().map_err(|error| setting("node", format!("{error}")))?,
-            objects: required("objects", "--objects DIR", flags.objects.or(file.objects))?,
+            objects,
             seal_key: flags.seal_key.or(file.seal_key),
             settings,
             tls_cert: required("tlsCert", "--tls-cert FILE", flags.tls_cert.or(file.tls_cert))?,
@@ -185,6 +209,37 @@ impl Config {
             trust_server_cas: server_cas(file.trust_server_cas.unwrap_or_default())?,
         })
     }
+}
+
+/// What the machines of a node with this configuration file obey, for commands that decide as it
+/// would, but for the trust bundle, which they do not load.
+///
+/// # Errors
+/// As [`Config::load`], but nothing has to be set.
+pub fn settings(file: Option<&Path>) -> Result<Settings, HostError> {
+    let file = match file {
+        None => File::default(),
+        Some(path) => File::parse(path, &file::read(path)?)?,
+    };
+    let objects = source((None, None), (file.objects.clone(), file.kubeconfig.clone()))?;
+    obeyed(&file, &Overrides::default(), &objects)
+}
+
+fn obeyed(file: &File, flags: &Overrides, objects: &ObjectSource) -> Result<Settings, HostError> {
+    let allowed = (file.allow_trust_server.clone(), flags.allow_trust_server.clone());
+    Ok(Settings {
+        approved_only: file.approved_only.unwrap_or_default(),
+        approved_servers: approved(allowed.0, allowed.1)?,
+        bundle: None,
+        client_required: flags.client_ca.is_some() || file.client_ca.is_some(),
+        freshness: freshness(file.freshness.as_deref())?,
+        max_staleness: max_staleness(file.max_staleness.as_deref())?,
+        operator_namespace: namespace(file.operator_namespace.clone(), objects)?,
+        pin_cas: pins::authorities(file.pin_cas.clone().unwrap_or_default())?,
+        pins: pins::key_ids(file.pins.clone().unwrap_or_default())?,
+        require_pins: flags.require_pins || file.require_pins.unwrap_or_default(),
+        trust_servers: trust_servers(file.trust_servers.clone().unwrap_or_default())?,
+    })
 }
 
 const DATA_DIR: &str = "/var/lib/portreeve";
@@ -274,8 +329,29 @@ fn max_staleness(text: Option<&str>) -> Result<u64, HostError> {
         .ok_or_else(|| setting("maxStaleness", format!("`{text}` is not a duration such as 10m")))
 }
 
-fn namespace(text: Option<String>) -> Result<String, HostError> {
-    let Some(text) = text else { return Ok(Settings::default().operator_namespace) };
+/// A directory or a cluster, never both; flags count before the file.
+fn source(flags: Source, file: Source) -> Result<ObjectSource, HostError> {
+    let named = if flags == (None, None) { file } else { flags };
+    match named {
+        (Some(directory), None) => Ok(ObjectSource::Directory(directory)),
+        (None, kubeconfig) => Ok(ObjectSource::Cluster(ClusterOptions { kubeconfig })),
+        (Some(_), Some(_)) => {
+            let why = "there are two sources of objects: --objects DIR and --kubeconfig FILE; \
+                       choose one";
+            Err(setting("objects", why))
+        }
+    }
+}
+
+/// The directory of objects and the kubeconfig file, as one place names them.
+type Source = (Option<PathBuf>, Option<PathBuf>);
+
+fn namespace(text: Option<String>, objects: &ObjectSource) -> Result<String, HostError> {
+    let own = || match objects {
+        ObjectSource::Cluster(_) => own_namespace(),
+        ObjectSource::Directory(_) => None,
+    };
+    let Some(text) = text.or_else(own) else { return Ok(Settings::default().operator_namespace) };
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.is_empty() || text.len() > 63 || !text.bytes().all(label) {
         let why = format!("`{text}` is not the name of a namespace: 1 to 63 of a-z, 0-9 and `-`");

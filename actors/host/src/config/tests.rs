@@ -88,7 +88,7 @@ trustServers: {registry.example: 'https://n.example/'}
     assert_eq!(config.listen.port(), 1);
     assert_eq!(config.metrics_listen.map(|address| address.port()), Some(2));
     assert_eq!(config.node.as_str(), "web-1");
-    assert_eq!(config.objects, Path::new("/objects"));
+    assert_eq!(config.objects, ObjectSource::Directory("/objects".into()));
     assert_eq!((config.tls_cert, config.tls_key), ("a.crt".into(), "a.key".into()));
     assert_eq!(config.trust_ca, [Path::new("ca.crt")]);
     let of_host = |host: &str| config.trust_server_cas[host].clone();
@@ -134,7 +134,6 @@ fn an_empty_file_is_as_good_as_none() {
 #[test]
 fn what_is_needed_and_missing_is_named_with_its_flag() {
     for (flags, flag) in [
-        (Overrides { objects: None, ..needed() }, "--objects DIR"),
         (Overrides { tls_cert: None, ..needed() }, "--tls-cert FILE"),
         (Overrides { tls_key: None, ..needed() }, "--tls-key FILE"),
     ] {
@@ -151,6 +150,8 @@ fn a_value_that_cannot_be_obeyed_is_named_with_what_is_expected() {
         ("durability: always", "the setting `durability`: `always` is not group or process"),
         ("drainDelay: 5", "the setting `drainDelay`: `5` is not a duration such as 5s"),
         ("drainDelay: 61s", "the setting `drainDelay`: `61s` is not a duration such as 5s, at m"),
+        ("journalMaxBytes: 268435455", "the setting `journalMaxBytes`: 268435455 is too little; 2"),
+        ("journalMaxAge: 30d", "the setting `journalMaxAge`: `30d` is not a duration such as 720h"),
         ("log: xml", "the setting `log`: `xml` is not json or term"),
         ("logLevel: loud", "the setting `logLevel`: `loud` is not critical, error,"),
         ("freshness: '30'", "the setting `freshness`: `30` is not a duration such as 30s"),
@@ -184,6 +185,25 @@ fn the_operators_pins_and_patience_come_from_the_file() {
         let text = message(load(line, needed()));
         assert!(text.starts_with(expected), "{text}");
     }
+}
+
+#[test]
+fn how_much_of_the_journal_is_kept_comes_from_the_file_and_flags_over_it() {
+    let nothing = Config::load(None, needed()).unwrap().retention;
+    assert_eq!(nothing, Retention { max_age: None, max_bytes: 1 << 30, min_free: 256 << 20 });
+    let file = "journalMaxAge: 720h\njournalMaxBytes: 268435456\njournalMinFree: 0\n";
+    let day = std::time::Duration::from_secs(86_400);
+    let of_file =
+        Retention { max_age: Some(30 * day), max_bytes: 4 * limits::SEGMENT_BYTES, min_free: 0 };
+    assert_eq!(load(file, needed()).unwrap().retention, of_file);
+    let flags = Overrides {
+        journal_max_age: Some("24h".to_owned()),
+        journal_max_bytes: Some(1 << 40),
+        journal_min_free: Some(7),
+        ..needed()
+    };
+    let of_flags = Retention { max_age: Some(day), max_bytes: 1 << 40, min_free: 7 };
+    assert_eq!(load(file, flags).unwrap().retention, of_flags);
 }
 
 #[test]

@@ -27,7 +27,8 @@ use crate::state::TrustSummary;
 struct Operator {
     log: Logger,
     node: Node,
-    owners: OwnerStore,
+    /// The workloads, if they are in a directory.
+    owners: Option<OwnerStore>,
 }
 
 /// A listening socket; it goes when this is dropped.
@@ -38,15 +39,16 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Listens in `data_dir`, in the place of whatever an earlier run left there. Call it within a
-    /// tokio runtime, while the journal in that directory is held.
+    /// Listens in `data_dir`, in the place of whatever an earlier run left there; `owners` are the
+    /// workloads it tells of. Call it within a tokio runtime, while the journal in that directory
+    /// is held.
     ///
     /// # Errors
     /// `Control` if the socket cannot be made.
     pub fn start(
         data_dir: &Path,
         node: Node,
-        owners: OwnerStore,
+        owners: Option<OwnerStore>,
         log: Logger,
     ) -> Result<Self, HostError> {
         let path = super::path(data_dir);
@@ -142,10 +144,16 @@ async fn answer(request: Request, operator: &Operator) -> Reply {
             node.revoke_seal(RevokeSeal { digest, gun, reason });
             Reply::Done
         }
-        Request::SealStatus => {
-            let workloads = SealSummary::of_all(&owners.workloads(), owners.sealer());
-            Reply::Seals { workloads }
-        }
+        Request::SealStatus => match owners {
+            Some(owners) => {
+                let workloads = SealSummary::of_all(&owners.workloads(), owners.sealer());
+                Reply::Seals { workloads }
+            }
+            None => failed(
+                "this node's workloads are in a cluster, where it may not see them all: use \
+                `--kubeconfig FILE` with rights of your own",
+            ),
+        },
         Request::TrustList => match node.trusted().await {
             Ok(trust) => {
                 Reply::Trust { collections: trust.iter().map(TrustSummary::from).collect() }

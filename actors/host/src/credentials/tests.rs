@@ -1,6 +1,8 @@
 //! Which credentials are found for an image, and in which order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use futures_util::FutureExt;
+
 use super::*;
 
 fn secret(name: &str) -> CredentialRef {
@@ -28,7 +30,10 @@ fn found(objects: PullObjects, names: &[CredentialRef], gun: &str) -> Vec<String
         Credential::Password { password, user } => format!("{user}:{}", password.expose()),
         Credential::RegistryToken(token) => format!("registry {}", token.expose()),
     };
-    store.matching(names, gun).into_iter().map(shown).collect()
+    // What is held is there at once.
+    let matching = store.matching(names, gun).now_or_never().unwrap();
+    assert_eq!(matching.unread, []);
+    matching.candidates.into_iter().map(shown).collect()
 }
 
 fn in_one(auths: &str, gun: &str) -> Vec<String> {

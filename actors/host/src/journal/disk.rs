@@ -23,6 +23,41 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the operating system says.
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Removes a file; a power cut may bring it back before [`Disk::settle`].
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    /// Ends when what was removed from `directory` is gone for good.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn settle(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+
+    /// The room on the volume that holds `directory`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn room(&self, directory: &Path) -> io::Result<Room> {
+        let found = rustix::fs::statvfs(directory)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+    }
+}
+
+/// The room on a volume, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What this process may still write.
+    pub free: u64,
+    /// All there is.
+    pub total: u64,
 }
 
 /// A segment that is being written.

@@ -53,6 +53,12 @@ pub fn lock(journal: &Path) -> PathBuf {
     journal.join("lock")
 }
 
+/// The directory of what was cut off the ends of segments: it may be evidence.
+#[must_use]
+pub fn aside(journal: &Path) -> PathBuf {
+    journal.join("cut")
+}
+
 /// The directory that holds `segments`: `dir` itself, or the `journal` in it.
 #[must_use]
 pub fn find(dir: &Path) -> PathBuf {

@@ -1,16 +1,19 @@
 //! The journal: every delivery on disk before the answer it led to, in hash-chained segments.
 
 pub mod disk;
+mod keeper;
 pub mod layout;
 pub mod lock;
 pub mod queue;
 pub mod reader;
 pub mod retention;
+mod shelf;
+mod stock;
 mod thread;
 pub mod waiting;
 mod writer;
 
-pub use disk::{Disk, FileSystem, SegmentFile};
+pub use disk::{Disk, FileSystem, Room, SegmentFile};
 pub use lock::Lock;
 pub use queue::Appender;
 pub use reader::{FileBlobs, Journal, Lines};

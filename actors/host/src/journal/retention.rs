@@ -1,64 +1,186 @@
-//! Old segments go, whole ones and the oldest first, so that a journal keeps within its bounds.
+//! Old segments go, whole ones and the oldest first, and with them the blobs that nothing names any
+//! more, so that a journal keeps within its bounds.
 //!
-//! What is left always begins with a start or a checkpoint, so that it can be run again. Blobs are
-//! left alone: they may be named by what remains.
+//! What is left always begins with a start or a checkpoint, so that it can be run again, and holds
+//! every blob that it names. Segments go for good before the first blob does: a crash in between
+//! leaves blobs that nobody names, which the next removal takes, and never a name without a blob.
 
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use portreeve_protocol::{Sha256, limits};
+
+use super::disk::Room;
 use super::layout;
 use super::reader::begins;
+use super::shelf::Shelf;
+use super::stock::{Stock, names};
+use crate::HostError;
 
 /// How much of a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Time after which a segment goes, from when it was last written; `None` for never.
     pub max_age: Option<Duration>,
-    /// Bytes of all segments together; the newest ones are kept whatever they have.
+    /// Bytes of all segments and blobs together; the newest segments are kept whatever they have.
     pub max_bytes: u64,
+    /// Free bytes of the volume below which segments go before their time; at most a quarter of
+    /// the volume counts. Below an eighth of that nothing is written. 0 for neither.
+    pub min_free: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { max_age: None, max_bytes: portreeve_protocol::limits::JOURNAL_BYTES }
+        let (max_bytes, min_free) = (limits::JOURNAL_BYTES, limits::JOURNAL_FREE);
+        Self { max_age: None, max_bytes, min_free }
     }
 }
 
-/// Removes what is beyond the bounds; the number of segments removed. The last segment with which
-/// the journal can be begun, and what follows it, stays.
-pub(crate) fn trim(journal: &Path, bounds: Retention, now: SystemTime) -> usize {
-    let Ok(segments) = layout::list(journal) else { return 0 };
-    let Some(last) = segments.iter().rposition(|(_, path)| begins(path)) else { return 0 };
-    let described: Vec<(u64, bool)> = segments
-        .iter()
-        .map(|(_, path)| fs::metadata(path))
-        .map(|found| {
-            let Ok(found) = found else { return (0, false) };
-            let age = found.modified().ok().and_then(|at| now.duration_since(at).ok());
-            (found.len(), bounds.max_age.zip(age).is_some_and(|(most, age)| age > most))
-        })
-        .collect();
-    let mut bytes: u64 = described.iter().map(|(length, _)| length).sum();
-    let mut end = 0;
-    for (length, old) in described.iter().take(last) {
-        if !old && bytes <= bounds.max_bytes {
-            break;
+impl Retention {
+    /// Free bytes of a volume below which segments go before their time.
+    #[must_use]
+    pub fn floor(&self, room: Room) -> u64 {
+        self.min_free.min(room.total / 4)
+    }
+
+    /// Free bytes of a volume below which nothing is written.
+    #[must_use]
+    pub fn last_floor(&self, room: Room) -> u64 {
+        self.floor(room) / 8
+    }
+
+    /// Bytes that a journal may have which has `used` now.
+    fn most(&self, used: u64, room: Option<Room>) -> u64 {
+        let Some(room) = room else { return self.max_bytes };
+        let floor = self.floor(room);
+        if room.free >= floor {
+            return self.max_bytes;
         }
-        bytes = bytes.saturating_sub(*length);
-        end += 1;
+        self.max_bytes.min(used.saturating_sub(floor - room.free))
     }
-    // Back to where the journal can be begun.
-    while end > 0 && !segments.get(end).is_some_and(|(_, path)| begins(path)) {
-        end -= 1;
-    }
-    let mut removed = 0;
-    for (_, path) in segments.iter().take(end) {
-        // In order, so that what is left never has a hole.
-        if fs::remove_file(path).is_err() {
-            break;
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Trimmed {
+    pub(super) blobs: usize,
+    pub(super) segments: usize,
+    /// Bytes of what is left.
+    pub(super) stored: u64,
+}
+
+/// The blobs that segments name which are not written any more, by number.
+pub(super) type Named = BTreeMap<u32, BTreeSet<Sha256>>;
+
+/// One removal of what is beyond the bounds; it was announced to the shelf.
+pub(super) struct Removal<'a> {
+    pub(super) bounds: Retention,
+    pub(super) now: SystemTime,
+    pub(super) shelf: &'a Shelf,
+    /// Set to end it early, between two files.
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Removal<'_> {
+    /// Removes what is beyond the bounds. The last segment with which the journal can be begun,
+    /// what follows it, and all that these name, stays.
+    ///
+    /// # Errors
+    /// `File` for what cannot be listed, read or removed; what went before is gone.
+    pub(super) fn run(&self, named: &mut Named) -> Result<Trimmed, HostError> {
+        let mut stock = Stock::of(self.shelf.dir(), self.bounds.max_age, self.now)?;
+        let room = self.shelf.disk().room(self.shelf.dir()).ok();
+        let used = stock.bytes();
+        let most = self.bounds.most(used, room);
+        let untouched = Trimmed { stored: used, ..Trimmed::default() };
+        if used <= most && !stock.segments.iter().any(|segment| segment.old) {
+            return Ok(untouched);
         }
-        removed += 1;
+        let Some(last) = stock.segments.iter().rposition(|segment| begins(&segment.path)) else {
+            return Ok(untouched);
+        };
+        if !self.learn(&stock, named)? {
+            return Ok(untouched);
+        }
+        let end = stock.end(last, most, named);
+        let segments = self.segments(&stock, end)?;
+        let gone: Vec<_> = stock.segments.drain(..segments).collect();
+        stock.segments.iter().for_each(|segment| stock.kept.extend(of(named, segment.number)));
+        let blobs = self.blobs(&mut stock)?;
+        for segment in gone {
+            named.remove(&segment.number);
+        }
+        Ok(Trimmed { blobs, segments, stored: stock.bytes() })
     }
-    removed
+
+    /// Learns what each segment names; false if it was stopped. The newest may still be written,
+    /// so what it names is looked up each time.
+    fn learn(&self, stock: &Stock, named: &mut Named) -> Result<bool, HostError> {
+        let newest = stock.segments.last().map(|segment| segment.number);
+        for segment in &stock.segments {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if Some(segment.number) == newest || !named.contains_key(&segment.number) {
+                let found = names(&segment.path, &stock.blobs)
+                    .map_err(|source| file("cannot read", &segment.path, source))?;
+                named.insert(segment.number, found);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes the first `end` segments for good; how many went.
+    fn segments(&self, stock: &Stock, end: usize) -> Result<usize, HostError> {
+        let directory = layout::segments(self.shelf.dir());
+        let mut removed = 0;
+        for segment in stock.segments.iter().take(end) {
+            // In order and each for good, so that what is left never has a hole.
+            let (disk, path) = (self.shelf.disk(), &segment.path);
+            disk.remove(path)
+                .and_then(|()| disk.settle(&directory))
+                .map_err(|source| file("cannot remove", path, source))?;
+            removed += 1;
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes the blobs that nothing names, and what crashes left; how many blobs went.
+    fn blobs(&self, stock: &mut Stock) -> Result<usize, HostError> {
+        let dir = self.shelf.dir();
+        let first = stock.segments.first().map_or(0, |segment| segment.number);
+        for leftover in stock.leftovers.iter().filter(|leftover| leftover.is_of_before(first)) {
+            self.shelf
+                .remove_leftover(&leftover.path)
+                .map_err(|source| file("cannot remove", &leftover.path, source))?;
+        }
+        let unnamed: Vec<Sha256> =
+            stock.blobs.keys().filter(|digest| !stock.kept.contains(digest)).copied().collect();
+        let mut removed = 0;
+        for digest in unnamed {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let gone = self.shelf.remove(&digest);
+            if gone.map_err(|source| file("cannot remove", &layout::blob(dir, &digest), source))? {
+                stock.blobs.remove(&digest);
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// What the segment of this number names.
+pub(super) fn of(named: &Named, number: u32) -> impl Iterator<Item = &Sha256> {
+    named.get(&number).into_iter().flatten()
+}
+
+fn file(what: &'static str, path: &Path, source: std::io::Error) -> HostError {
+    HostError::File { what, path: path.to_owned(), source }
 }

@@ -19,9 +19,9 @@ use portreeve_protocol::{
 };
 use portreeve_replay::Ledger;
 
+use super::keeper::{Keeper, Space};
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
-use super::waiting::exempt;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::node::denial;
@@ -50,6 +50,8 @@ pub(crate) struct JournalThread {
     gate: Seat<JournalGate>,
     held: BTreeMap<EventId, (Arc<Decision>, Sha256)>,
     items: Items,
+    /// Ends before the lock is given back.
+    keeper: Keeper,
     /// What is under way.
     ledger: Ledger,
     _lock: Lock,
@@ -90,6 +92,7 @@ impl JournalThread {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { clock, durability, facts, gate, items, lock, started, writer } = parts;
         items.gauges().writable.store(true, Ordering::Relaxed);
+        let keeper = writer.keeper(Arc::clone(&facts));
         Self {
             clock,
             degraded: false,
@@ -99,6 +102,7 @@ impl JournalThread {
             gate,
             held: BTreeMap::new(),
             items,
+            keeper,
             ledger: Ledger::default(),
             _lock: lock,
             retry_at: Mono(0),
@@ -113,6 +117,8 @@ impl JournalThread {
 
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
+        // The bounds may be closer than those of the last incarnation.
+        self.keeper.trim();
         loop {
             let due = self.degraded || self.dirty_since.is_some();
             match self.items.wait(if due { SOON } else { IDLE }) {
@@ -166,6 +172,7 @@ impl JournalThread {
             self.fail(dropped, "more records were waiting than the journal's queue takes");
             self.retry_at = self.clock.now().mono;
         }
+        self.mind_space();
         if self.degraded {
             self.restore();
         }
@@ -273,6 +280,8 @@ impl JournalThread {
     /// Begins a segment with a checkpoint.
     fn cut(&mut self, machines: Vec<(ActorId, Kept)>) -> io::Result<()> {
         self.put(false)?;
+        // From here on, for the checkpoint names blobs before it is in a segment.
+        let trim = self.keeper.prepare();
         let mut started = Started::clone(&self.started);
         let mut states = Vec::new();
         for (actor, kept) in machines {
@@ -297,7 +306,7 @@ impl JournalThread {
         }
         self.writer.enter(self.ledger.checkpoint(Arc::new(started), states))?;
         self.whole = true;
-        self.writer.trim();
+        self.keeper.start(trim);
         Ok(())
     }
 
@@ -310,6 +319,7 @@ impl JournalThread {
     fn put(&mut self, answers: bool) -> io::Result<()> {
         let written = self.writer.write()?;
         self.facts.metrics().journal_written(written.records, written.bytes);
+        self.keeper.grew(written.bytes);
         if self.writer.full() || !self.whole {
             self.items.gauges().cut_wanted.store(true, Ordering::Relaxed);
         }
@@ -332,11 +342,22 @@ impl JournalThread {
 
     /// What is due without a record: lazy syncs, fresh segments, waiters that went away.
     fn tend(&mut self) {
+        self.mind_space();
         if self.degraded {
             self.restore();
         }
         self.sync_lazily(false);
         self.items.gauges().reviews.sweep();
+    }
+
+    /// Looks how much room the volume has, and stops writing before it is full: others may need
+    /// what is left, and a kubelet ends whoever takes it.
+    fn mind_space(&mut self) {
+        let Space::Out(why) = self.keeper.look(self.clock.now().mono) else { return };
+        if !self.degraded {
+            self.sync_lazily(true);
+            self.fail(0, &why);
+        }
     }
 
     fn sync_lazily(&mut self, now: bool) {
@@ -365,7 +386,7 @@ impl JournalThread {
     /// Tries a fresh segment, if it is time to, and writes the gap into it before anything else.
     fn restore(&mut self) {
         let now = self.clock.now().mono;
-        if now < self.retry_at {
+        if now < self.retry_at || self.keeper.is_out() {
             return;
         }
         self.retry_at = now.plus(self.retry_delay);
@@ -468,7 +489,8 @@ fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
 
 /// What the gate needs to know of an answer.
 fn gated(decision: &Decision) -> Gated {
-    Gated { allowed: decision.allowed, exempt: exempt(decision), review: decision.review.clone() }
+    let (allowed, exempt) = (decision.allowed, decision.is_exempt());
+    Gated { allowed, exempt, review: decision.review.clone() }
 }
 
 fn merged(earlier: Option<Gap>, later: Option<Gap>) -> Option<Gap> {

@@ -75,7 +75,7 @@ impl Waiting {
             self.reviews().values().filter_map(|review| review.decision.clone()).collect();
         for decision in decided {
             let review = decision.review.clone();
-            let decision = if decision.allowed && !exempt(&decision) {
+            let decision = if decision.allowed && !decision.is_exempt() {
                 let why = "the journal takes too long to write the record of this decision";
                 denial::replacing(&decision, Denial::new(DenyCode::JournalUnavailable, why))
             } else {
@@ -93,9 +93,4 @@ impl Waiting {
     fn reviews(&self) -> MutexGuard<'_, BTreeMap<EventId, Review>> {
         self.reviews.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether an answer may leave without a record.
-pub(crate) fn exempt(decision: &Decision) -> bool {
-    decision.is_exempt()
 }

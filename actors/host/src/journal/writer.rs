@@ -3,7 +3,6 @@
 //! After an error of writing or syncing a segment is never written again. It is cut back to what
 //! was durable, and the chain goes on from there in a fresh segment.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +11,12 @@ use portreeve_protocol::entry::{Checkpoint, Delivered};
 use portreeve_protocol::{Blob, Effect, Entry, ProtocolError, Sha256, codec, limits};
 
 use super::disk::{Disk, SegmentFile};
+use super::keeper::Keeper;
 use super::layout;
 use super::retention::Retention;
+use super::shelf::Shelf;
 use crate::node::Durability;
-
-/// Digests remembered as stored; beyond them the directory is asked again.
-const KNOWN_BLOBS: usize = 65_536;
+use crate::node::facts::Facts;
 
 /// Writes the records of a journal; made for one thread.
 pub(crate) struct Writer {
@@ -29,12 +28,12 @@ pub(crate) struct Writer {
     /// Bytes of the checkpoint that the segment begins with.
     checkpoint: u64,
     file: Option<Open>,
-    known: BTreeSet<Sha256>,
     next_segment: u32,
     retention: Retention,
     repair: Option<(PathBuf, u64)>,
     safe: Sha256,
     segment_bytes: u64,
+    shelf: Arc<Shelf>,
     staged: Staged,
     unsynced: u64,
     unsynced_deliveries: u64,
@@ -75,17 +74,17 @@ impl Writer {
     ) -> Self {
         Self {
             dir: dir.to_owned(),
-            disk,
+            disk: Arc::clone(&disk),
             durability,
             entrance: next_segment,
             checkpoint: 0,
             file: None,
-            known: BTreeSet::new(),
             next_segment,
             retention: Retention::default(),
             repair: None,
             safe: prev,
             segment_bytes: limits::SEGMENT_BYTES,
+            shelf: Arc::new(Shelf::new(dir, disk)),
             staged: Staged::default(),
             unsynced: 0,
             unsynced_deliveries: 0,
@@ -105,12 +104,9 @@ impl Writer {
         self
     }
 
-    /// Removes old segments, on a thread of its own: files that large take a while to go.
-    pub(crate) fn trim(&self) {
-        let (dir, bounds) = (self.dir.clone(), self.retention);
-        let trim = move || super::retention::trim(&dir, bounds, std::time::SystemTime::now());
-        // Without a thread it is left to the next time.
-        drop(std::thread::Builder::new().name("retention".to_owned()).spawn(trim));
+    /// What keeps the journal within its bounds.
+    pub(super) fn keeper(&self, facts: Arc<Facts>) -> Keeper {
+        Keeper::new(Arc::clone(&self.shelf), self.retention, facts)
     }
 
     /// Mends what an error left behind and begins a fresh segment.
@@ -150,26 +146,8 @@ impl Writer {
     }
 
     /// Stores the bytes of a blob unless they are stored already.
-    pub(crate) fn blob(&mut self, blob: &Blob) -> io::Result<()> {
-        let digest = blob.digest();
-        if self.known.contains(&digest) {
-            return Ok(());
-        }
-        let path = layout::blob(&self.dir, &digest);
-        let stored = std::fs::read(&path).is_ok_and(|bytes| Sha256::of(&bytes) == digest);
-        if !stored {
-            let bytes = blob.shared().ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} has no bytes"))
-            })?;
-            // Durable whatever the durability of records: a record must never name a blob that a
-            // power cut took away, and documents are new only now and then.
-            self.disk.put(&path, &bytes)?;
-        }
-        if self.known.len() >= KNOWN_BLOBS {
-            self.known.clear();
-        }
-        self.known.insert(digest);
-        Ok(())
+    pub(crate) fn blob(&self, blob: &Blob) -> io::Result<()> {
+        self.shelf.store(blob)
     }
 
     /// Adds an entry to those that [`Writer::write`] will write; gives the hash of its record.
@@ -365,7 +343,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let whole = Blob::new(&b"signed"[..]);
         let bare: Blob = serde_json::from_slice(&codec::canonical(&whole)?)?;
-        let mut writer = writer(dir.path())?;
+        let writer = writer(dir.path())?;
         assert!(writer.blob(&bare).is_err());
         writer.blob(&whole)?;
         assert!(writer.blob(&bare).is_ok());

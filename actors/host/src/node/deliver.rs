@@ -25,6 +25,16 @@ pub(crate) struct Deliver {
 }
 
 impl Deliver {
+    /// An input that an earlier delivery led to.
+    pub(crate) const fn caused(
+        cause: Cause,
+        input: Arc<Input>,
+        lamport: u64,
+        root: Option<EventId>,
+    ) -> Self {
+        Self { cause, input, lamport, root, ticket: None, waiter: None }
+    }
+
     /// An input from outside the machines.
     pub(crate) fn outside(from: portreeve_protocol::Outside, input: impl Into<Input>) -> Self {
         Self {

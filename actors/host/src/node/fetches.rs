@@ -53,15 +53,8 @@ impl Fetches {
             let FetchRequest { document, flight, gun, .. } = request;
             let fetched =
                 Fetched { credential, document, flight, gun, micros, outcome, retry_after };
-            let deliver = Deliver {
-                cause,
-                input: Arc::new(Input::Notary(NotaryInput::Fetched(fetched))),
-                lamport,
-                root: Some(root),
-                ticket: None,
-                waiter: None,
-            };
-            links.send_or_wait(&actor, deliver);
+            let input = Arc::new(Input::Notary(NotaryInput::Fetched(fetched)));
+            links.send_or_wait(&actor, Deliver::caused(cause, input, lamport, Some(root)));
         });
     }
 

@@ -75,10 +75,12 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
             let rebuilt = self.panics < limits::PANICS && self.links.rebuild(&mut seat, &self.make);
             if !rebuilt {
                 let actor = seat.event().actor.clone();
-                if actor == ActorId::Admission {
+                let decides = actor == ActorId::Admission;
+                // First, so that whoever sees a denial can see that the node is not alive.
+                self.links.facts.poison(actor);
+                if decides {
                     self.links.appender.reviews().deny_all("the machine that decides failed");
                 }
-                self.links.facts.poison(actor);
             }
         }
         drop(seat);

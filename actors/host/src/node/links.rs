@@ -192,15 +192,8 @@ impl Links {
                 }
                 Effect::Note(fact) => self.facts.note(event, fact),
                 Effect::Send { message, to } => {
-                    let deliver = Deliver {
-                        cause,
-                        input: Arc::clone(message),
-                        lamport,
-                        root: Some(root.clone()),
-                        ticket: None,
-                        waiter: None,
-                    };
-                    self.hop(to, deliver);
+                    let (message, root) = (Arc::clone(message), Some(root.clone()));
+                    self.hop(to, Deliver::caused(cause, message, lamport, root));
                 }
                 Effect::RecordGap(_) | Effect::Release(_) => {
                     self.facts.misdirected(event, effect);
@@ -263,8 +256,7 @@ impl Links {
         let sender = event.actor.clone();
         if let Some(input) = refusal(to, input, why) {
             self.facts.metrics().hop_refused(to.kind());
-            let input = Arc::new(input);
-            let deliver = Deliver { cause, input, lamport, root, ticket: None, waiter: None };
+            let deliver = Deliver::caused(cause, Arc::new(input), lamport, root);
             self.send_or_wait(&sender, deliver);
         }
     }

@@ -26,14 +26,9 @@ pub(super) fn start(
         let outcome = look(&links, &query).await;
         let micros = links.clock.now().mono.since(begun);
         let found = OwnerFound { micros, outcome, review: query.review };
-        let deliver = Deliver {
-            cause,
-            input: Arc::new(Input::Admission(AdmissionInput::OwnerFound(found))),
-            lamport,
-            root: Some(root),
-            ticket: None,
-            waiter: None,
-        };
+        links.facts.metrics().looked_up(&found.outcome, micros);
+        let input = Arc::new(Input::Admission(AdmissionInput::OwnerFound(found)));
+        let deliver = Deliver::caused(cause, input, lamport, Some(root));
         links.send_or_wait(&ActorId::Admission, deliver);
     });
 }

@@ -159,9 +159,8 @@ impl Node {
                 "code" => why.code.code(), "why" => &why.detail);
             Answer { decision: denial::local(review, &uid, why), record: None }
         });
-        let code = answer.decision.denial.as_ref().map(|why| why.code);
         let micros = links.clock.now().mono.since(begun);
-        links.facts.metrics().reviewed(answer.decision.allowed, code, micros);
+        links.facts.metrics().reviewed(&answer.decision, micros);
         answer
     }
 

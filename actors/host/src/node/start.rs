@@ -159,7 +159,7 @@ fn recovered(options: &NodeOptions, facts: &Facts) -> Result<(Lock, Recovery, u3
 /// nothing is destroyed that might be evidence.
 fn cut(dir: &Path, segment: &Path, keep: u64) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
-    let aside = dir.join("cut");
+    let aside = layout::aside(dir);
     fs::create_dir_all(&aside)?;
     let name = segment.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut from = fs::OpenOptions::new().read(true).write(true).open(segment)?;

@@ -17,13 +17,15 @@ use super::realm::Realm;
 use super::token::{Grant, Key, Token};
 use super::trouble::{NoToken, Party, Refusal, Trouble};
 use super::{Client, Failure, Server, document_uri};
-use crate::credentials::{Candidate, Credential};
+use crate::credentials::{Candidate, Credential, Matching, Unread};
 
 /// One document to be fetched.
 struct Call<'a> {
     candidates: Vec<Candidate>,
     request: &'a FetchRequest,
     server: Server,
+    /// What of the credentials named could not be read.
+    unread: Vec<Unread>,
     uri: Uri,
 }
 
@@ -49,8 +51,9 @@ impl Client {
         let at_server = |trouble| (Party::TrustServer, trouble);
         let server = self.server(&request.server).map_err(at_server)?;
         let uri = document_uri(&server.url, request).map_err(at_server)?;
-        let candidates = self.credentials.matching(&request.credentials, &request.gun);
-        let call = Call { candidates, request, server, uri };
+        let matching = self.credentials.matching(&request.credentials, &request.gun).await;
+        let Matching { candidates, unread } = matching;
+        let call = Call { candidates, request, server, unread, uri };
         if let Some(settled) = self.with_kept(&call).await? {
             return Ok(settled);
         }
@@ -115,7 +118,9 @@ impl Client {
                 tried.push((candidate.from.clone(), refusal));
             }
         }
-        Err((Party::TrustServer, Trouble::Token(NoToken::Tried(tried))))
+        self.credentials.doubt(&call.request.credentials);
+        let unread = call.unread.clone();
+        Err((Party::TrustServer, Trouble::Token(NoToken::Tried { tried, unread })))
     }
 
     /// What is to be shown to the trust server for a credential.
@@ -147,7 +152,8 @@ impl Client {
     async fn as_anybody(&self, call: &Call<'_>, way: &Way) -> Result<Settled, Failure> {
         let named = &call.request.credentials;
         let failed = |why: NoToken| {
-            let why = if named.is_empty() { why } else { NoToken::Unmatched(named.clone()) };
+            let (names, unread) = (named.clone(), call.unread.clone());
+            let why = if named.is_empty() { why } else { NoToken::Unmatched { names, unread } };
             Err((Party::TrustServer, Trouble::Token(why)))
         };
         let Way::Token(realm) = way else { return failed(NoToken::Password) };

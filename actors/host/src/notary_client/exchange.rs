@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
@@ -17,6 +17,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portreeve_protocol::limits;
 use rustls::ClientConfig;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use super::address::Reach;
 use super::anchors::Anchors;
@@ -208,11 +210,20 @@ fn challenge_in(headers: &HeaderMap) -> Option<Challenge> {
     bearer.map(Challenge::Bearer).or_else(|| basic().then_some(Challenge::Basic))
 }
 
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3); the form with a date is passed over.
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3). A date is reckoned from that of the answer,
+/// so that the two clocks need not agree; forms that senders must not use are passed over.
 fn wait_in(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.parse().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+    }
+    let date = |text: &str| OffsetDateTime::parse(text, &Rfc2822).ok();
+    let until = date(text)?;
+    let sent = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(date);
+    let wait = until - sent.unwrap_or_else(OffsetDateTime::now_utc);
+    // One that is over asks for nothing.
+    let seconds = u64::try_from(wait.whole_seconds()).ok().filter(|seconds| *seconds > 0)?;
+    Some(seconds.min(LONGEST_WAIT))
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -238,4 +249,29 @@ async fn read(mut body: Incoming, limit: u64) -> Result<Vec<u8>, Trouble> {
 /// Reads on a little, so that the connection can serve again; what it was does not matter.
 async fn discard(response: Response<Incoming>) {
     let _ = read(response.into_body(), USELESS_BYTES).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_number_of_seconds_or_a_date_by_the_servers_own_clock() {
+        let wait = |after: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+            headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
+            wait_in(&headers)
+        };
+        let sent = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait("7", None), Some(7));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:57 GMT", sent), Some(20));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:07 GMT", sent), None);
+        assert_eq!(wait("Mon, 07 Nov 1994 08:49:37 GMT", sent), Some(LONGEST_WAIT));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:57 GMT", None), None, "long over by now");
+        assert_eq!(wait("99999999999999999999999", None), Some(LONGEST_WAIT));
+        for other in ["", "soon", "-1", "1.5", "Sunday, 06-Nov-94 08:49:37 GMT"] {
+            assert_eq!(wait(other, sent), None, "{other}");
+        }
+    }
 }

@@ -207,7 +207,7 @@ fn document_uri(server: &ServerUrl, request: &FetchRequest) -> Result<Uri, Troub
 }
 
 /// Appends `text` with everything but unreserved characters percent-encoded (RFC 3986, 2.3).
-fn encode(into: &mut String, text: &str) {
+pub(crate) fn encode(into: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             into.push(char::from(byte));

@@ -3,7 +3,7 @@
 //! Docker's token authentication (`distribution`, `docs/spec/auth/token.md` and `oauth.md`). The
 //! scope is always that of the whole GUN, whatever the challenge says, for that is what is needed.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use http::Uri;
 use portreeve_protocol::limits;
@@ -15,7 +15,7 @@ use super::server_url::ServerUrl;
 use super::token::{self, Grant, Token};
 use super::trouble::{NoToken, Party, Trouble};
 use super::{Client, Failure, Server, encode, reach};
-use crate::credentials::Credential;
+use crate::credentials::{Credential, Identity};
 
 /// A token server that may be asked.
 pub(super) struct Realm {
@@ -100,10 +100,14 @@ impl Client {
             }
             Credential::Password { password, user } => {
                 let Some(basic) = Token::basic(user, password.expose()) else { return Ok(None) };
+                let identity = credential.identity();
+                if self.tokens.is_refused(&realm.base, &identity, Instant::now()) {
+                    return Ok(None);
+                }
                 let mut query = "account=".to_owned();
                 encode(&mut query, user);
                 let uri = realm.uri(&format!("{query}&{}", realm.wanted))?;
-                self.grant(realm, &uri, Some(&basic), None).await
+                self.grant(realm, &uri, Some((&basic, identity)), None).await
             }
         }
     }
@@ -112,14 +116,14 @@ impl Client {
         &self,
         realm: &Realm,
         uri: &Uri,
-        authorization: Option<&Token>,
+        authorization: Option<(&Token, Identity)>,
         form: Option<String>,
     ) -> Result<Option<Grant>, Failure> {
         let at_realm = |trouble| (Party::TokenServer, trouble);
         // RFC 6749, section 5.2: a refresh token that is not taken is a 400.
         let posted = form.is_some();
         let question = Question {
-            authorization: authorization.map(Token::header),
+            authorization: authorization.as_ref().map(|(token, _)| token.header()),
             form,
             limit: limits::TOKEN_BYTES,
             reach: realm.reach,
@@ -130,7 +134,14 @@ impl Client {
                 Some(grant) => Ok(Some(grant)),
                 None => Err(at_realm(Trouble::Token(NoToken::Unusable))),
             },
-            Ok(Reply::Absent | Reply::Challenge(_)) | Err(Trouble::Status(403, _)) => Ok(None),
+            Ok(Reply::Challenge(_)) => {
+                // A 401 is about the password; a 403 may be about the collection alone.
+                if let Some((_, identity)) = authorization {
+                    self.tokens.refuse(&realm.base, identity, Instant::now());
+                }
+                Ok(None)
+            }
+            Ok(Reply::Absent) | Err(Trouble::Status(403, _)) => Ok(None),
             Err(Trouble::Status(400 | 405, _)) if posted => Ok(None),
             Err(trouble) => Err(at_realm(trouble)),
         }

@@ -84,6 +84,9 @@ struct Answer<'a> {
     issued_at: Option<std::borrow::Cow<'a, str>>,
 }
 
+/// For how long a password that was turned down is not shown to the same token server again. A
+/// corrected one is another, and is shown at once.
+const REFUSED: Duration = Duration::from_secs(60);
 /// How long a token lasts whose server does not say (Docker's token specification).
 const DEFAULT_SECONDS: u64 = 60;
 /// The longest a token is kept, whatever its server says.
@@ -114,10 +117,31 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 #[derive(Default)]
 pub(super) struct Tokens {
     kept: Mutex<BTreeMap<Key, (Token, Instant)>>,
+    /// Passwords that a token server turned down, and until when it is not asked again.
+    refused: Mutex<BTreeMap<(String, Identity), Instant>>,
     turns: Mutex<BTreeMap<(String, String), Turn>>,
 }
 
 impl Tokens {
+    /// Takes note that the token server at `realm` turned a password down. Asking once more for
+    /// each collection could lock an account.
+    pub(super) fn refuse(&self, realm: &str, identity: Identity, now: Instant) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= limits::TOKENS {
+            refused.retain(|_, until| now < *until);
+        }
+        // Beyond the bound it is just asked again.
+        if refused.len() < limits::TOKENS {
+            refused.insert((realm.to_owned(), identity), now + REFUSED);
+        }
+    }
+
+    /// Whether the token server turned the password down a short while ago.
+    pub(super) fn is_refused(&self, realm: &str, identity: &Identity, now: Instant) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(&(realm.to_owned(), *identity)).is_some_and(|until| now < *until)
+    }
+
     /// The kept token, if it is still good at `now`.
     pub(super) fn get(&self, key: &Key, now: Instant) -> Option<Token> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ use portreeve_protocol::{CredentialRef, Denial, DenyCode};
 
 use super::address::{Forbidden, Unresolved};
 use super::connect::ProxyFailed;
+use crate::credentials::Unread;
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +46,20 @@ pub(super) enum NoToken {
     Realm(String),
     /// The trust server did not take the token.
     NotTaken,
-    /// There were credentials for the collection, but none was accepted; why.
-    Tried(Vec<(CredentialRef, Refusal)>),
+    /// There were credentials for the collection, but none was accepted.
+    Tried {
+        /// Each with why it was not.
+        tried: Vec<(CredentialRef, Refusal)>,
+        /// What could not be read.
+        unread: Vec<Unread>,
+    },
     /// There were names of credentials, but none is for the collection.
-    Unmatched(Vec<CredentialRef>),
+    Unmatched {
+        /// The names.
+        names: Vec<CredentialRef>,
+        /// What of them could not be read.
+        unread: Vec<Unread>,
+    },
     /// What the token server sent holds no usable token.
     Unusable,
 }
@@ -274,25 +285,31 @@ impl fmt::Display for NoToken {
                 "it sends clients for tokens to {host}, which no --allow-realm names for it"
             ),
             Self::NotTaken => formatter.write_str("it did not take the token it asked for"),
-            Self::Tried(tried) => {
+            Self::Tried { tried, unread } => {
                 formatter.write_str("none of the credentials was accepted: ")?;
                 for (index, (name, why)) in tried.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(formatter, "{comma}{name} ({why})")?;
                 }
-                Ok(())
+                not_read(formatter, unread)
             }
-            Self::Unmatched(names) => {
+            Self::Unmatched { names, unread } => {
                 formatter.write_str("no credential for the image is in ")?;
                 for (index, name) in names.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(formatter, "{comma}{name}")?;
                 }
-                formatter.write_str(", and without one nothing is given")
+                formatter.write_str(", and without one nothing is given")?;
+                not_read(formatter, unread)
             }
             Self::Unusable => formatter.write_str("it handed out no usable token"),
         }
     }
+}
+
+/// The credentials that could not be read, behind the rest of a sentence.
+fn not_read(formatter: &mut fmt::Formatter<'_>, unread: &[Unread]) -> fmt::Result {
+    unread.iter().try_for_each(|Unread { name, why }| write!(formatter, "; {name}: {why}"))
 }
 
 impl fmt::Display for Refusal {

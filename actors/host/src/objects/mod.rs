@@ -7,7 +7,7 @@
 //! is denied. Files should be replaced by renaming a whole one over them, as mounted ConfigMaps
 //! are: one that is written in place may be seen when it is half written.
 
-mod object;
+pub(crate) mod object;
 mod scan;
 
 use std::path::{Path, PathBuf};

@@ -7,14 +7,14 @@ use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::OwnerFact;
 use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret};
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
-use portreeve_protocol::seal::{ANNOTATION, is_sealed_kind};
+use portreeve_protocol::seal::{ANNOTATION, group_of, is_sealed_kind};
 use serde_json::Value;
 
 use crate::credentials::Format;
 use crate::owners::Workload;
 
 /// What a document is.
-pub(super) enum Known {
+pub(crate) enum Known {
     /// A list of objects.
     List(Vec<Value>),
     /// An object of no use here (a workload, a Secret of another kind).
@@ -32,26 +32,31 @@ pub(super) enum Known {
 }
 
 /// A Secret with credentials for registries. It has no `Debug`, for what is in it.
-pub(super) struct PullSecret {
+pub(crate) struct PullSecret {
     /// How the text is laid out.
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// Namespace and name.
-    pub(super) place: (String, String),
+    pub(crate) place: (String, String),
     /// The credentials; empty if they are not legible.
-    pub(super) text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
 }
 
 /// The text of a specification that the policy cache refuses, saying why: it is a JSON string,
 /// where an object is needed.
-pub(super) fn refusal(why: &str) -> String {
+pub(crate) fn refusal(why: &str) -> String {
     Value::String(why.to_owned()).to_string()
+}
+
+/// The policy `id` with a specification that the policy cache refuses, saying why.
+pub(crate) fn refused(id: PolicyRef, why: &str) -> PolicyObject {
+    PolicyObject { id, resource_version: None, spec: refusal(why) }
 }
 
 /// Reads one document.
 ///
 /// # Errors
 /// Why it cannot be told which object it is.
-pub(super) fn read(document: Value) -> Result<Known, String> {
+pub(crate) fn read(document: Value) -> Result<Known, String> {
     let types = types(&document)?;
     let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
     if types.kind.ends_with("List") && document.get("items").is_some() {
@@ -81,7 +86,7 @@ pub(super) fn read(document: Value) -> Result<Known, String> {
 
 /// A workload of a kind that can carry a seal; one without a name is none.
 fn workload(document: &Value, types: &TypeMeta) -> Option<Workload> {
-    if !is_sealed_kind(&types.api_version, &types.kind) {
+    if !is_sealed_kind(group_of(&types.api_version), &types.kind) {
         return None;
     }
     let (name, namespace) = identity(document).ok()?;
@@ -146,10 +151,7 @@ fn policy(
         PolicyGroup::Portieris => "v1",
         PolicyGroup::SecurityEnforcement => "v1beta1",
     };
-    let refused = |why: &str| {
-        let id = id.clone();
-        Ok(PolicyObject { id, resource_version: None, spec: refusal(why) })
-    };
+    let refused = |why: &str| Ok(refused(id.clone(), why));
     if version != known {
         return refused(&format!("its apiVersion is not {}/{known}", group.name()));
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Workload, Workloads};
-use crate::seals::{SealKeys, Sealer, read};
+use crate::seals::{Sealer, read};
 
 /// How one workload is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +46,13 @@ impl SealSummary {
     /// One for each workload, in order of group, kind, namespace and name.
     #[must_use]
     pub fn of_all(workloads: &Workloads, sealer: &Sealer) -> Vec<Self> {
-        let keys = sealer.keys();
-        workloads.iter().map(|workload| Self::of(workload, &keys, sealer)).collect()
+        workloads.iter().map(|workload| Self::of(workload, sealer)).collect()
     }
 
-    fn of(workload: &Workload, keys: &SealKeys, sealer: &Sealer) -> Self {
+    /// How `workload` is sealed, by the keys of `sealer`.
+    #[must_use]
+    pub fn of(workload: &Workload, sealer: &Sealer) -> Self {
+        let keys = &sealer.keys();
         let mut summary = Self {
             key: None,
             kind: workload.kind.clone(),

@@ -39,6 +39,10 @@ impl KeyFile {
     /// # Errors
     /// `SealKeys` if it cannot be read or holds something else than keys.
     pub fn read(&self) -> Result<SealKeys, HostError> {
+        if self.path.is_dir() {
+            let why = "it is a directory: name the file in it, such as `seal.key`";
+            return Err(self.failed(why.to_owned()));
+        }
         let text = self.text().map_err(|error| self.failed(error.to_string()))?;
         SealKeys::parse(&text).map_err(|why| self.failed(why))
     }
@@ -49,9 +53,22 @@ impl KeyFile {
         Ok(text)
     }
 
+    /// Puts keys in the place of the file.
+    fn put(&self, text: &str) -> Result<(), HostError> {
+        SealKeys::parse(text).map_err(|why| self.failed(why))?;
+        replace(&self.path, text).map_err(|error| self.failed(error.to_string()))
+    }
+
     fn failed(&self, why: String) -> HostError {
         HostError::SealKeys { path: self.path.clone(), why }
     }
+}
+
+/// Where a new key stands among those of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NewKey {
+    First,
+    Last,
 }
 
 /// Makes a new key the current one of the file at `path`, which is made, for its owner only, if it
@@ -60,6 +77,19 @@ impl KeyFile {
 /// # Errors
 /// `SealKeys` if the file cannot be read or written, or holds something else than keys.
 pub fn make_key(path: &Path) -> Result<KeyId, HostError> {
+    add_key(path, NewKey::First)
+}
+
+/// Makes a new key that only checks seals until [`make_current`] puts it first, so that every
+/// replica can know it before the first seal is made with it.
+///
+/// # Errors
+/// As [`make_key`].
+pub fn make_standby_key(path: &Path) -> Result<KeyId, HostError> {
+    add_key(path, NewKey::Last)
+}
+
+fn add_key(path: &Path, new: NewKey) -> Result<KeyId, HostError> {
     let file = KeyFile::at(path);
     let before = match file.text() {
         Ok(text) => {
@@ -69,13 +99,44 @@ pub fn make_key(path: &Path) -> Result<KeyId, HostError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(file.failed(error.to_string())),
     };
+    let (line, id) = new_line().map_err(|why| file.failed(why))?;
+    let text = match new {
+        NewKey::First => format!("{line}{before}"),
+        NewKey::Last if before.is_empty() || before.ends_with('\n') => format!("{before}{line}"),
+        NewKey::Last => format!("{before}\n{line}"),
+    };
+    file.put(&text)?;
+    Ok(id)
+}
+
+/// The line of a new key, and its id.
+///
+/// # Errors
+/// A sentence, if the system has no random numbers.
+pub(crate) fn new_line() -> Result<(String, KeyId), String> {
     let mut key = [0; KEY_BYTES];
     let drawn = SystemRandom::new().fill(&mut key);
-    drawn.map_err(|_| file.failed("the system has no random numbers".to_owned()))?;
-    let text = format!("{}\n{before}", STANDARD.encode(key));
+    drawn.map_err(|_| "the system has no random numbers".to_owned())?;
+    Ok((format!("{}\n", STANDARD.encode(key)), SealKeys::id(&key)))
+}
+
+/// Makes the key with this id the current one of the file at `path`: its line comes first, and the
+/// rest of the file stays as it is.
+///
+/// # Errors
+/// `SealKeys` if the file cannot be read or written, or holds no such key.
+pub fn make_current(path: &Path, id: &str) -> Result<KeyId, HostError> {
+    let file = KeyFile::at(path);
+    let text = file.text().map_err(|error| file.failed(error.to_string()))?;
     SealKeys::parse(&text).map_err(|why| file.failed(why))?;
-    replace(path, &text).map_err(|error| file.failed(error.to_string()))?;
-    Ok(SealKeys::id(&key))
+    let of = |line: &str| STANDARD.decode(line.trim()).ok().map(|key| SealKeys::id(&key));
+    let mut lines: Vec<&str> = text.lines().collect();
+    let place = lines.iter().position(|line| of(line).is_some_and(|key| key.as_str() == id));
+    let place = place.ok_or_else(|| file.failed(format!("it holds no key {id}")))?;
+    let line = lines.remove(place);
+    lines.insert(0, line);
+    file.put(&format!("{}\n", lines.join("\n")))?;
+    Ok(KeyId::named(id))
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
@@ -106,6 +167,28 @@ mod tests {
         let keys = KeyFile::at(&path).read()?;
         assert_eq!(keys.ids().collect::<Vec<_>>(), [&second, &first]);
         assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_on_standby_comes_last_until_it_is_made_the_current_one() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("seal.key");
+        let ids = || -> Result<Vec<KeyId>, HostError> {
+            Ok(KeyFile::at(&path).read()?.ids().cloned().collect())
+        };
+        let first = make_standby_key(&path)?;
+        let text = fs::read_to_string(&path)?;
+        fs::write(&path, format!("# of the shop\n{}", text.trim_end()))?;
+        let second = make_standby_key(&path)?;
+        assert_eq!(ids()?, [first.clone(), second.clone()]);
+        make_current(&path, second.as_str())?;
+        assert_eq!(ids()?, [second, first]);
+        assert!(fs::read_to_string(&path)?.contains("# of the shop"));
+        let error = make_current(&path, "0123").err().ok_or("an error")?.to_string();
+        assert!(error.contains("it holds no key 0123"), "{error}");
+        let error = KeyFile::at(dir.path()).read().err().ok_or("an error")?.to_string();
+        assert!(error.contains("name the file in it"), "{error}");
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use portreeve_protocol::seal::{SealClaims, SealFact};
 
-pub use file::{KeyFile, make_key};
+pub(crate) use file::new_line;
+pub use file::{KeyFile, make_current, make_key, make_standby_key};
 pub use keys::{KeyId, SealKeys};
 pub use text::{Seal, read};
 pub use watch::KeyWatch;

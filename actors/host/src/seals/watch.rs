@@ -63,8 +63,10 @@ async fn follow(file: KeyFile, mut digest: Sha256, sealer: Sealer, log: Logger) 
         match put_in_force(&file, &sealer) {
             Ok(found) => {
                 if found != digest {
-                    let current = sealer.keys().current().map(ToString::to_string);
-                    info!(log, "other keys of seals are in force"; "current" => current);
+                    // Whoever changes keys waits until every replica says so.
+                    let ids: Vec<_> = sealer.keys().ids().map(ToString::to_string).collect();
+                    info!(log, "other keys of seals are in force"; "current" => ids.first(),
+                        "all" => ids.join(" "));
                 }
                 (digest, failed) = (found, false);
             }
@@ -75,5 +77,81 @@ async fn follow(file: KeyFile, mut digest: Sha256, sealer: Sealer, log: Logger) 
                 failed = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::{fs, io};
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use portreeve_protocol::seal::{SealClaims, SealFact, SealFault};
+
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// Puts a Secret's member in place as the kubelet does: the whole new directory, then one
+    /// rename of the link that every file goes by.
+    fn mount(volume: &Path, version: u8, keys: &[u8]) -> io::Result<()> {
+        let directory = format!("..version-{version}");
+        fs::create_dir(volume.join(&directory))?;
+        let lines = keys.iter().map(|byte| STANDARD.encode([*byte; 32]) + "\n");
+        fs::write(volume.join(&directory).join("seal.key"), lines.collect::<String>())?;
+        symlink(&directory, volume.join("..data_tmp"))?;
+        fs::rename(volume.join("..data_tmp"), volume.join("..data"))?;
+        match symlink("..data/seal.key", volume.join("seal.key")) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        if let Some(old) = version.checked_sub(1).filter(|old| *old > 0) {
+            fs::remove_dir_all(volume.join(format!("..version-{old}")))?;
+        }
+        Ok(())
+    }
+
+    fn claims() -> SealClaims {
+        SealClaims {
+            generations: Vec::new(),
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+            namespace: "shop".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_mounted_secret_is_followed_while_its_keys_are_added_switched_and_removed() -> Outcome {
+        let volume = tempfile::tempdir()?;
+        let file = KeyFile::at(&volume.path().join("seal.key"));
+        let sealer = Sealer::default();
+        let current = |sealer: &Sealer| sealer.keys().current().map(ToString::to_string);
+        mount(volume.path(), 1, &[1])?;
+        let first = put_in_force(&file, &sealer)?;
+        let (old_key, old) = (current(&sealer), sealer.seal(&claims()).ok_or("a seal")?);
+
+        mount(volume.path(), 2, &[1, 2])?;
+        let second = put_in_force(&file, &sealer)?;
+        assert_ne!(first, second, "a key on standby is news");
+        assert_eq!(current(&sealer), old_key);
+        assert_eq!(sealer.seal(&claims()).as_ref(), Some(&old));
+
+        mount(volume.path(), 3, &[2, 1])?;
+        put_in_force(&file, &sealer)?;
+        let new = sealer.seal(&claims()).ok_or("a seal")?;
+        assert_ne!(new, old);
+        assert!(matches!(sealer.check(&old), SealFact::Valid(_)));
+
+        mount(volume.path(), 4, &[2])?;
+        put_in_force(&file, &sealer)?;
+        assert_eq!(sealer.check(&old), SealFact::Invalid(SealFault::UnknownKey));
+        assert!(matches!(sealer.check(&new), SealFact::Valid(_)));
+
+        fs::remove_file(volume.path().join("..data"))?;
+        assert!(put_in_force(&file, &sealer).is_err());
+        assert!(matches!(sealer.check(&new), SealFact::Valid(_)), "the keys in force stay");
+        Ok(())
     }
 }

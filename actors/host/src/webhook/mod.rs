@@ -20,19 +20,19 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use portreeve_protocol::entry::Answered;
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
 use slog::{Logger, error};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::HostError;
 use crate::clock::Clock;
+use crate::events::{About, EventSink, Occurrence};
 use crate::metrics::{Metrics, Step};
 use crate::node::Node;
 use crate::seals::Sealer;
@@ -51,6 +51,8 @@ pub struct WebhookOptions {
     pub client_ca: Option<PathBuf>,
     /// The clocks.
     pub clock: Clock,
+    /// Who is told of decisions besides the sender of a workload, if anybody is.
+    pub events: Option<Arc<dyn EventSink>>,
     /// Where reviews are received.
     pub listen: SocketAddr,
     /// Where troubles with connections are logged.
@@ -87,8 +89,9 @@ enum Port {
 /// What answers requests.
 struct Webhook {
     clock: Clock,
+    events: Option<Arc<dyn EventSink>>,
     /// Whether reviews should be sent elsewhere, though they are still decided here.
-    leaving: AtomicBool,
+    leaving: watch::Sender<bool>,
     log: Logger,
     /// Room for bodies, in KiB.
     memory: Semaphore,
@@ -107,7 +110,7 @@ impl Listeners {
     /// # Errors
     /// `Tls` for a file that cannot be used, `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { client_ca, clock, listen, log, metrics, node, sealer, .. } = options;
+        let WebhookOptions { client_ca, clock, events, listen, log, metrics, node, .. } = options;
         let strangers = client_ca.is_some().then(Strangers::new);
         let (certificate, key) = (options.tls_cert, options.tls_key);
         let paths = TlsPaths { certificate, client_ca, key };
@@ -115,12 +118,13 @@ impl Listeners {
             Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics))?;
         let webhook = Arc::new(Webhook {
             clock,
-            leaving: AtomicBool::new(false),
+            events,
+            leaving: watch::Sender::new(false),
             log: log.clone(),
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
             node,
-            sealer,
+            sealer: options.sealer,
             strangers,
         });
         let shared = || Arc::clone(&webhook);
@@ -147,9 +151,11 @@ impl Listeners {
         self.metrics.as_ref().map(Server::address)
     }
 
-    /// Says from now on that this replica is not ready. Reviews are decided as before.
+    /// Says from now on that this replica is not ready. Reviews are decided as before, but no
+    /// connection outlives the answers under way on it: an API server keeps a connection for as
+    /// long as it can, and would go on asking here.
     pub fn leave(&self) {
-        self.webhook.leaving.store(true, Ordering::Relaxed);
+        self.webhook.leaving.send_replace(true);
     }
 
     /// Accepts nothing more, lets answers under way out, and ends.
@@ -168,9 +174,19 @@ impl Webhook {
         client: Client,
         request: Request<Incoming>,
     ) -> Result<Reply, Infallible> {
+        let keeps_open = request.version() == Version::HTTP_11;
+        let mut reply = self.reply(port, client, request).await;
+        // HTTP/2 has a frame for it, which `server` sends.
+        if keeps_open && *self.leaving.borrow() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(reply)
+    }
+
+    async fn reply(&self, port: Port, client: Client, request: Request<Incoming>) -> Reply {
         let path = request.uri().path();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        Ok(match (port, path) {
+        match (port, path) {
             (Port::Main, "/admit" | "/validate") if request.method() != Method::POST => {
                 wrong_method("POST")
             }
@@ -189,7 +205,7 @@ impl Webhook {
                 "reviews go to /admit and /validate; see also /livez, /readyz, /metrics",
             ),
             (Port::Metrics, _) => plain(StatusCode::NOT_FOUND, "see /metrics, /livez, /readyz"),
-        })
+        }
     }
 
     /// Answers a review.
@@ -246,9 +262,15 @@ impl Webhook {
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
     async fn review(&self, facts: ReviewFacts) -> Reply {
-        let (version, annotated) = (facts.version, facts.annotated);
+        let (version, annotated, path) = (facts.version, facts.annotated, facts.path);
+        let about = self.events.as_ref().and_then(|_| About::of(&facts));
         let answer = self.node.review(facts).await;
         let released = self.clock.now().mono;
+        if let (Some(events), Some(about)) = (&self.events, about)
+            && let Some(occurrence) = Occurrence::of(about, path, &answer.decision)
+        {
+            events.tell(occurrence);
+        }
         let claims = answer.decision.seal.as_deref();
         let text = claims.and_then(|claims| self.sealer.seal(claims));
         let seal = text.map(|text| SealChange { annotated, text });

@@ -1,7 +1,5 @@
 //! What the kubelet asks: whether this replica lives, and whether reviews should be sent to it.
 
-use std::sync::atomic::Ordering;
-
 use http::StatusCode;
 
 use super::{Reply, Webhook, plain};
@@ -26,7 +24,7 @@ impl Webhook {
     /// Whether reviews should be sent here, and why not, one reason a line.
     pub(super) fn ready(&self, verbose: bool) -> Reply {
         let health = self.node.health();
-        let leaving = self.leaving.load(Ordering::Relaxed) || health.draining;
+        let leaving = *self.leaving.borrow() || health.draining;
         let checks = [
             (health.policies_loaded, "policies", "the policies have not been read yet"),
             // Without a certificate the server does not start, and it never loses one.

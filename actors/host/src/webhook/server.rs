@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use slog::{Logger, debug, info, warn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -176,8 +176,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (webhook, port) = (Arc::clone(&context.webhook), context.port);
+    let asked = Arc::new(Notify::new());
+    let (mut leaving, leave) = (webhook.leaving.subscribe(), Arc::clone(&asked));
     let service = service_fn(move |request| {
         let webhook = Arc::clone(&webhook);
+        asked.notify_one();
         async move { webhook.respond(port, client, request).await }
     });
     let mut builder = Builder::new(TokioExecutor::new());
@@ -194,16 +197,30 @@ where
         .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX));
     let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => {
-            if ended.is_err() {
-                debug!(context.log, "a connection broke"; "peer" => %client.address);
+    // A connection that comes while this replica leaves is of use for one request.
+    let leave = async {
+        told(&mut leaving).await;
+        leave.notified().await;
+    };
+    tokio::pin!(connection, leave);
+    let mut staying = http2;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if ended.is_err() {
+                    debug!(context.log, "a connection broke"; "peer" => %client.address);
+                }
+                return;
             }
-        }
-        () = told(&mut context.stop) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(GRACE, connection).await;
+            () = told(&mut context.stop) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(GRACE, connection).await;
+                return;
+            }
+            () = leave.as_mut(), if staying => {
+                staying = false;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     }
 }

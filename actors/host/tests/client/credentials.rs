@@ -19,6 +19,10 @@ const CANARY: &str = "canary-in-the-password";
 
 /// The Secrets of a directory of objects, by name and content of `.dockerconfigjson`.
 fn store(secrets: &[(&str, Value)]) -> Credentials {
+    filled(secret_objects(secrets))
+}
+
+fn secret_objects(secrets: &[(&str, Value)]) -> Vec<Value> {
     let objects = secrets.iter().map(|(name, config)| {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
@@ -26,19 +30,23 @@ fn store(secrets: &[(&str, Value)]) -> Credentials {
             "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}
         })
     });
-    filled(objects.collect())
+    objects.collect()
 }
 
 fn filled(objects: Vec<Value>) -> Credentials {
+    let credentials = Credentials::default();
+    fill(&credentials, objects);
+    credentials
+}
+
+/// Replaces what there is by these objects.
+fn fill(credentials: &Credentials, objects: Vec<Value>) {
     let directory = tempfile::tempdir().unwrap();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     std::fs::write(directory.path().join("secrets.json"), list.to_string()).unwrap();
-    let credentials = Credentials::default();
-    let mut watched =
-        Directory::new(directory.path()).filling(&credentials, &OwnerStore::default());
+    let mut watched = Directory::new(directory.path()).filling(credentials, &OwnerStore::default());
     let told = format!("{:?}", watched.look());
     assert!(!told.contains(CANARY) && watched.take_warnings().is_empty());
-    credentials
 }
 
 /// An entry for `reg.example`.
@@ -242,6 +250,28 @@ async fn a_token_is_reused_for_its_collection_and_its_credential_until_it_expire
     both.replace(Default::default());
     let closed = client.fetch(request_with(&url, &["a"])).await;
     assert_eq!(failed(closed.outcome).0, DenyCode::Unauthorized);
+}
+
+#[tokio::test]
+async fn a_refused_password_is_not_tried_again_for_each_collection_and_a_corrected_one_at_once() {
+    let server = registry(&["alice", "mallory"]).await;
+    let credentials = store(&[("a", wrong_password("mallory"))]);
+    let client = server.client_with(&credentials);
+    let url = server.url();
+    let tokens = || server.asked().iter().filter(|line| line.contains("/token")).count();
+    let ask = async |gun: &str| {
+        let gun = format!("reg.example/{gun}");
+        client.fetch(FetchRequest { gun, ..request_with(&url, &["a"]) }).await.outcome
+    };
+    for gun in ["app", "other", "third"] {
+        let (code, detail) = failed(ask(gun).await);
+        assert_eq!(code, DenyCode::Unauthorized);
+        assert!(detail.contains("the token server did not take it"), "{detail}");
+    }
+    assert_eq!(tokens(), 1);
+    fill(&credentials, secret_objects(&[("a", user("mallory"))]));
+    assert_eq!(document(ask("app").await), b"{}");
+    assert_eq!(tokens(), 2);
 }
 
 #[tokio::test]

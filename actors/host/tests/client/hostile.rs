@@ -188,6 +188,11 @@ async fn a_server_that_wants_to_be_left_alone_says_for_how_long() {
         (429, "Retry-After: 99999999999999999999\r\n", 3_600),
         (429, "Retry-After: -1\r\n", 0),
         (429, "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", 0),
+        (
+            503,
+            "Date: Fri, 31 Dec 1999 23:59:50 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n",
+            9,
+        ),
         (429, "", 0),
         (500, "", 0),
     ] {

@@ -3,6 +3,10 @@
 
 mod bundles;
 mod canaries;
+mod cluster;
+mod cluster_events;
+mod cluster_owners;
+mod cluster_pulls;
 mod credentials;
 mod decisions;
 mod documents;

@@ -5,8 +5,10 @@
 mod durability;
 mod failing_disk;
 mod fetches;
+mod fragile;
 mod life;
 mod panics;
 mod real;
+mod retention;
 mod stage;
 mod toys;

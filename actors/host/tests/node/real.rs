@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portreeve_host::clock::Clock;
-use portreeve_host::journal::{FileSystem, Journal, Retention};
+use portreeve_host::journal::{Disk, FileSystem, Journal, Retention};
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
@@ -26,15 +26,15 @@ use portreeve_replay::{Outcome, Report, verify};
 use crate::stage::{Stage, code, review};
 
 const SERVER: &str = "https://notary.example:4443";
-const SIGNED: &str = "registry.example/shop/web";
-const NOW: Wall = Wall(1_795_415_688_000_000);
-const HOUR: i64 = 3_600_000_000;
+pub const SIGNED: &str = "registry.example/shop/web";
+pub const NOW: Wall = Wall(1_795_415_688_000_000);
+pub const HOUR: i64 = 3_600_000_000;
 
 /// Collections in memory: GUN and document to bytes.
-struct Published(BTreeMap<(String, String), Arc<[u8]>>);
+pub struct Published(BTreeMap<(String, String), Arc<[u8]>>);
 
 impl Published {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let before = Wall(NOW.0 - HOUR);
         let mut collection = Collection::new(SIGNED, Keys::deterministic(1), before).unwrap();
         collection.add_signer("alice", before).unwrap();
@@ -59,7 +59,7 @@ impl Fetcher for Published {
     }
 }
 
-fn image() -> Sha256 {
+pub fn image() -> Sha256 {
     Sha256::of(b"the manifest of shop/web:1")
 }
 
@@ -77,7 +77,7 @@ fn policies() -> PolicyInput {
     PolicyInput::Relisted(Relisted { objects: vec![SourceObject::Policy(object)] })
 }
 
-fn pod(image: &str) -> ReviewFacts {
+pub fn pod(image: &str) -> ReviewFacts {
     let image = ImageFact {
         container: "main".to_owned(),
         image: image.to_owned(),
@@ -108,17 +108,46 @@ where
     N: Machine + Unpin + 'static,
     V: Machine + Unpin + 'static,
 {
-    let mut options =
-        NodeOptions { clock: Clock::showing(NOW), fetcher: Arc::new(Published::new()), ..options };
+    let options = NodeOptions { fetcher: Arc::new(Published::new()), ..options };
+    start_on_disk(stage, cast, options, Arc::new(FileSystem))
+}
+
+/// A node that is ready, with the fetcher of the options, on this file system.
+pub fn start_on_disk<A, N, V>(
+    stage: &Stage,
+    cast: Cast<A, N, PolicyCache, V>,
+    options: NodeOptions,
+    disk: Arc<dyn Disk>,
+) -> Node
+where
+    A: Machine + Unpin + 'static,
+    N: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    start_at(stage, cast, NodeOptions { clock: Clock::showing(NOW), ..options }, disk)
+}
+
+/// As [`start_on_disk`], at the time that the clock of the options shows.
+fn start_at<A, N, V>(
+    stage: &Stage,
+    cast: Cast<A, N, PolicyCache, V>,
+    mut options: NodeOptions,
+    disk: Arc<dyn Disk>,
+) -> Node
+where
+    A: Machine + Unpin + 'static,
+    N: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
     options.settings.approved_servers.insert(SERVER.to_owned());
-    let node = Node::start_with(options, Arc::new(FileSystem), cast).unwrap();
+    let node = Node::start_with(options, disk, cast).unwrap();
     node.objects(policies());
     stage.eventually("policies are published", || node.health().ready().then_some(()));
     node
 }
 
 /// The report of a journal that replays identically.
-fn replayed(stage: &Stage) -> Report {
+pub fn replayed(stage: &Stage) -> Report {
     let journal = Journal::open(stage.dir.path()).unwrap();
     let report = verify(journal.lines(), &journal.blobs(), &mut |_| {}).unwrap();
     assert_eq!(report.outcome(), Outcome::Identical, "{report:#?}");
@@ -207,7 +236,7 @@ fn a_journal_with_a_panic_of_a_fetcher_replays_identically() {
 }
 
 /// Reviews of signed and unsigned images, as fast as they come.
-fn storm(stage: &Stage, node: &Node, rounds: usize) {
+pub fn storm(stage: &Stage, node: &Node, rounds: usize) {
     let images = [format!("{SIGNED}:1"), format!("{SIGNED}:2"), "registry.example/x:1".to_owned()];
     let reviews: Vec<_> = images
         .iter()
@@ -264,7 +293,7 @@ fn replay_begins_at_any_segment_and_finds_the_same() {
 fn old_segments_go_and_what_is_left_replays_and_starts() {
     let stage = Stage::new();
     let options = || NodeOptions {
-        retention: Retention { max_age: None, max_bytes: 256 << 10 },
+        retention: Retention { max_bytes: 256 << 10, ..Retention::default() },
         segment_bytes: 16 << 10,
         ..stage.options()
     };
@@ -345,4 +374,25 @@ fn what_was_trusted_is_restored_from_the_journal() {
         })
         .collect();
     assert_eq!(openings, [0, 1]);
+}
+
+#[test]
+fn a_restart_starts_the_clock_rule_anew_and_inherits_no_future_time() {
+    let stage = Stage::new();
+    let ask = |wall: Wall| {
+        let options = NodeOptions {
+            clock: Clock::showing(wall),
+            fetcher: Arc::new(Published::new()),
+            ..stage.options()
+        };
+        let node = start_at(&stage, Cast::real(), options, Arc::new(FileSystem));
+        let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+        stage.stop(node);
+        code(&answer)
+    };
+    assert_eq!(ask(Wall(NOW.0 + 24 * HOUR)), None);
+    // The clock was a day ahead, and is right now: nothing of that day is held against it.
+    assert_eq!(ask(NOW), None);
+    let report = replayed(&stage);
+    assert_eq!((report.incarnations, report.decisions), (2, 2));
 }

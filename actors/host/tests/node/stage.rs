@@ -81,22 +81,33 @@ impl Stage {
 
     /// All records, each checked by itself and against the one before it.
     pub fn records(&self) -> Vec<(Record, Sha256)> {
-        let journal = Journal::open(self.dir.path()).unwrap();
         let mut prev = Sha256::ZERO;
+        let records = self.records_left();
+        for (record, hash) in &records {
+            assert_eq!(record.prev, prev);
+            prev = *hash;
+        }
+        records
+    }
+
+    /// All records that retention left.
+    pub fn records_left(&self) -> Vec<(Record, Sha256)> {
+        let journal = Journal::open(self.dir.path()).unwrap();
         let mut records = Vec::new();
         for line in journal.lines() {
             let line = line.unwrap();
             let body = line.bytes.strip_suffix(b"\n").expect("a line has an end");
-            let (record, hash) = codec::read_line(body).unwrap();
-            assert_eq!(record.prev, prev, "{} line {}", line.segment, line.number);
-            prev = hash;
-            records.push((record, hash));
+            records.push(codec::read_line(body).unwrap());
         }
         records
     }
 
     pub fn entries(&self) -> Vec<Entry> {
         self.records().into_iter().map(|(record, _)| record.entry).collect()
+    }
+
+    pub fn entries_left(&self) -> Vec<Entry> {
+        self.records_left().into_iter().map(|(record, _)| record.entry).collect()
     }
 
     pub fn segment(&self, number: u32) -> PathBuf {

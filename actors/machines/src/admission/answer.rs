@@ -82,8 +82,11 @@ pub(super) fn decided(
     let mut remarks = Vec::new();
     let mut stale = Vec::new();
     let concluded: Vec<Concluded> = pending.images.into_iter().map(ImageCase::conclude).collect();
-    let seal = sealing::seal(&pending.facts, &pending.seals, &concluded);
-    for Concluded { mutate, stale: old, mut verdict, warnings, .. } in concluded {
+    let denied = concluded.iter().any(|one| denial_of(&one.verdict).is_some());
+    let seal = (!denied).then(|| sealing::seal(&pending.facts, &pending.seals, &concluded));
+    let mut would_deny = Vec::new();
+    for Concluded { mutate, overruled, stale: old, mut verdict, warnings, .. } in concluded {
+        would_deny.extend(overruled.map(|denial| message::coded(&verdict, &denial)));
         stale.extend(old.into_iter().map(|one| message::remark(&verdict, &one)));
         if may_patch && mutate {
             patch::pin(&mut verdict);
@@ -96,7 +99,7 @@ pub(super) fn decided(
     decision.allowed = decision.denial.is_none();
     if decision.allowed {
         decision.patch = patch::text(&decision.verdicts);
-        decision.seal = seal;
+        decision.seal = seal.flatten();
     } else {
         // Nothing is changed in what does not enter.
         decision.verdicts.iter_mut().for_each(patch::unpin);
@@ -109,7 +112,7 @@ pub(super) fn decided(
     }
     decision.warnings = message::bounded(remarks);
     decision.message = message::of_images(&decision.verdicts);
-    decision.audit = message::audit(&decision.verdicts);
+    decision.audit = message::audit(&decision.verdicts, would_deny);
     decision.audit.extend(message::seals(&pending.facts, pending.unproven, &decision));
     if let Some(bundle) = &decision.bundle {
         decision.audit.insert("bundle".to_owned(), message::bundle(bundle));

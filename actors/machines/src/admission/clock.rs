@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The highest wall time seen in this incarnation.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
+    /// The highest time seen, or that which an operator acknowledged; `None` before the first.
     highest: Option<Wall>,
+    /// Whether the clock is behind that by more than is believed.
     stepped_back: bool,
 }
 

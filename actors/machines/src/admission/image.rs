@@ -10,7 +10,7 @@ use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyCode, Proof, ProtocolError, Settings, Sha256};
+use portreeve_protocol::{Denial, DenyClass, DenyCode, Proof, ProtocolError, Settings, Sha256};
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +20,15 @@ use super::known::Question;
 use super::requirements::Requirements;
 use super::seals::{Seals, Wanted};
 use super::select::Scope;
-use super::server::trust_server;
+use super::server::trust_server_by;
 use super::terms::{Anchored, Terms};
 
 /// An image and how far its verdict has come.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ImageCase {
+    /// What rules ask for that trust servers are asked about.
     demands: Vec<Demand>,
+    /// The image as it came.
     fact: ImageFact,
     /// What rules ask for that nobody needs to be asked about, because it cannot be met.
     failures: Vec<(Denial, Mode)>,
@@ -34,18 +36,24 @@ pub(super) struct ImageCase {
     missing: Vec<Question>,
     /// Whether the rules let the reference be changed.
     mutate: bool,
+    /// What a rule that only warns has against an image that an enforcing one verified.
+    overruled: Option<Denial>,
+    /// The image as it is understood; `None` if it cannot be, or need not.
     reference: Option<ImageReference>,
     /// Digest of what the rules ask for; of no meaning where they ask for nothing.
     requirement: Sha256,
     /// Ids of the keys that signed the root of what was verified. Kept apart from the evidence,
     /// which a checkpoint names by digest only.
     root_keys: BTreeSet<Sha256>,
+    /// The rules that decide.
     rules: Vec<RuleRef>,
     /// Whether the rules let a verdict be sealed: all of them enforce and pin.
     sealable: bool,
     /// What was decided by an older state, for the audit: the server and the age of the state.
     stale: Vec<String>,
+    /// The verdict; `None` while it waits.
     verdict: Option<Verdict>,
+    /// Remarks for the person who sent the workload.
     warnings: Vec<String>,
 }
 
@@ -55,6 +63,8 @@ pub(super) struct Concluded {
     pub(super) entry: Option<SealEntry>,
     /// Whether the reference may be changed.
     pub(super) mutate: bool,
+    /// What a rule that only warns has against it all the same.
+    pub(super) overruled: Option<Denial>,
     /// The older states that allowed it, for the audit.
     pub(super) stale: Vec<String>,
     /// The verdict.
@@ -78,6 +88,7 @@ impl ImageCase {
             failures: Vec::new(),
             missing: Vec::new(),
             mutate: false,
+            overruled: None,
             reference: None,
             requirement: Sha256::ZERO,
             root_keys: BTreeSet::new(),
@@ -143,7 +154,7 @@ impl ImageCase {
                 };
             modes.push(mode);
             let server = signers_have_keys(&requirement)
-                .and_then(|()| trust_server(settings, bundle, &requirement, &reference));
+                .and_then(|()| trust_server_by(settings, bundle, &requirement, &reference));
             match server {
                 Err(denial) => self.failures.push((denial, mode)),
                 Ok((server, approved)) => self.demands.push(Demand {
@@ -184,8 +195,8 @@ impl ImageCase {
         }
     }
 
-    /// Settles a verdict that would be a denial because a trust server cannot be asked: what the
-    /// old object runs by its seal may go on.
+    /// Settles a verdict that says no more than that a trust server could not be asked: what the
+    /// old object runs by its seal goes on, and is pinned to that.
     pub(super) fn go_on(
         &mut self,
         seals: &Seals,
@@ -199,6 +210,20 @@ impl ImageCase {
             sealed.digest.to_oci()
         ));
         self.accept(sealed);
+    }
+
+    /// Undoes what a seal settled by an entry that has ended; whether there was such.
+    pub(super) fn reopen(&mut self, ended: &RevokedSeal) -> bool {
+        let rests =
+            |sealed: &Sealed| sealed.digest == ended.digest && sealed.repository == ended.gun;
+        let Some(Verdict::Allowed(Admitted::Sealed(sealed))) = &self.verdict else { return false };
+        if !rests(sealed) {
+            return false;
+        }
+        // What there was to say was about the seal.
+        self.warnings.clear();
+        self.verdict = None;
+        true
     }
 
     fn wanted<'a>(&'a self, revoked: &'a BTreeSet<RevokedSeal>) -> Option<Wanted<'a>> {
@@ -257,6 +282,7 @@ impl ImageCase {
         let mut missing = Vec::new();
         let mut failures = self.failures.clone();
         let mut released: Option<(Released, Verified)> = None;
+        self.overruled = None;
         self.stale.clear();
         let named = self.reference.as_ref().and_then(|reference| reference.digest);
         for demand in &self.demands {
@@ -287,8 +313,9 @@ impl ImageCase {
             // What enforcing rules verified stays pinned, whatever other rules only warn of.
             (Some((denial, Mode::Warn)), Some((released, verified))) if enforced => {
                 self.warnings = released.warnings;
-                let (code, detail) = (denial.code.code(), denial.detail);
-                self.warnings.push(format!("would be denied: {detail} ({code})"));
+                let Denial { code, detail } = &denial;
+                self.warnings.push(format!("would be denied: {detail} ({})", code.code()));
+                self.overruled = Some(denial);
                 Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
             }
             (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
@@ -313,9 +340,25 @@ impl ImageCase {
         }
     }
 
-    /// The verdict so far.
-    pub(super) const fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_ref()
+    /// Whether there is nothing against the image but that a trust server could not be asked, and
+    /// the object may be changed: a rule that only records leaves it as it is.
+    pub(super) fn is_unavailable(&self) -> bool {
+        let denial = match &self.verdict {
+            Some(Verdict::Denied(denial)) => denial,
+            Some(Verdict::Allowed(Admitted::Tolerated(tolerated))) => match tolerated.mode {
+                Mode::Enforce | Mode::Warn => &tolerated.denial,
+                Mode::Audit => return false,
+            },
+            Some(Verdict::Allowed(
+                Admitted::Blank
+                | Admitted::Sealed(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged
+                | Admitted::Verified(_),
+            ))
+            | None => return false,
+        };
+        denial.code.class() == DenyClass::Unavailable
     }
 
     /// The verdict with all that led to it. An image that was never decided is denied.
@@ -335,7 +378,8 @@ impl ImageCase {
             Verdict::Allowed(_) => self.stale,
             Verdict::Denied(_) => Vec::new(),
         };
-        Concluded { entry, mutate, stale, verdict, warnings: self.warnings }
+        let (overruled, warnings) = (self.overruled, self.warnings);
+        Concluded { entry, mutate, overruled, stale, verdict, warnings }
     }
 
     /// What a seal may say of the image, if the rules let it be sealed.

@@ -32,8 +32,10 @@ impl Question {
 /// The newest answer to each question, up to [`limits::RESOLUTIONS`] of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
+    /// The newest answer to each question.
     #[serde(with = "crate::pairs")]
     answers: BTreeMap<Question, Arc<Resolution>>,
+    /// The same questions by the instant for which the answer holds, the oldest first.
     by_age: BTreeSet<(Mono, Question)>,
 }
 

@@ -85,7 +85,11 @@ pub(super) fn bounded(remarks: Vec<String>) -> Vec<String> {
 }
 
 /// The audit annotations: which policies decided, the verified digests, the codes of denials.
-pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
+/// `would_deny` is what rules would have denied that images were allowed in spite of.
+pub(super) fn audit(
+    verdicts: &[ContainerVerdict],
+    mut would_deny: Vec<String>,
+) -> BTreeMap<String, String> {
     let policies: BTreeSet<String> = verdicts
         .iter()
         .flat_map(|verdict| &verdict.rules)
@@ -93,7 +97,6 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
         .collect();
     let mut digests = Vec::new();
     let mut codes = Vec::new();
-    let mut would_deny = Vec::new();
     for verdict in verdicts {
         let place = shown(&verdict.container);
         match &verdict.verdict {
@@ -104,12 +107,12 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
                 digests.push(format!("{place}={}", sealed.digest.to_oci()));
             }
             Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
-                would_deny.push(format!("{place}={}", tolerated.denial.code.code()));
+                would_deny.push(coded(verdict, &tolerated.denial));
             }
             Verdict::Allowed(Admitted::Verified(verified)) => {
                 digests.push(format!("{place}={}", verified.digest.to_oci()));
             }
-            Verdict::Denied(denial) => codes.push(format!("{place}={}", denial.code.code())),
+            Verdict::Denied(denial) => codes.push(coded(verdict, denial)),
         }
     }
     let policies: Vec<String> = policies.into_iter().collect();
@@ -118,6 +121,11 @@ pub(super) fn audit(verdicts: &[ContainerVerdict]) -> BTreeMap<String, String> {
         .filter(|(_, list)| !list.is_empty())
         .map(|(name, list)| (name.to_owned(), listed(&list)))
         .collect()
+}
+
+/// A container and the code of what is said against its image.
+pub(super) fn coded(verdict: &ContainerVerdict, denial: &Denial) -> String {
+    format!("{}={}", shown(&verdict.container), denial.code.code())
 }
 
 /// The warning about an image that a rule only warns of.

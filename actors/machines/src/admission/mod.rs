@@ -20,7 +20,7 @@ mod resolution;
 mod review;
 mod sealing;
 mod seals;
-mod select;
+pub mod select;
 pub mod server;
 mod terms;
 mod timer;
@@ -54,7 +54,9 @@ pub struct Admission {
     bundle: BundleState,
     /// The wall clock, as far as it is believed.
     clock: Clock,
+    /// Whether the node drains.
     draining: bool,
+    /// What trust servers said.
     known: Known,
     /// The reviews that wait for trust servers, by the event in which they came.
     pending: BTreeMap<EventId, Pending>,
@@ -150,7 +152,9 @@ impl Machine for Admission {
                 self.resolution(delivery, now, resolution, out);
             }
             AdmissionInput::Review(facts) => self.review(delivery, now, facts, out),
-            AdmissionInput::RevokeSeal(revoke) => self.revoke_seal(revoke, out),
+            AdmissionInput::RevokeSeal(revoke) => {
+                self.revoke_seal(delivery, now, revoke, out);
+            }
             AdmissionInput::Timer(timer) => self.timer(delivery, now, timer, out),
         }
     }

@@ -9,8 +9,14 @@ use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox, limits};
 use super::Admission;
 
 impl Admission {
-    /// Lets the entry count no more, wherever it stands.
-    pub(super) fn revoke_seal(&mut self, revoke: &RevokeSeal, out: &mut Outbox<AdmissionEffect>) {
+    /// Lets the entry count no more, wherever it stands, reviews that wait included.
+    pub(super) fn revoke_seal(
+        &mut self,
+        delivery: &Delivery,
+        now: Now,
+        revoke: &RevokeSeal,
+        out: &mut Outbox<AdmissionEffect>,
+    ) {
         let RevokeSeal { digest, gun, reason } = revoke;
         let ended = RevokedSeal { digest: *digest, gun: gun.clone() };
         if self.revoked.len() >= limits::REVOKED_SEALS && !self.revoked.contains(&ended) {
@@ -19,9 +25,19 @@ impl Admission {
             let actor = ActorId::Admission;
             return out.push(AdmissionEffect::Note(Fact::Unexpected { actor, what }));
         }
-        self.revoked.insert(ended);
+        self.revoked.insert(ended.clone());
         let (digest, gun, reason) = (*digest, gun.clone(), reason.clone());
         out.push(AdmissionEffect::Note(Fact::SealRevoked { digest, gun, reason }));
+        let mut opened = Vec::new();
+        for (event, pending) in &mut self.pending {
+            // Where the controller is still looked for, that goes on with the review.
+            if pending.reopen(&ended) && !pending.owner.is_awaited() {
+                opened.push(event.clone());
+            }
+        }
+        for event in opened {
+            self.proceed(delivery, now, &event, out);
+        }
     }
 
     /// Judges by the clock as it is now.

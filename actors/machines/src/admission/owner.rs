@@ -27,6 +27,18 @@ impl Admission {
             out.push(AdmissionEffect::Note(Fact::Unexpected { actor, what }));
             return;
         }
+        self.proceed(delivery, now, event, out);
+    }
+
+    /// Goes on with a review that waits for no controller: settles by seals what they stand for,
+    /// asks about the rest, and answers if nothing is open.
+    pub(super) fn proceed(
+        &mut self,
+        delivery: &Delivery,
+        now: Now,
+        event: &EventId,
+        out: &mut Outbox<AdmissionEffect>,
+    ) {
         let Some(mut pending) = self.pending.remove(event) else { return };
         pending.consult(&self.revoked);
         for (question, not_before) in self.ask(&mut pending, now) {
@@ -65,6 +77,11 @@ pub(super) enum OwnerLook {
 }
 
 impl OwnerLook {
+    /// Whether it is under way.
+    pub(super) const fn is_awaited(&self) -> bool {
+        matches!(self, Self::Awaited(_))
+    }
+
     /// The controller still looked for, as words that may follow others.
     pub(super) fn awaited(&self) -> String {
         match self {

@@ -11,7 +11,7 @@ use portreeve_protocol::messages::admission::{
 use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::seal::RevokedSeal;
-use portreeve_protocol::{CredentialRef, Denial, DenyClass, Mono, Now, Settings, Verdict, limits};
+use portreeve_protocol::{CredentialRef, Denial, Mono, Now, Settings, limits};
 use serde::{Deserialize, Serialize};
 
 use super::demand::Look;
@@ -85,6 +85,12 @@ impl Pending {
         }
     }
 
+    /// Undoes what a seal settled by an entry that has ended; whether anything is open by that.
+    pub(super) fn reopen(&mut self, ended: &RevokedSeal) -> bool {
+        let opened = self.images.iter_mut().filter_map(|image| image.reopen(ended).then_some(()));
+        opened.count() > 0
+    }
+
     /// Takes note of what must be asked for the images that are still open.
     pub(super) fn ask_for_open(&mut self, settings: &Settings) {
         for (index, image) in self.images.iter().enumerate() {
@@ -95,7 +101,7 @@ impl Pending {
                 one.anonymous |= demand.anonymous;
                 // The strictest of the rules.
                 one.floor = one.floor.max(self.received.mono.minus(fresh));
-                if one.images.last() != Some(&index) {
+                if !one.images.contains(&index) {
                     one.images.push(index);
                 }
             }
@@ -105,11 +111,7 @@ impl Pending {
     /// Lets the images go on that run already, where a trust server could not be asked.
     pub(super) fn go_on(&mut self, revoked: &BTreeSet<RevokedSeal>) {
         for image in &mut self.images {
-            let unavailable = image.verdict().is_some_and(|verdict| match verdict {
-                Verdict::Denied(denial) => denial.code.class() == DenyClass::Unavailable,
-                Verdict::Allowed(_) => false,
-            });
-            if unavailable {
+            if image.is_unavailable() {
                 image.go_on(&self.seals, revoked, &self.facts.old_images);
             }
         }

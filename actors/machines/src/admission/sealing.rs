@@ -44,8 +44,7 @@ pub(super) fn seal(
 /// Whether the review is of an object that carries a seal of its own: a named workload that makes
 /// others. A ReplicaSet with a controller carries the copy of its Deployment's, which stays.
 fn is_sealed(facts: &ReviewFacts) -> bool {
-    let GroupKind { group, kind, version } = &facts.kind;
-    let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+    let GroupKind { group, kind, .. } = &facts.kind;
     let named = !facts.name.is_empty() && !facts.name.ends_with('*');
     let copied = kind == "ReplicaSet" && facts.owners.iter().any(|owner| owner.controller);
     facts.sealing
@@ -53,7 +52,7 @@ fn is_sealed(facts: &ReviewFacts) -> bool {
         && facts.sub_resource.is_none()
         && named
         && !copied
-        && is_sealed_kind(&api_version, kind)
+        && is_sealed_kind(group, kind)
 }
 
 /// What the seal says of one image: what was just found, or what was known of an image that the

@@ -7,7 +7,9 @@ use portreeve_protocol::messages::admission::{
     FoundOwner, ImageFact, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
-use portreeve_protocol::seal::{RevokedSeal, SealClaims, SealEntry, SealFact, is_sealed_kind};
+use portreeve_protocol::seal::{
+    RevokedSeal, SealClaims, SealEntry, SealFact, group_of, is_sealed_kind,
+};
 use portreeve_protocol::{ProtocolError, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +76,7 @@ impl Seals {
             SealFact::Valid(claims) => claims,
         };
         let copied = found.controller.as_ref().is_some_and(|above| {
-            let deployment = is_sealed_kind(&above.api_version, &above.kind);
+            let deployment = is_sealed_kind(group_of(&above.api_version), &above.kind);
             owner.kind == "ReplicaSet"
                 && (deployment && above.kind == "Deployment" && above.controller)
                 && claims.names("Deployment", &facts.namespace, &above.name)
@@ -207,7 +209,7 @@ fn sealed(by: SealOf, entry: &SealEntry) -> Sealed {
 /// The controller that the object names, if it is one that can carry a seal.
 pub(super) fn controller(facts: &ReviewFacts) -> Option<&OwnerFact> {
     let mut controllers = facts.owners.iter().filter(|owner| owner.controller);
-    controllers.next().filter(|owner| is_sealed_kind(&owner.api_version, &owner.kind))
+    controllers.next().filter(|owner| is_sealed_kind(group_of(&owner.api_version), &owner.kind))
 }
 
 /// Equal images in equal containers of the old object, by list and name.

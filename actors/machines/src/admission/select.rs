@@ -9,7 +9,7 @@ use super::pattern::Subject;
 
 /// The rules of the policies that count in a namespace: its own if it has any, else the cluster's.
 #[derive(Debug)]
-pub(super) struct Scope<'a> {
+pub struct Scope<'a> {
     namespace: &'a str,
     own: bool,
     policies: &'a [Policy],
@@ -17,7 +17,8 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// The policies that count in `namespace`.
-    pub(super) fn of(snapshot: &'a PolicySnapshot, namespace: &'a str) -> Self {
+    #[must_use]
+    pub fn of(snapshot: &'a PolicySnapshot, namespace: &'a str) -> Self {
         match snapshot.namespaces.get(namespace).filter(|own| !own.is_empty()) {
             Some(own) => Self { namespace, own: true, policies: own },
             None => Self { namespace, own: false, policies: &snapshot.cluster },
@@ -29,10 +30,7 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// `PolicyInvalid` if one of the policies is not understood, for it might be what denies;
     /// `NoPolicy` if no rule fits.
-    pub(super) fn rules(
-        &self,
-        reference: &ImageReference,
-    ) -> Result<Vec<(RuleRef, &'a Rule)>, Denial> {
+    pub fn rules(&self, reference: &ImageReference) -> Result<Vec<(RuleRef, &'a Rule)>, Denial> {
         let subject = Subject::new(reference);
         let mut best = None;
         let mut winners: Vec<(RuleRef, &Rule)> = Vec::new();

@@ -7,13 +7,25 @@ use portreeve_protocol::{Denial, DenyCode, Settings};
 
 use super::bundle::Standing;
 
+/// As [`trust_server_by`], where no trust bundle has a say.
+///
+/// # Errors
+/// As [`trust_server_by`].
+pub fn trust_server(
+    settings: &Settings,
+    requirement: &TrustRequirement,
+    reference: &ImageReference,
+) -> Result<(String, bool), Denial> {
+    trust_server_by(settings, &Standing::Absent, requirement, reference)
+}
+
 /// The trust server of an image: the rule's, else the one that the operator's map gives; and
 /// whether the operator approved it or has it in that map, or the trust bundle names it.
 ///
 /// # Errors
 /// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
 /// this one is neither approved nor the map's.
-pub(super) fn trust_server(
+pub(super) fn trust_server_by(
     settings: &Settings,
     bundle: &Standing,
     requirement: &TrustRequirement,

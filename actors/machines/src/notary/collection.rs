@@ -41,9 +41,12 @@ pub(super) struct Checked {
     views: BTreeMap<String, KeptView>,
 }
 
+/// What verified documents say about a tag.
 #[derive(Debug, Serialize, Deserialize)]
 struct KeptView {
+    /// When they were verified with a view to the tag.
     verified_at: Mono,
+    /// What they say.
     view: TagView,
 }
 

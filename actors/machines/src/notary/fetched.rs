@@ -49,6 +49,10 @@ impl NotaryFetcher {
             self.flights.insert(gun.to_owned(), Flight { stage, ..flight });
             return;
         };
+        if let Some(denial) = flight.puzzle.take() {
+            let denial = explained(gun, &flight, arrived.get(&DocumentName::Root), denial);
+            return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
+        }
         let failed = arrived.values().find_map(|outcome| match outcome {
             FetchOutcome::Failed(why) => Some(why.clone()),
             FetchOutcome::Absent | FetchOutcome::Document(_) => None,
@@ -162,9 +166,37 @@ impl NotaryFetcher {
                 flight.chain_walked = true;
                 self.fetch(gun, flight, step, turn);
             }
-            Some(_) | None => self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn),
+            Some(_) | None => self.unexplained(gun, flight, denial, turn),
         }
     }
+
+    /// Nothing at hand explains the refusal. Where signatures are not those of the root trusted,
+    /// the root that is served now is looked at: not to be believed, but so that the denial can
+    /// say that it is another one.
+    fn unexplained(&mut self, gun: &str, mut flight: Flight, denial: Denial, turn: &mut Turn<'_>) {
+        let known = self.collections.contains_key(gun) && !flight.anew;
+        let look = vec![Ask::unmeasured(DocumentName::Root)];
+        let bounds = flight.check_bounds(gun, &look);
+        if !known || denial.code != DenyCode::Signature || bounds.is_err() {
+            return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
+        }
+        flight.puzzle = Some(denial);
+        self.fetch(gun, flight, look, turn);
+    }
+}
+
+/// The refusal, as the root that is served explains it.
+fn explained(gun: &str, flight: &Flight, root: Option<&FetchOutcome>, denial: Denial) -> Denial {
+    let Some(FetchOutcome::Document(root)) = root else { return denial };
+    if flight.roots.iter().any(|known| known.digest() == root.digest()) {
+        return denial;
+    }
+    let detail = format!(
+        "the trust server has another root of {gun} than the one trusted, and no rotation leads \
+         to it; by the one trusted, {}",
+        denial.detail
+    );
+    Denial::new(DenyCode::RootChanged, detail)
 }
 
 /// Whether a document is the one its parent names: its length, then its digest.

@@ -45,6 +45,8 @@ pub(super) struct Flight {
     /// Tags asked about with credentials that this flight does not use; should it end unauthorised,
     /// the next one uses them.
     pub(super) others: BTreeMap<String, Asker>,
+    /// The refusal that a look at the root served now may explain; `None` unless that is under way.
+    pub(super) puzzle: Option<Denial>,
     /// Tags that need a later timestamp, or another anchor, each with the instant the timestamp
     /// must not be older than.
     #[serde(with = "crate::pairs")]
@@ -125,8 +127,11 @@ pub(super) struct Outstanding {
 /// A document to be asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ask {
+    /// The document.
     name: DocumentName,
+    /// Bytes it may have.
     limit: u64,
+    /// Bytes it must have, where a verified document says so.
     length: Option<u64>,
 }
 
@@ -169,6 +174,7 @@ impl Flight {
             local: false,
             number,
             others: BTreeMap::new(),
+            puzzle: None,
             queued: BTreeMap::new(),
             retrying: false,
             roots: kept.map(|kept| kept.root.clone()).into_iter().collect(),

@@ -18,6 +18,10 @@ impl NotaryFetcher {
         let Some(flight) = self.flights.get_mut(gun).filter(|it| it.number == *number) else {
             return false;
         };
+        // What only explains a refusal is not waited for.
+        if flight.puzzle.is_some() {
+            return false;
+        }
         let ends_at = flight.ends_at;
         let Stage::Fetching { outstanding, .. } = &mut flight.stage else { return false };
         let Some(one) = outstanding.get_mut(document).filter(|it| it.again_at.is_none()) else {

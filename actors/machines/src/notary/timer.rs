@@ -17,7 +17,7 @@ impl NotaryFetcher {
         };
         let current = self.flights.get(gun).is_some_and(|flight| flight.number == *number);
         let flight = if current { self.flights.remove(gun) } else { None };
-        let Some(flight) = flight else {
+        let Some(mut flight) = flight else {
             return self.unexpected(format!("the deadline of flight {number} of {gun}"), turn);
         };
         let detail = match &flight.stage {
@@ -34,6 +34,11 @@ impl NotaryFetcher {
                 self.note_failed_fetch(gun, document, &denial, turn);
             }
         }
-        self.end(gun, flight, &ResolutionOutcome::Unavailable(denial), turn);
+        let outcome = match flight.puzzle.take() {
+            // It was refused before, and only the explanation did not come.
+            Some(refused) => ResolutionOutcome::Refused(refused),
+            None => ResolutionOutcome::Unavailable(denial),
+        };
+        self.end(gun, flight, &outcome, turn);
     }
 }

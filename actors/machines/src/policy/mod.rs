@@ -2,6 +2,7 @@
 
 mod applied;
 mod deleted;
+mod outline;
 mod relisted;
 mod server_url;
 mod snapshot;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput};
+use portreeve_protocol::messages::policy::{PolicyEffect, PolicyInput, SourceObject};
 use portreeve_protocol::policy::{PolicyRef, PolicySnapshot, SignerKey};
 use portreeve_protocol::{
     ActorKind, BlobSource, Delivery, Input, Kept, Machine, Outbox, ProtocolError,
@@ -21,6 +22,7 @@ use portreeve_trust::signer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use outline::{Outline, Refusal, is_unsupported, outline};
 use spec::ParsedRule;
 
 /// Holds the policies and publishes them in snapshots.
@@ -31,6 +33,7 @@ use spec::ParsedRule;
 pub struct PolicyCache {
     /// Whether a whole list has been received.
     listed: bool,
+    /// Where ClusterImagePolicies find their signers' Secrets.
     operator_namespace: String,
     /// Each policy's rules, or why it has none that could be obeyed.
     #[serde(with = "crate::pairs")]
@@ -40,6 +43,7 @@ pub struct PolicyCache {
     /// Namespace and name of a signer Secret to its key.
     #[serde(with = "crate::pairs")]
     secrets: BTreeMap<(String, String), SignerKey>,
+    /// Whether the source of the policies is being watched.
     watched: bool,
 }
 
@@ -87,6 +91,21 @@ impl Machine for PolicyCache {
         *self = Kept::read(state)?;
         Ok(())
     }
+}
+
+/// The snapshot that is published when these are all the objects there are.
+#[must_use]
+pub fn snapshot(objects: &[SourceObject], operator_namespace: &str) -> PolicySnapshot {
+    let mut cache = PolicyCache {
+        listed: true,
+        operator_namespace: operator_namespace.to_owned(),
+        policies: BTreeMap::new(),
+        published: None,
+        secrets: BTreeMap::new(),
+        watched: true,
+    };
+    objects.iter().for_each(|object| cache.take(object));
+    cache.snapshot(1)
 }
 
 /// The key of a signer, judged once when its Secret or policy is seen.

@@ -43,7 +43,7 @@ impl PolicyCache {
         self.published = Some(snapshot);
     }
 
-    fn snapshot(&self, revision: u64) -> PolicySnapshot {
+    pub(super) fn snapshot(&self, revision: u64) -> PolicySnapshot {
         let mut cluster = Vec::new();
         let mut namespaces: BTreeMap<String, Vec<Policy>> = BTreeMap::new();
         for (id, parsed) in &self.policies {

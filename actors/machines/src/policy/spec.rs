@@ -19,22 +19,34 @@ use super::signer_key;
 /// A rule as written, with its signers still to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedRule {
+    /// What becomes of an image that does not satisfy the rule.
     pub(super) mode: Mode,
+    /// Whether an image that does is pinned to its digest.
     pub(super) mutate_image: bool,
+    /// The pattern, as written.
     pub(super) pattern: String,
+    /// What the rule asks for; `None` allows without trust.
     pub(super) trust: Option<ParsedTrust>,
 }
 
 /// A demand for trust as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ParsedTrust {
+    /// For how long after a verified timestamp an allow needs no network; microseconds. `None`
+    /// takes that of the settings, as below.
     pub(super) freshness: Option<u64>,
+    /// For how long the last verified state may allow while the trust server is out of reach;
+    /// microseconds.
     pub(super) max_staleness: Option<u64>,
+    /// Ids of admissible root keys.
     pub(super) pins: BTreeSet<Sha256>,
+    /// The trust server's URL, if the rule names one.
     pub(super) server: Option<String>,
+    /// Names of the Secrets of signers.
     pub(super) signer_secrets: Vec<String>,
     /// The signers whose keys the policy itself holds.
     pub(super) signers: Vec<SignerKey>,
+    /// Whether a missing `targets/releases` denies.
     pub(super) strict_roles: bool,
 }
 
@@ -126,6 +138,10 @@ struct Switch {
     enabled: Option<bool>,
 }
 
+/// How the sentence ends about what a policy may ask for, but not of Portreeve. `parse` puts the
+/// place before it, so nothing that an author wrote stands at the end.
+pub(super) const UNSUPPORTED: &str = "is not supported";
+
 /// Parses the JSON text of a `spec`. No `repositories` are no rules, which denies everything.
 ///
 /// # Errors
@@ -168,14 +184,14 @@ fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
         return Ok(ParsedRule { mode: common, mutate_image: true, pattern, trust: None });
     };
     if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
-        return Err("`policy.simple` (simple signing) is not supported".to_owned());
+        return Err(format!("`policy.simple` (simple signing) {UNSUPPORTED}"));
     }
     let on = |switch: Option<Switch>| switch.and_then(|it| it.enabled).unwrap_or(false);
     if on(policy.vulnerability.and_then(|vulnerability| vulnerability.iccrva)) {
-        return Err("`policy.vulnerability` (Vulnerability Advisor) is not supported".to_owned());
+        return Err(format!("`policy.vulnerability` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     if on(policy.va) {
-        return Err("`policy.va` (Vulnerability Advisor) is not supported".to_owned());
+        return Err(format!("`policy.va` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     let mode = mode(policy.mode.as_deref()).map_err(|why| format!("`policy.mode`: {why}"))?;
     let mode = mode.unwrap_or(common);

@@ -75,6 +75,8 @@ fn what_an_enforcing_rule_verified_is_pinned_also_where_a_warning_rule_fails() {
         assert!(decision.allowed);
         assert!(decision.patch.is_some_and(|patch| patch.contains(&at(TAG, "image"))));
         assert!(decision.warnings.iter().any(|it| it.contains("would be denied")));
+        assert_eq!(decision.audit["would-deny"], "c0=signer-missing");
+        assert!(matches!(decision.verdicts[0].verdict, Verdict::Allowed(Admitted::Verified(_))));
         assert_eq!(decision.seal, None);
     }
 }

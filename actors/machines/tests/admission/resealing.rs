@@ -3,8 +3,8 @@
 
 use portreeve_protocol::decision::SealOf;
 use portreeve_protocol::messages::admission::{
-    AdmissionInput, ImageFact, Operation, OwnerFact, OwnerOutcome, ResolutionOutcome, ReviewFacts,
-    ReviewPath, RevokeSeal,
+    AdmissionEffect, AdmissionInput, ImageFact, Operation, OwnerFact, OwnerOutcome,
+    ResolutionOutcome, ReviewFacts, ReviewPath, RevokeSeal,
 };
 use portreeve_protocol::policy::{Mode, Rule};
 use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact, SealFault};
@@ -14,7 +14,8 @@ use crate::seals::{
     GUN, TAG, at, found, looks, sample, sealed, sealed_under, sign, valid, workload,
 };
 use crate::world::{
-    World, answer, answers, code, digest, kind, owner, pod, policy, questions, rule, trust,
+    World, answer, answers, code, digest, kind, owner, pod, policy, questions, rule, signed, trust,
+    verified,
 };
 
 fn world() -> World {
@@ -287,6 +288,65 @@ fn reapplying_the_tag_goes_on_with_what_runs_while_the_server_is_unreachable() {
 }
 
 #[test]
+fn under_a_warning_rule_too_what_runs_goes_on_and_is_pinned_while_the_server_is_unreachable() {
+    let facts = update(&generations(&["old"]), &[&at(TAG, "old")], &[TAG]);
+    let under = |mode| {
+        let rule = Rule { mode, ..rule("*", trust(&[])) };
+        let mut world = World::with(vec![policy("default", vec![rule])]);
+        world.review(&facts);
+        let why = Denial::new(DenyCode::Unreachable, "no route");
+        answer(&world.tell(GUN, "1", ResolutionOutcome::Unavailable(why)))
+    };
+    let warned = under(Mode::Warn);
+    assert_eq!(by(&warned), SealOf::Running);
+    assert!(warned.patch.unwrap().contains(&at(TAG, "old")));
+    assert!(warned.warnings[0].contains("goes on"), "{:?}", warned.warnings);
+    assert_eq!(warned.seal, None, "the seal that is there stays");
+    let recorded = under(Mode::Audit);
+    assert_eq!((recorded.allowed, recorded.patch), (true, None), "audit never patches");
+    assert_eq!(recorded.audit["would-deny"], "c0=trust-server-unreachable");
+}
+
+/// From the second of two generations back to the first, with a container beside it that is new.
+fn going_back() -> ReviewFacts {
+    let seal = generations(&["old", "image"]);
+    update(&seal, &[&at(TAG, "old")], &[&at(TAG, "image"), "registry.example/x:1"])
+}
+
+fn revoke(world: &mut World, what: &str) -> Vec<AdmissionEffect> {
+    let (digest, gun, reason) = (digest(what), GUN.to_owned(), "leaked".to_owned());
+    world.deliver(&AdmissionInput::RevokeSeal(RevokeSeal { digest, gun, reason }))
+}
+
+#[test]
+fn an_entry_that_ends_while_a_review_waits_counts_no_more_in_it() {
+    let other = |world: &mut World| {
+        let found = signed("registry.example/x", "1", digest("x"), &[]);
+        world.tell("registry.example/x", "1", verified(found))
+    };
+    let mut world = world();
+    let asked = questions(&world.review(&going_back()));
+    assert_eq!(asked.len(), 1, "the seal stands for the other image: {asked:?}");
+    assert!(questions(&revoke(&mut world, "another")).is_empty());
+    let asked = questions(&revoke(&mut world, "image"));
+    assert_eq!((asked.len(), asked[0].1.gun.as_str()), (1, GUN), "{asked:?}");
+    assert!(answers(&other(&mut world)).is_empty());
+    let decision = answer(&world.tell(GUN, "1", ResolutionOutcome::Absent));
+    assert_eq!(code(&decision), Some(DenyCode::NotSigned));
+    assert!(decision.warnings.is_empty(), "{:?}", decision.warnings);
+}
+
+#[test]
+fn an_entry_that_ends_while_the_controller_is_looked_for_counts_no_more_after_it() {
+    let facts = ReviewFacts { owners: vec![owner()], ..going_back() };
+    let mut world = world();
+    let look = looks(&world.review(&facts)).remove(0);
+    assert!(questions(&revoke(&mut world, "image")).is_empty());
+    let asked = questions(&world.owner_found(&look, OwnerOutcome::Absent));
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[test]
 fn reapplying_the_tag_of_what_is_no_longer_signed_is_denied() {
     let refused = ResolutionOutcome::Refused(Denial::new(DenyCode::Rollback, "older"));
     for outcome in [ResolutionOutcome::Absent, refused] {
@@ -373,8 +433,8 @@ fn the_mutating_pass_takes_no_seal_that_the_object_was_sent_with() {
 fn the_validating_pass_refuses_an_image_that_a_later_webhook_changed() {
     let mut world = world();
     world.review(&validating(valid(&sealed(&[TAG])), &[&at(TAG, "evil")]));
-    let tag = crate::world::signed(GUN, "1", digest("image"), &[]);
-    let decision = answer(&world.tell(GUN, "1", crate::world::verified(tag)));
+    let tag = signed(GUN, "1", digest("image"), &[]);
+    let decision = answer(&world.tell(GUN, "1", verified(tag)));
     assert_eq!(code(&decision), Some(DenyCode::DigestMismatch));
 }
 

@@ -103,6 +103,42 @@ fn a_second_refusal_is_final_and_changes_nothing() {
     assert_eq!(bench.machine.trusted(), before);
 }
 
+/// A second flight that was refused for its signatures, and no rotation explains it.
+fn unexplained() -> Bench {
+    let mut bench = refreshing();
+    bench.document(2, DocumentName::Timestamp, "timestamp 2");
+    bench.refused(2, DenyCode::Signature);
+    bench.absent(2, DocumentName::RootVersion(2));
+    bench.document(2, DocumentName::Timestamp, "timestamp 2");
+    let seen = bench.refused(2, DenyCode::Signature);
+    assert_eq!((seen.names(), seen.published.len()), (vec!["root.json".to_owned()], 0));
+    bench
+}
+
+#[test]
+fn another_root_that_no_rotation_leads_to_is_named_as_what_changed() {
+    let mut bench = unexplained();
+    let before = bench.machine.trusted();
+    let seen = bench.document(2, DocumentName::Root, "root of somebody else");
+    assert_eq!(seen.code(), ("refused", Some(DenyCode::RootChanged)));
+    assert_eq!(bench.machine.trusted(), before, "it is looked at, and not believed");
+}
+
+#[test]
+fn where_the_root_is_the_same_or_does_not_come_the_signatures_are_what_is_wrong() {
+    let ends: [&dyn Fn(&mut Bench) -> Seen; 5] = [
+        &|bench| bench.document(2, DocumentName::Root, "root 1"),
+        &|bench| bench.absent(2, DocumentName::Root),
+        &|bench| bench.failed(2, DocumentName::Root, DenyCode::Unreachable),
+        &|bench| bench.failed_for_now(2, DocumentName::Root, 0),
+        &|bench| bench.deadline(2),
+    ];
+    for end in ends {
+        let mut bench = unexplained();
+        assert_eq!(end(&mut bench).code(), ("refused", Some(DenyCode::Signature)));
+    }
+}
+
 #[test]
 fn a_root_chain_is_walked_no_further_than_its_bound() {
     let mut bench = refreshing();

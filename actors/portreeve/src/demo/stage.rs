@@ -32,6 +32,8 @@ pub(super) struct Stage {
     pub(super) config: Config,
     /// URL of a trust server that does not answer.
     pub(super) down: String,
+    /// The directory of objects.
+    objects: PathBuf,
     signed: BTreeMap<String, Sha256>,
     tls: LoopbackTls,
     notary: NotaryServer,
@@ -96,6 +98,7 @@ impl Stage {
             own_bundle,
             config,
             down,
+            objects,
             signed,
             tls,
             notary,
@@ -111,7 +114,7 @@ impl Stage {
 
     /// Puts a file among the objects, as a whole.
     pub(super) fn store(&self, name: &str, text: &str) -> Result<(), CommandError> {
-        let place = self.config.objects.join(name);
+        let place = self.objects.join(name);
         let beside = place.with_extension("new");
         write(&beside, text)?;
         fs::rename(&beside, &place).map_err(|source| file_error("replace", &place, source))

@@ -8,15 +8,16 @@ use clap::{Args, Subcommand};
 pub(crate) const HELP: &str = "\
 A seal is an annotation by which a workload proves what Portreeve verified about it, so that its
 Pods need no trust server. A key file holds one key a line, the current one first; older ones are
-accepted until they are taken out. To change keys: keygen, let every replica read the file, renew,
-and take the old line out once status counts none of it.
+accepted until they are taken out. To change keys: keygen --standby, let every replica read the
+file, switch, renew, and take the old line out once status counts none of it.
 
 The exit status is 0 if all is well, 1 if a seal is of an old key or does not count, 2 otherwise.
 
 Examples:
   portreeve seal keygen seal.key
   portreeve seal status --data-dir /var/lib/portreeve
-  portreeve seal renew --objects ./objects --seal-key seal.key --write
+  portreeve seal status --kubeconfig ~/.kube/config --seal-secret portreeve/portreeve-seal
+  portreeve seal renew --kubeconfig ~/.kube/config --seal-key seal.key --write
   portreeve seal revoke registry.example/shop/web@sha256:2914f216fb32… \\
     --reason 'built from the wrong commit' --data-dir /var/lib/portreeve";
 
@@ -29,6 +30,20 @@ pub(crate) enum SealCommand {
         /// The file; it is made, for its owner only, if it is not there
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Let the new key only check seals for now, until every replica knows it and `switch`
+        /// makes it the current one
+        #[arg(long)]
+        standby: bool,
+    },
+    /// Make a key that a file holds already the current one
+    #[command(after_help = HELP)]
+    Switch {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The key's id, as keygen said it
+        #[arg(value_name = "KEY")]
+        key: String,
     },
     /// Count workloads by the key of their seal
     #[command(after_help = HELP)]
@@ -45,8 +60,9 @@ pub(crate) enum SealCommand {
     Renew {
         #[command(flatten)]
         of: Workloads,
-        /// Write the new seals into the files of `--objects`, instead of printing commands
-        #[arg(long, requires = "objects")]
+        /// Put the new seals into the files of `--objects`, or on the workloads of the cluster,
+        /// instead of printing commands
+        #[arg(long, conflicts_with = "data_dir")]
         write: bool,
         /// Print one JSON object and nothing else
         #[arg(long)]
@@ -61,23 +77,53 @@ pub(crate) enum SealCommand {
         /// Why, for whoever reads the record later
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The data directory of the running `portreeve serve`; each replica is told by itself
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
+        /// The data directory of a running `portreeve serve`: that replica alone is told
+        #[arg(long, value_name = "DIR", group = "place",
+            required_unless_present_any = ["kubeconfig", "in_cluster"])]
+        data_dir: Option<PathBuf>,
+        /// A kubeconfig file: all replicas in its cluster read it within seconds, in the ConfigMap
+        /// `portreeve-revocations` of the operator's namespace
+        #[arg(long, value_name = "FILE", group = "place")]
+        kubeconfig: Option<PathBuf>,
+        /// The same in the cluster that this process is a pod of
+        #[arg(long, group = "place")]
+        in_cluster: bool,
+        /// The operator's namespace
+        #[arg(long, value_name = "NAME", default_value = "portreeve", conflicts_with = "data_dir")]
+        operator_namespace: String,
     },
 }
 
 /// Whose workloads it is about.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Workloads {
-    /// The data directory of a running `portreeve serve`
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["objects", "seal_key"],
-        required_unless_present = "objects")]
+    /// The data directory of a running `portreeve serve` whose objects are in a directory
+    #[arg(long, value_name = "DIR", group = "place",
+        conflicts_with_all = ["seal_key", "seal_secret"])]
     pub(crate) data_dir: Option<PathBuf>,
     /// A directory of Kubernetes YAML
-    #[arg(long, value_name = "DIR", requires = "seal_key")]
+    #[arg(long, value_name = "DIR", group = "place", requires = "seal_key")]
     pub(crate) objects: Option<PathBuf>,
+    /// A kubeconfig file: the workloads of the cluster of its current context, with its rights to
+    /// list them and, for `--write`, to patch them
+    #[arg(long, value_name = "FILE", group = "place", requires = "keys")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The cluster that this process is a pod of, with the rights of its service account
+    #[arg(long, group = "place", requires = "keys")]
+    pub(crate) in_cluster: bool,
+    /// Only the workloads of this namespace of the cluster
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["data_dir", "objects"])]
+    pub(crate) namespace: Option<String>,
     /// The file of keys
-    #[arg(long, value_name = "FILE", requires = "objects")]
+    #[arg(long, value_name = "FILE", group = "keys")]
     pub(crate) seal_key: Option<PathBuf>,
+    /// The Secret of the cluster that holds the file of keys; MEMBER is `seal.key` if it is left
+    /// out
+    #[arg(
+        long,
+        value_name = "NAMESPACE/NAME[/MEMBER]",
+        group = "keys",
+        conflicts_with = "objects"
+    )]
+    pub(crate) seal_secret: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! `portreeve seal`: keys of seals, the seals of workloads, the end of an entry.
 
 pub(crate) mod args;
+mod cluster;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -9,8 +10,9 @@ use std::path::Path;
 use portreeve_host::control::{Reply, Request, ask};
 use portreeve_host::objects::Files;
 use portreeve_host::owners::{SealState, SealSummary};
-use portreeve_host::seals::{KeyFile, Sealer, make_key};
+use portreeve_host::seals::{KeyFile, Sealer, make_current, make_key, make_standby_key};
 use portreeve_protocol::Sha256;
+use portreeve_protocol::messages::admission::RevokeSeal;
 use portreeve_protocol::seal::ANNOTATION;
 use serde_json::json;
 
@@ -20,20 +22,34 @@ use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
 use crate::trust::said;
 use args::{SealCommand, Workloads};
+use cluster::{Place, Renewals};
 
 /// Does what is asked for.
 pub(crate) fn run(command: &SealCommand, terminal: &Terminal) -> Result<Outcome, CommandError> {
     match command {
-        SealCommand::Keygen { file } => {
-            let id = make_key(file)?;
+        SealCommand::Keygen { file, standby } => {
+            let id = if *standby { make_standby_key(file)? } else { make_key(file)? };
             let text = format!("{} holds the new key {id} and what it held before", file.display());
             terminal.styled(Style::Good, &text);
             Ok(Outcome::Good)
         }
+        SealCommand::Switch { file, key } => {
+            let id = make_current(file, key)?;
+            terminal.styled(Style::Good, &format!("{id} is the current key of {}", file.display()));
+            Ok(Outcome::Good)
+        }
         SealCommand::Status { of, json } => status(&summaries(of)?, *json, terminal),
         SealCommand::Renew { of, write, json } => renew(of, *write, *json, terminal),
-        SealCommand::Revoke { entry, reason, data_dir } => {
-            revoke(entry, reason, data_dir, terminal)
+        SealCommand::Revoke { entry, reason, data_dir, kubeconfig, operator_namespace, .. } => {
+            let revoke = ended(entry, reason)?;
+            let text =
+                format!("{}@{} counts in no seal any more", revoke.gun, revoke.digest.to_oci());
+            match data_dir {
+                Some(data_dir) => tell(data_dir, revoke)?,
+                None => cluster::revoke(kubeconfig.as_deref(), operator_namespace, &revoke)?,
+            }
+            terminal.styled(Style::Good, &text);
+            Ok(Outcome::Good)
         }
     }
 }
@@ -49,8 +65,14 @@ fn summaries(of: &Workloads) -> Result<Vec<SealSummary>, CommandError> {
             }
         };
     }
+    if let Some(place) = Place::of(of)? {
+        return place.summaries();
+    }
     let (Some(objects), Some(key)) = (&of.objects, &of.seal_key) else {
-        return Err(unclear("name --data-dir, or --objects and --seal-key"));
+        return Err(unclear(
+            "say whose workloads: --data-dir DIR, or --objects DIR, --kubeconfig FILE or \
+             --in-cluster with the keys",
+        ));
     };
     let sealer = Sealer::from(KeyFile::at(key).read()?);
     let fault = |why: String| CommandError::Usage {
@@ -116,6 +138,9 @@ fn renew(
     json: bool,
     terminal: &Terminal,
 ) -> Result<Outcome, CommandError> {
+    if write && let Some(place) = Place::of(of)? {
+        return written(&place.renew()?, json, terminal);
+    }
     let all = summaries(of)?;
     let renewed: Vec<&SealSummary> = all.iter().filter(|one| one.renewed.is_some()).collect();
     let files = match &of.objects {
@@ -141,16 +166,34 @@ fn renew(
     Ok(Outcome::Good)
 }
 
+/// What became of new seals on the workloads of a cluster.
+fn written(renewals: &Renewals, json: bool, terminal: &Terminal) -> Result<Outcome, CommandError> {
+    let Renewals { failed, renewed } = renewals;
+    let outcome = if failed.is_empty() { Outcome::Good } else { Outcome::Negative };
+    if json {
+        let failed: Vec<_> = failed
+            .iter()
+            .map(|(of, why)| {
+                json!({"kind": of.kind, "name": of.name, "namespace": of.namespace, "why": why})
+            })
+            .collect();
+        terminal.line(&json!({"failed": failed, "renewed": renewed}).to_string());
+        return Ok(outcome);
+    }
+    for (SealSummary { kind, namespace, name, .. }, why) in failed {
+        terminal.styled(Style::Bad, &format!("{kind} {namespace}/{name}: {why}"));
+    }
+    let text = format!("{} renewed in the cluster", counted(renewed.len()));
+    terminal.styled(Style::Good, &text);
+    Ok(outcome)
+}
+
 fn counted(number: usize) -> String {
     format!("{number} seal{}", if number == 1 { "" } else { "s" })
 }
 
-fn revoke(
-    entry: &str,
-    reason: &str,
-    data_dir: &Path,
-    terminal: &Terminal,
-) -> Result<Outcome, CommandError> {
+/// The entry that is to be ended.
+fn ended(entry: &str, reason: &str) -> Result<RevokeSeal, CommandError> {
     let wrong = |why: &str| CommandError::Usage {
         flag: "GUN@DIGEST",
         text: entry.to_owned(),
@@ -160,13 +203,14 @@ fn revoke(
     let (name, digest) = named.ok_or_else(|| wrong("write it as repository@sha256:digits"))?;
     let digest: Sha256 = digest.parse().map_err(|_| wrong("a digest has 64 digits"))?;
     said(reason)?;
-    let (gun, reason) = (gun(name), reason.to_owned());
-    match ask(data_dir, &Request::SealRevoke { digest, gun: gun.clone(), reason })? {
-        Reply::Done => {
-            let text = format!("{gun}@{} counts in no seal any more", digest.to_oci());
-            terminal.styled(Style::Good, &text);
-            Ok(Outcome::Good)
-        }
+    Ok(RevokeSeal { digest, gun: gun(name), reason: reason.to_owned() })
+}
+
+/// Has one replica end the entry.
+fn tell(data_dir: &Path, revoke: RevokeSeal) -> Result<(), CommandError> {
+    let RevokeSeal { digest, gun, reason } = revoke;
+    match ask(data_dir, &Request::SealRevoke { digest, gun, reason })? {
+        Reply::Done => Ok(()),
         Reply::Failed { why } => Err(CommandError::Unclear { why }),
         Reply::Reset { .. } | Reply::Seals { .. } | Reply::Trust { .. } => {
             let why = "the node answered something else than was asked".to_owned();

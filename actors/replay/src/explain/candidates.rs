@@ -12,8 +12,10 @@ use super::{Candidate, Fate};
 /// Rules told of one image at most.
 const CANDIDATES: usize = 200;
 
-/// The rules of `snapshot` that count in `namespace`, held against `image`.
-pub(super) fn of(snapshot: &PolicySnapshot, namespace: &str, image: &str) -> Vec<Candidate> {
+/// The rules of `snapshot` that count in `namespace`, held against `image`; none for an image that
+/// cannot be understood.
+#[must_use]
+pub fn of(snapshot: &PolicySnapshot, namespace: &str, image: &str) -> Vec<Candidate> {
     let Ok(reference) = image.parse::<ImageReference>() else { return Vec::new() };
     let subject = Subject::new(&reference);
     let own = snapshot.namespaces.get(namespace).filter(|own| !own.is_empty());

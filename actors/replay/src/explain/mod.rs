@@ -14,6 +14,7 @@ mod view;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use candidates::of as candidates;
 pub use find::{Found, Match, ReviewOutcome};
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef};
 use portreeve_protocol::messages::admission::ReviewFacts;

@@ -1,5 +1,7 @@
 //! An explanation as plain text.
 
+use std::fmt;
+
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::{Admitted, Decision, DenyCode, Pin, Sha256, Verdict};
@@ -213,7 +215,7 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
         page.item(2, "rule       ", &rule_text(rule));
     }
     for candidate in container.candidates.iter().filter(|it| it.fate != Fate::Decides) {
-        page.toned(Tone::Quiet, 2, "candidate  ", &candidate_text(candidate));
+        page.toned(Tone::Quiet, 2, "candidate  ", &candidate.to_string());
     }
     page.item(2, "trust data ", &source(&container.source, container.state.as_ref()));
     credentials(container, page);
@@ -267,19 +269,24 @@ fn judged(verdict: &Verdict, page: &mut Page) {
     }
 }
 
-fn rule_text(rule: &RuleRef) -> String {
-    format!("{}, rule {}: `{}`", rule.policy, rule.index, rule.pattern)
+impl fmt::Display for Candidate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match &self.fate {
+            Fate::Decides => "decides",
+            Fate::DoesNotCover => "does not cover the image",
+            Fate::Invalid(why) => {
+                return write!(formatter, "{} is not obeyed: {why}", self.rule.policy);
+            }
+            Fate::LessSpecific => "covers it less closely",
+            Fate::Overruled => "does not count, the namespace has policies of its own",
+        };
+        write!(formatter, "{} ({}): {why}", rule_text(&self.rule), self.asks)
+    }
 }
 
-fn candidate_text(candidate: &Candidate) -> String {
-    let why = match &candidate.fate {
-        Fate::Decides => "decides".to_owned(),
-        Fate::DoesNotCover => "does not cover the image".to_owned(),
-        Fate::Invalid(why) => return format!("{} is not obeyed: {why}", candidate.rule.policy),
-        Fate::LessSpecific => "covers it less closely".to_owned(),
-        Fate::Overruled => "does not count, the namespace has policies of its own".to_owned(),
-    };
-    format!("{} ({}): {why}", rule_text(&candidate.rule), candidate.asks)
+/// A rule as it is told to people.
+fn rule_text(rule: &RuleRef) -> String {
+    format!("{}, rule {}: `{}`", rule.policy, rule.index, rule.pattern)
 }
 
 /// The credentials by name, where a trust server was asked at all.

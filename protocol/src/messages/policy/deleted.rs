@@ -12,7 +12,7 @@ pub struct Deleted {
 }
 
 /// The identity of an object of the policy source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ObjectRef {
     /// A policy.
     Policy(PolicyRef),

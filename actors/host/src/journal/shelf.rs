@@ -1,0 +1,174 @@
+//! The blobs of a journal: which are stored, and which may go.
+//!
+//! The writer stores blobs and remembers them; retention removes those that no segment names any
+//! more. Both go by one lock, so that a blob is never remembered as stored after it is gone, nor
+//! removed between its being stored and its record.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use portreeve_protocol::{Blob, Sha256};
+
+use super::disk::Disk;
+use super::layout;
+
+/// Digests remembered as stored; beyond them the directory is asked again.
+const KNOWN: usize = 65_536;
+
+/// The blobs of one journal.
+pub(super) struct Shelf {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+    /// Bytes of the whole journal: as reckoned last, and what came since.
+    stored: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    known: BTreeSet<Sha256>,
+    /// What was named since a removal was announced; `None` while none is.
+    named: Option<BTreeSet<Sha256>>,
+}
+
+impl Shelf {
+    pub(super) fn new(dir: &Path, disk: Arc<dyn Disk>) -> Self {
+        let (state, stored) = (Mutex::default(), AtomicU64::new(0));
+        Self { dir: dir.to_owned(), disk, state, stored }
+    }
+
+    /// Bytes of the whole journal.
+    pub(super) fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// The journal was reckoned to have so many bytes.
+    pub(super) fn reckoned(&self, bytes: u64) {
+        self.stored.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes were added.
+    pub(super) fn grew(&self, bytes: u64) {
+        self.stored.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The journal's directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file system it is on.
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Stores the bytes of a blob unless they are stored already. A record that names it is to
+    /// follow.
+    pub(super) fn store(&self, blob: &Blob) -> io::Result<()> {
+        let digest = blob.digest();
+        let mut state = self.state();
+        if let Some(named) = &mut state.named {
+            named.insert(digest);
+        }
+        if state.known.contains(&digest) {
+            return Ok(());
+        }
+        let path = layout::blob(&self.dir, &digest);
+        let stored = std::fs::read(&path).is_ok_and(|bytes| Sha256::of(&bytes) == digest);
+        if !stored {
+            let bytes = blob.shared().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("blob {digest} has no bytes"))
+            })?;
+            // Durable whatever the durability of records: a record must never name a blob that a
+            // power cut took away, and documents are new only now and then.
+            self.disk.put(&path, &bytes)?;
+            self.grew(blob.length());
+        }
+        if state.known.len() >= KNOWN {
+            state.known.clear();
+        }
+        state.known.insert(digest);
+        Ok(())
+    }
+
+    /// Announces that blobs will be removed: what is named from now on stays. Only while every
+    /// record that was staged is in a segment. False if a removal is under way already.
+    pub(super) fn announce(&self) -> bool {
+        let mut state = self.state();
+        if state.named.is_some() {
+            return false;
+        }
+        state.named = Some(BTreeSet::new());
+        true
+    }
+
+    /// The removal that was announced is over.
+    pub(super) fn done(&self) {
+        self.state().named = None;
+    }
+
+    /// Removes a blob that no segment named when the removal was announced, unless something did
+    /// since; whether it is gone.
+    pub(super) fn remove(&self, digest: &Sha256) -> io::Result<bool> {
+        let mut state = self.state();
+        if state.named.as_ref().is_none_or(|named| named.contains(digest)) {
+            return Ok(false);
+        }
+        // First, so that it is stored again whatever comes of this.
+        state.known.remove(digest);
+        self.disk.remove(&layout::blob(&self.dir, digest)).map(|()| true)
+    }
+
+    /// Removes what a crash left of a blob that was being stored; none is while this runs.
+    pub(super) fn remove_leftover(&self, path: &Path) -> io::Result<()> {
+        let _state = self.state();
+        self.disk.remove(path)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::FileSystem;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn shelf(dir: &Path) -> Shelf {
+        Shelf::new(dir, Arc::new(FileSystem))
+    }
+
+    #[test]
+    fn a_blob_that_was_removed_is_stored_again_when_it_is_named_again() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let (shelf, blob) = (shelf(dir.path()), Blob::new(&b"signed"[..]));
+        let path = layout::blob(dir.path(), &blob.digest());
+        shelf.store(&blob)?;
+        assert!(shelf.announce());
+        assert!(shelf.remove(&blob.digest())?);
+        assert!(!path.exists());
+        shelf.store(&blob)?;
+        assert_eq!(std::fs::read(&path)?, b"signed");
+        assert!(!shelf.remove(&blob.digest())?, "it was named since the removal was announced");
+        shelf.done();
+        assert!(!shelf.remove(&blob.digest())?, "no removal is announced");
+        assert!(path.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn one_removal_is_under_way_at_a_time() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let shelf = shelf(dir.path());
+        assert!(shelf.announce() && !shelf.announce());
+        shelf.done();
+        assert!(shelf.announce());
+        Ok(())
+    }
+}
