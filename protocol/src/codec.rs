@@ -17,7 +17,7 @@ use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, 
 ///
 /// Records of older versions are read as well: a member that came later has a default then. Their
 /// bytes are held by their hash alone, since this build would write them otherwise.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
 

@@ -16,6 +16,9 @@ pub struct Decision {
     pub allowed: bool,
     /// Audit annotations, without the webhook's prefix; the host adds the record's hash.
     pub audit: BTreeMap<String, String>,
+    /// The trust bundle in force, if one is. Since schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleRef>,
     /// The denial the answer leads with, if it is one: the first in the order of containers.
     pub denial: Option<Denial>,
     /// What a person is told: empty for an allow without remarks.
@@ -36,6 +39,17 @@ pub struct Decision {
     pub verdicts: Vec<ContainerVerdict>,
     /// Warnings for the person who sent the workload.
     pub warnings: Vec<String>,
+}
+
+/// The trust bundle that a decision went by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRef {
+    /// SHA-256 of its `trust.json`.
+    pub digest: Sha256,
+    /// Whether it had expired.
+    pub expired: bool,
+    /// Version of its targets role.
+    pub version: u64,
 }
 
 /// What was decided about one container's image.

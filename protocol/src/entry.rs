@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::TrustedCollection;
+use crate::messages::admission::BundleLoaded;
 use crate::seal::RevokedSeal;
 use crate::{
-    ActorId, Cause, Decision, DenyCode, Effect, EventId, Input, Mono, NodeId, Now, ProtocolError,
-    Settings, Sha256, Wall,
+    ActorId, Blob, Cause, Decision, DenyCode, Effect, EventId, Input, Mono, NodeId, Now,
+    ProtocolError, Settings, Sha256, Wall,
 };
 
 /// One entry and its place in the chain.
@@ -201,11 +203,22 @@ pub struct Started {
 /// State that outlives an incarnation, rebuilt from the journal before the node starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
+    /// The last trust bundle taken. Since schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Box<BundleLoaded>>,
     /// The entries of seals that operators have ended, in order. Since schema 2.
     #[serde(default)]
     pub revoked: BTreeSet<RevokedSeal>,
     /// The trust each notary fetcher had gained, in order of server and GUN.
-    pub trust: Vec<crate::evidence::TrustedCollection>,
+    pub trust: Vec<TrustedCollection>,
+}
+
+impl Restored {
+    /// Every blob named here.
+    pub fn blobs_mut(&mut self) -> Vec<&mut Blob> {
+        let trust = self.trust.iter_mut().flat_map(TrustedCollection::blobs_mut);
+        trust.chain(self.bundle.iter_mut().flat_map(|bundle| bundle.blobs_mut())).collect()
+    }
 }
 
 impl Started {
@@ -214,11 +227,6 @@ impl Started {
     /// # Errors
     /// As [`crate::Blob::hydrate`].
     pub fn hydrate(&mut self, source: &dyn crate::BlobSource) -> Result<(), ProtocolError> {
-        for collection in &mut self.restored.trust {
-            for blob in collection.blobs_mut() {
-                blob.hydrate(source)?;
-            }
-        }
-        Ok(())
+        self.restored.blobs_mut().into_iter().try_for_each(|blob| blob.hydrate(source))
     }
 }

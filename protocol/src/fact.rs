@@ -3,12 +3,34 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle_reason::BundleCode;
 use crate::policy::PolicyRef;
 use crate::{ActorId, Denial, DenyCode, EventId, Sha256};
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
+    /// The trust bundle has expired; by the settings it stays in force, or denies.
+    BundleExpired {
+        /// The version of its targets role.
+        version: u64,
+    },
+    /// The trust bundle could not be loaded, or was not taken; the one before stays in force.
+    BundleFailed {
+        /// Why.
+        code: BundleCode,
+        /// Why, in words.
+        why: String,
+    },
+    /// A trust bundle is in force from now on.
+    BundleLoaded {
+        /// How many anchors it holds.
+        anchors: u32,
+        /// SHA-256 of its `trust.json`.
+        digest: Sha256,
+        /// The version of its targets role.
+        version: u64,
+    },
     /// The wall clock is where it should be again, or an operator said that it is.
     ClockReturned,
     /// The wall clock went back further than is believed; what requires trust is denied.
@@ -161,6 +183,9 @@ impl Fact {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::BundleExpired { .. } => "bundle-expired",
+            Self::BundleFailed { .. } => "bundle-failed",
+            Self::BundleLoaded { .. } => "bundle-loaded",
             Self::ClockReturned => "clock-returned",
             Self::ClockSteppedBack { .. } => "clock-stepped-back",
             Self::DelegationDropped { .. } => "delegation-dropped",

@@ -3,7 +3,9 @@
 //! Nothing here performs IO, reads a clock or draws a random number. Every type that can stand in a
 //! journal declares its members in alphabetical order: its serde form *is* the canonical form.
 
+pub mod anchors;
 pub mod blob;
+pub mod bundle_reason;
 pub mod codec;
 pub mod credential;
 pub mod decision;
@@ -47,4 +49,4 @@ pub use time::{Mono, Now, Wall};
 
 /// The version of the rules the machines follow. A journal written under another version replays
 /// as "different rules", not as a divergence: raise it whenever a machine may decide otherwise.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;

@@ -165,3 +165,17 @@ pub const CONTROL_BYTES: u64 = 64 << 10;
 pub const CONTROL_CONNECTIONS: usize = 16;
 /// Time for one request of an operator, in microseconds.
 pub const CONTROL_TIMEOUT: u64 = 10_000_000;
+/// Anchors in one trust bundle.
+pub const BUNDLE_ANCHORS: usize = 16_384;
+/// Bytes of `trust.json` in a trust bundle.
+pub const BUNDLE_TARGET_BYTES: usize = 8 << 20;
+/// Bytes of any one metadata file of a trust bundle.
+pub const BUNDLE_METADATA_BYTES: u64 = 1 << 20;
+/// Bytes of all files of a trust bundle that one load reads, together.
+pub const BUNDLE_BYTES: u64 = 32 << 20;
+/// Time for one load of a trust bundle, in microseconds.
+pub const BUNDLE_TIMEOUT: u64 = 30_000_000;
+/// Key ids, signers, or floors of one anchor.
+pub const ANCHOR_ENTRIES: usize = 64;
+/// Bytes of one certificate file or key in an anchor.
+pub const ANCHOR_PEM_BYTES: usize = 64 << 10;

@@ -136,12 +136,17 @@ pub struct TrustRequirement {
     pub strict_roles: bool,
 }
 
+/// Stands in [`SignerRequirement::secret`] for a signer that the trust bundle asks for; no Secret
+/// is called so, for its name has a slash.
+pub const FROM_BUNDLE: &str = "trust bundle";
+
 /// A signer a rule asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SignerRequirement {
     /// The signer's key, or why there is none.
     pub key: SignerKey,
-    /// The Secret that holds it, as `namespace/name`; empty if the policy itself holds the key.
+    /// The Secret that holds it, as `namespace/name`; empty if the policy itself holds the key,
+    /// [`FROM_BUNDLE`] if the trust bundle does.
     pub secret: String,
 }
 

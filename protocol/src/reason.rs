@@ -113,6 +113,8 @@ deny_codes! {
     ServerError Unavailable "trust-server-error" "The trust server answered with an error." "Look at the trust server's own log.";
     Unauthorized Unavailable "trust-server-unauthorized" "The trust server wants credentials that are not at hand." "Give the workload a pull secret that may read the repository.";
     ApiServer Unavailable "api-server" "The API server could not be asked for an object that the decision needs." "Check that the API server is up, and the rights of Portreeve's service account.";
+    BundleUnavailable Unavailable "bundle-unavailable" "A trust bundle is configured, but none could be loaded yet, so nothing that requires trust is judged." "Look at /readyz or the log for why the trust bundle is not loaded.";
+    BundleExpired Unavailable "bundle-expired" "The trust bundle has expired, and the settings ask that nothing be judged by it then." "Publish the trust bundle anew with `portreeve bundle publish`.";
     Deadline Unavailable "deadline" "The decision could not be made in time." "Try again; the data asked for may be there by then.";
     Overloaded Unavailable "overloaded" "Too many reviews are being decided." "Try again in a moment.";
     Capacity Unavailable "capacity" "A bound on state is reached." "Raise the limit, or reduce the number of servers or repositories in use.";
@@ -176,6 +178,8 @@ impl DenyCode {
             Self::Oversize => &["size"],
             Self::ServerError | Self::Unauthorized | Self::Unreachable => &["unavailable"],
             Self::ApiServer
+            | Self::BundleExpired
+            | Self::BundleUnavailable
             | Self::Capacity
             | Self::ClientUnauthenticated
             | Self::ClockSteppedBack

@@ -49,7 +49,10 @@ pub struct SealEntry {
 pub struct Requirement {
     /// PEM certificates of authorities that the operator pins the root by.
     pub authorities: BTreeSet<String>,
-    /// Ids of root keys, of the policy and of the operator.
+    /// Whether a trust bundle forbids a root that nothing pins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_use_forbidden: bool,
+    /// Ids of root keys, of the policy, the operator and the trust bundle.
     pub pins: BTreeSet<Sha256>,
     /// The trust server's URL.
     pub server: String,

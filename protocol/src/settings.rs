@@ -14,6 +14,9 @@ pub struct Settings {
     pub approved_only: bool,
     /// Trust servers the operator named (`--allow-trust-server`), as URLs without trailing slash.
     pub approved_servers: BTreeSet<String>,
+    /// What is obeyed of a trust bundle; `None` if none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleSettings>,
     /// Whether only reviews of callers with a verified client certificate are judged. Left out of
     /// the record where it is `false`, as in journals older than the setting.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -35,6 +38,25 @@ pub struct Settings {
     pub require_pins: bool,
     /// The map from registry to trust server, tried in order.
     pub trust_servers: Vec<TrustServerRule>,
+}
+
+/// How a trust bundle is obeyed. Where it is loaded from is the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleSettings {
+    /// What becomes of what it says once it has expired.
+    pub expired: BundleExpired,
+    /// SHA-256 of the root from which it is verified. Another one begins anew.
+    pub root: Sha256,
+}
+
+/// What becomes of what a trust bundle says once it has expired.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BundleExpired {
+    /// Whatever requires trust is denied.
+    Deny,
+    /// It stays in force, and an alarm is raised.
+    #[default]
+    Keep,
 }
 
 /// One line of the map from registry host to trust server.
@@ -65,6 +87,7 @@ impl Default for Settings {
         Self {
             approved_servers: BTreeSet::new(),
             approved_only: false,
+            bundle: None,
             client_required: false,
             freshness: 30 * crate::time::SECOND,
             max_staleness: 0,

@@ -243,7 +243,16 @@ impl Stage {
         let outcome = self.script.outcome(&gun, &tag);
         let server = server.to_owned();
         let (checked_at, last_verified) = (NOW.mono, None);
-        Resolution { checked_at, gun, last_verified, outcome, server, tag, tentative: false }
+        Resolution {
+            anchor: resolve.anchor.as_ref().map(|anchor| anchor.digest()),
+            checked_at,
+            gun,
+            last_verified,
+            outcome,
+            server,
+            tag,
+            tentative: false,
+        }
     }
 }
 

@@ -1,36 +1,55 @@
-//! Why a trust bundle could not be loaded.
+//! Why a trust bundle could not be loaded, or made.
 
-use portreeve_protocol::Wall;
+use std::path::PathBuf;
+
+use portreeve_protocol::bundle_reason::BundleCode;
 
 /// One enum for the crate.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// `tough` refused the repository.
-    #[error("the trust bundle's metadata is refused: {0}")]
-    Refused(Box<tough::error::Error>),
-    /// A byte that is not ASCII, a file that is too large, or a root that could not be asked for.
-    #[error("{file} of the trust bundle is refused before it is read: {why}")]
-    Guard {
-        /// The last part of the file's URL.
-        file: String,
-        /// What is wrong with it.
+    /// The bundle is not taken.
+    #[error("{detail} ({})", code.code())]
+    NotTaken {
+        /// The stable code.
+        code: BundleCode,
+        /// What was found, in a sentence without a final full stop.
+        detail: String,
+    },
+    /// A file of the workshop could not be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried, such as `read`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A key file holds no usable key.
+    #[error("the key {}: {why}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what is expected. Never what it holds.
         why: String,
     },
-    /// A role of the repository has expired.
-    #[error("{role} of the trust bundle expired at {expires}; publish the bundle anew")]
-    Expired {
-        /// The role's name.
-        role: &'static str,
-        /// Its expiry.
-        expires: Wall,
-    },
-    /// The repository has no `anchors.json`.
-    #[error("the trust bundle holds no target `{name}`; add it with the bundle's editor")]
-    NoAnchors {
-        /// The name of the target.
-        name: &'static str,
-    },
-    /// `anchors.json` is not what it should be.
-    #[error("`anchors.json` of the trust bundle cannot be understood: {0}")]
-    Anchors(String),
+    /// A bundle cannot be made as it was asked for.
+    #[error("{0}")]
+    Workshop(String),
+}
+
+impl BundleError {
+    /// A bundle that is not taken.
+    pub(crate) fn not_taken(code: BundleCode, detail: impl Into<String>) -> Self {
+        Self::NotTaken { code, detail: detail.into() }
+    }
+
+    /// The stable code, if it is about a bundle that is not taken.
+    #[must_use]
+    pub const fn code(&self) -> Option<BundleCode> {
+        match self {
+            Self::NotTaken { code, .. } => Some(*code),
+            Self::File { .. } | Self::Key { .. } | Self::Workshop(_) => None,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The only crate with side effects: it hosts the machines on actix, journals what they receive,
 //! and performs what they emit.
 
+pub mod bundle;
 pub mod certificates;
 pub mod clock;
 pub mod cluster;

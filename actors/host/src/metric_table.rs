@@ -48,6 +48,14 @@ table! {
         `revocations`, by `ok` or what was wrong";
     "build" info ["version, rules"] ""
         "The program: its version, and the version of its rules";
+    "bundle_expired" gauge [""] ""
+        "1 while the trust bundle in force has expired";
+    "bundle_looks" counter ["result"] ""
+        "Looks at the trust bundle, by `loaded` or the code of the failure (docs/bundle-format.md)";
+    "bundle_not_after" gauge [""] "seconds"
+        "When the first role of the trust bundle ends, in seconds since 1970";
+    "bundle_version" gauge [""] ""
+        "The version of the trust bundle in force; 0 without one";
     "certificate_loaded" gauge [""] ""
         "0 while the TLS files cannot be used and older ones are in force";
     "certificate_not_after" gauge [""] "seconds"

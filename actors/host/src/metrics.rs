@@ -58,6 +58,10 @@ impl Step {
 #[derive(Debug)]
 pub struct Metrics {
     api_questions: Family<ByQuestion, Counter>,
+    bundle_expired: Gauge,
+    bundle_looks: Family<ByResult, Counter>,
+    bundle_not_after: Gauge<f64, AtomicU64>,
+    bundle_version: Gauge,
     certificate_loaded: Gauge,
     certificate_not_after: Gauge<f64, AtomicU64>,
     certificate_reloads: Family<ByResult, Counter>,
@@ -110,6 +114,10 @@ impl Metrics {
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
             api_questions: Family::default(),
+            bundle_expired: Gauge::default(),
+            bundle_looks: Family::default(),
+            bundle_not_after: Gauge::default(),
+            bundle_version: Gauge::default(),
             certificate_loaded: Gauge::default(),
             certificate_not_after: Gauge::default(),
             certificate_reloads: Family::default(),
@@ -158,6 +166,10 @@ impl Metrics {
         let all = &mut self.registry;
         put(all, "api_questions", self.api_questions.clone());
         put(all, "build", info);
+        put(all, "bundle_expired", self.bundle_expired.clone());
+        put(all, "bundle_looks", self.bundle_looks.clone());
+        put(all, "bundle_not_after", self.bundle_not_after.clone());
+        put(all, "bundle_version", self.bundle_version.clone());
         put(all, "certificate_loaded", self.certificate_loaded.clone());
         put(all, "certificate_not_after", self.certificate_not_after.clone());
         put(all, "certificate_reloads", self.certificate_reloads.clone());
@@ -230,6 +242,22 @@ impl Metrics {
     /// A step took this many microseconds.
     pub fn step(&self, step: Step, micros: u64) {
         self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+    }
+
+    /// A trust bundle of this version, which ends at this time, is in force.
+    pub fn bundle(&self, version: u64, not_after: Wall) {
+        self.bundle_version.set(i64::try_from(version).unwrap_or(i64::MAX));
+        self.bundle_not_after.set(since_1970(not_after.0.div_euclid(1_000_000)));
+    }
+
+    /// Whether the trust bundle in force has expired.
+    pub fn bundle_expired(&self, expired: bool) {
+        self.bundle_expired.set(i64::from(expired));
+    }
+
+    /// The trust bundle was looked at: `loaded`, or the code of the failure.
+    pub fn bundle_looked(&self, result: &'static str) {
+        self.bundle_looks.get_or_create(&ByResult { result }).inc();
     }
 
     /// The API server was asked about `what`, and `result` came of it.

@@ -12,6 +12,7 @@ use portreeve_protocol::entry::Restored;
 use slog::{Logger, error, info};
 
 use crate::HostError;
+use crate::bundle::{BundleWatch, Looker};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
@@ -27,6 +28,7 @@ use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
 pub struct Running {
+    bundle: Option<BundleWatch>,
     control: Option<ControlSocket>,
     drain_delay: Duration,
     keys: KeyWatch,
@@ -54,9 +56,11 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let mut source = Source::open(&config.objects).await?;
     let credentials = source.credentials(&clock, &metrics, &logger);
     let looks = source.owners(&owners, &metrics);
-    let options = node_options(&config, &clock, &metrics, &credentials, looks, &logger)?;
+    let fetcher = HttpFetcher::new(fetcher_options(&config, &credentials)?)?;
+    let options = node_options(&config, &clock, &metrics, &fetcher, looks, &logger)?;
     // Recovery reads files and may take a while.
     let node = blocking("node", move || Node::start(options)).await??;
+    let bundle = watch_bundle(&node, &config, &clock, &metrics, fetcher, &logger).await?;
     let control = control(&config, &node, &owners, &logger);
     let events = source.events(&config.node, &clock, &metrics, &logger);
     // The objects come first, so that the first review finds policies.
@@ -77,7 +81,16 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
         Ok((objects, listeners)) => {
             info!(logger, "reviews are received"; "address" => %listeners.address());
             let drain_delay = Duration::from_micros(config.drain_delay);
-            Ok(Running { control, drain_delay, keys, listeners, log: logger, node, objects })
+            Ok(Running {
+                bundle,
+                control,
+                drain_delay,
+                keys,
+                listeners,
+                log: logger,
+                node,
+                objects,
+            })
         }
         Err(failure) => {
             node.stop().await;
@@ -121,12 +134,12 @@ impl Running {
     /// # Errors
     /// `Thread` if a thread could not be waited for.
     pub async fn shutdown(self) -> Result<(), HostError> {
-        let Self { control, drain_delay, keys, listeners, log, node, objects } = self;
+        let Self { bundle, control, drain_delay, keys, listeners, log, node, objects } = self;
         info!(log, "not ready any more"; "delay" => ?drain_delay);
         listeners.leave();
         tokio::time::sleep(drain_delay).await;
         info!(log, "draining");
-        drop((control, keys));
+        drop((bundle, control, keys));
         node.drain().await;
         listeners.stop().await;
         let watch = objects.stop().await;
@@ -136,27 +149,57 @@ impl Running {
     }
 }
 
-fn node_options(
+fn fetcher_options(
     config: &Config,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
     credentials: &Credentials,
-    owners: Arc<dyn OwnerSource>,
-    log: &Logger,
-) -> Result<NodeOptions, HostError> {
-    let fetcher = HttpFetcher::new(FetcherOptions {
+) -> Result<FetcherOptions, HostError> {
+    Ok(FetcherOptions {
         allow_realm: config.allow_realm.clone(),
         approved: config.settings.approved_servers.clone(),
         credentials: credentials.clone(),
         host_ca: config.trust_server_cas.clone(),
         proxies: Proxies::from_environment()?,
         trust_ca: config.trust_ca.clone(),
-    })?;
+    })
+}
+
+/// The trust bundle comes before the policies, so that the first decision goes by it.
+async fn watch_bundle(
+    node: &Node,
+    config: &Config,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+    fetcher: HttpFetcher,
+    log: &Logger,
+) -> Result<Option<BundleWatch>, HostError> {
+    let Some(bundle) = &config.bundle else { return Ok(None) };
+    let looker = Looker {
+        before: node.bundle_left(),
+        clock: clock.clone(),
+        config: bundle.clone(),
+        fetcher,
+        proxies: Proxies::from_environment()?,
+        store: Some(config.data_dir.join("bundle")),
+        trust_ca: config.trust_ca.clone(),
+    };
+    let teller = node.clone();
+    let tell = move |input| teller.bundle(input);
+    Ok(Some(BundleWatch::start(looker, Arc::clone(metrics), log.clone(), tell).await))
+}
+
+fn node_options(
+    config: &Config,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+    fetcher: &HttpFetcher,
+    owners: Arc<dyn OwnerSource>,
+    log: &Logger,
+) -> Result<NodeOptions, HostError> {
     Ok(NodeOptions {
         clock: clock.clone(),
         data_dir: config.data_dir.clone(),
         durability: config.durability,
-        fetcher: Arc::new(fetcher),
+        fetcher: Arc::new(fetcher.clone()),
         jitter_seed: random()?,
         journal_dir: config.journal_dir.clone(),
         log: log.clone(),

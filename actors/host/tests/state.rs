@@ -40,7 +40,7 @@ fn what_is_kept_is_there_again_with_every_byte_and_in_order() {
     let place = directory.path().join("trust");
     let mut state = TrustState::open(&place).unwrap();
     assert!(state.trust().is_empty());
-    state.replace(vec![collection("r/b", 1), collection("r/a", 1)]).unwrap();
+    state.replace(vec![collection("r/b", 1), collection("r/a", 1)], None).unwrap();
     drop(state);
     let state = TrustState::open(&place).unwrap();
     assert_eq!(state.trust(), [collection("r/a", 1), collection("r/b", 1)]);
@@ -55,9 +55,9 @@ fn documents_out_of_use_are_removed_and_shared_ones_stay() {
     let mut state = TrustState::open(directory.path()).unwrap();
     let mut second = collection("r/a", 2);
     second.root = collection("r/a", 1).root;
-    state.replace(vec![collection("r/a", 1)]).unwrap();
+    state.replace(vec![collection("r/a", 1)], None).unwrap();
     assert_eq!(blobs(directory.path()).len(), 4);
-    state.replace(vec![second.clone()]).unwrap();
+    state.replace(vec![second.clone()], None).unwrap();
     assert_eq!(blobs(directory.path()).len(), 4);
     drop(state);
     assert_eq!(TrustState::open(directory.path()).unwrap().trust(), [second]);
@@ -69,7 +69,9 @@ fn a_reset_is_noted_with_its_reason_and_takes_one_collection_at_one_server() {
     let mut state = TrustState::open(directory.path()).unwrap();
     let mut elsewhere = collection("r/a", 1);
     elsewhere.server = "https://other.example".to_owned();
-    state.replace(vec![collection("r/a", 1), collection("r/b", 1), elsewhere.clone()]).unwrap();
+    state
+        .replace(vec![collection("r/a", 1), collection("r/b", 1), elsewhere.clone()], None)
+        .unwrap();
     assert!(!state.forget("r/c", SERVER, "why not", Wall(7)).unwrap());
     assert!(state.forget("r/a", SERVER, "the key was lost", Wall(7)).unwrap());
     drop(state);
@@ -95,7 +97,7 @@ fn a_missing_altered_or_foreign_file_is_a_spoilt_state_and_nothing_is_guessed() 
     let spoil = |harm: &dyn Fn(&Path)| {
         let directory = tempfile::tempdir().unwrap();
         let mut state = TrustState::open(directory.path()).unwrap();
-        state.replace(vec![collection("r/a", 1)]).unwrap();
+        state.replace(vec![collection("r/a", 1)], None).unwrap();
         drop(state);
         harm(directory.path());
         let opened = TrustState::open(directory.path());

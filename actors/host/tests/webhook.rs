@@ -344,6 +344,7 @@ fn decision(allowed: bool) -> Decision {
         denial: (!allowed).then_some(denial),
         message: if allowed { String::new() } else { "tag-not-signed: no \"tag\" 1".to_owned() },
         patch: Some(r#"[{"op":"replace","path":"/spec","value":1}]"#.to_owned()),
+        bundle: None,
         policy_revision: 1,
         review: "n/1/admission/1".parse().unwrap(),
         uid: "u-\"1".to_owned(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bundle::args::BundleCommand;
 use crate::check::args::{self as check_args, CheckArgs};
 use crate::error::CommandError;
 use crate::explain::args::{self as explain_args, ExplainArgs};
@@ -15,14 +16,14 @@ use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
 use crate::terminal::Terminal;
 use crate::trust::args::TrustCommand;
-use crate::{check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
+use crate::{bundle, check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is well
   1  a negative result: the image is denied, something was found in policies, nothing is known of
-     the repository or the review, the journal does not replay to the same decisions, or an
-     expectation of the demo did not hold
+     the repository or the review, a trust bundle is not taken or its root waits for signatures,
+     the journal does not replay to the same decisions, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
   3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
 
@@ -50,6 +51,9 @@ fn long_help() -> String {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make, sign, publish and look at trust bundles
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Decide about one image as a node would, for a person or a script
     #[command(after_help = check_args::HELP)]
     Check(Box<CheckArgs>),
@@ -106,9 +110,25 @@ Examples:
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) bundle: BundleFlags,
     /// Keep the journal in this directory, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
+}
+
+/// Where the signed trust bundle is; see docs/bundle.md.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BundleFlags {
+    /// Go by the signed trust bundle at this URL, or in this directory or mounted ConfigMap
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) bundle: Option<String>,
+    /// The root.json from which the trust bundle is verified
+    #[arg(long, value_name = "ROOT.json")]
+    pub(crate) bundle_root: Option<PathBuf>,
+    /// PEM file of CAs to trust where the bundle is fetched; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle_ca: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -128,6 +148,8 @@ pub(crate) struct ServeArgs {
     /// PEM file of the private key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bundle: BundleFlags,
     /// PEM file of the CAs whose clients may send reviews; without it anyone may
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
@@ -204,7 +226,8 @@ pub(crate) fn check_args(
     let unclear = |why: String| CommandError::Unclear { why };
     match Cli::try_parse_from(line).map_err(|error| unclear(error.to_string()))?.command {
         Command::Check(args) => Ok(*args),
-        Command::Crds
+        Command::Bundle(_)
+        | Command::Crds
         | Command::Demo(_)
         | Command::Explain(_)
         | Command::Gencerts(_)
@@ -222,6 +245,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = Cli::parse_from(words);
     let terminal = Terminal::stdout();
     let done: Result<Outcome, CommandError> = match cli.command {
+        Command::Bundle(command) => bundle::run(&command, &terminal),
         Command::Check(args) => check::run(&args, &terminal),
         Command::Crds => crds::run(&terminal),
         Command::Demo(args) => demo::run(&args, &terminal),
@@ -260,6 +284,7 @@ mod tests {
         let line = "portreeve serve --config c.yaml --listen 127.0.0.1:1 \
                     --metrics-listen 127.0.0.1:2 --tls-cert c --tls-key k --client-ca ca \
                     --objects o --data-dir d --durability process --trust-ca a --trust-ca b \
+                    --bundle https://b --bundle-root r --bundle-ca ba \
                     --allow-trust-server https://n --allow-realm n=m --require-pins --seal-key s \
                     --log term --log-level debug";
         let parsed = Cli::try_parse_from(line.split_whitespace());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use portreeve_bundle::BundleError;
 use portreeve_host::HostError;
 use portreeve_host::objects::ScanFault;
 use portreeve_lab::LabError;
@@ -10,6 +11,9 @@ use portreeve_replay::ReplayError;
 /// What a command may fail of; all of them end with status 2.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// A trust bundle could not be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// A file or directory could not be used.
     #[error("cannot {what} {}: {source}", path.display())]
     File {

@@ -1,5 +1,6 @@
 //! The `portreeve` command: the command line, and one module per subcommand.
 
+mod bundle;
 pub mod check;
 mod cli;
 mod crds;

@@ -40,6 +40,9 @@ fn overrides(args: ServeArgs) -> Overrides {
     Overrides {
         allow_realm: args.allow_realm,
         allow_trust_server: args.allow_trust_server,
+        bundle: args.bundle.bundle,
+        bundle_ca: args.bundle.bundle_ca,
+        bundle_root: args.bundle.bundle_root,
         client_ca: args.client_ca,
         data_dir: args.data_dir,
         drain_delay: args.drain_delay,

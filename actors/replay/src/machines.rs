@@ -102,6 +102,7 @@ impl Machines {
     /// What the next incarnation is to start with.
     pub(crate) fn restored(&self) -> Restored {
         Restored {
+            bundle: self.admission.bundle().cloned().map(Box::new),
             revoked: self.admission.revoked().clone(),
             trust: self.notary.values().flat_map(NotaryFetcher::trusted).collect(),
         }

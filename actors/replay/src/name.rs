@@ -13,6 +13,8 @@ pub const fn input_name(input: &Input) -> &'static str {
     match input {
         Input::Admission(input) => match input {
             AdmissionInput::AcknowledgeClock(_) => "admission acknowledge clock",
+            AdmissionInput::BundleFailed(_) => "admission bundle failed",
+            AdmissionInput::BundleLoaded(_) => "admission bundle loaded",
             AdmissionInput::Drain => "admission drain",
             AdmissionInput::Forgotten(_) => "admission forgotten",
             AdmissionInput::HopRefused(_) => "admission hop refused",

@@ -300,7 +300,11 @@ impl Node {
 fn may_begin(source: Outside, input: &Input) -> bool {
     match input {
         Input::Admission(AdmissionInput::Review(_)) => source == Outside::Webhook,
-        Input::Admission(AdmissionInput::Drain) => source == Outside::Host,
+        Input::Admission(
+            AdmissionInput::BundleFailed(_)
+            | AdmissionInput::BundleLoaded(_)
+            | AdmissionInput::Drain,
+        ) => source == Outside::Host,
         Input::Admission(AdmissionInput::AcknowledgeClock(_) | AdmissionInput::RevokeSeal(_))
         | Input::Notary(NotaryInput::Forget(_)) => source == Outside::Operator,
         Input::Policy(_) => source == Outside::Objects,

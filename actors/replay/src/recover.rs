@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_machines::NotaryFetcher;
+use portreeve_machines::admission::bundle::succeeds;
 use portreeve_protocol::entry::{Checkpoint, Delivered, MachineState, Restored, Started};
-use portreeve_protocol::messages::admission::{AdmissionInput, RevokeSeal};
+use portreeve_protocol::messages::admission::{AdmissionInput, BundleLoaded, RevokeSeal};
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{
     ActorId, BlobSource, Delivery, Entry, Input, Machine, NodeId, Outbox, ProtocolError,
@@ -103,7 +104,7 @@ impl Recovery {
             node: None,
             prev: Sha256::ZERO,
             records: 0,
-            restored: Restored { revoked: BTreeSet::new(), trust: Vec::new() },
+            restored: Restored { bundle: None, revoked: BTreeSet::new(), trust: Vec::new() },
             tail: None,
         }
     }
@@ -147,6 +148,8 @@ fn tail(
 /// The notary fetchers of the incarnation at hand.
 #[derive(Default)]
 struct Fetchers {
+    /// The last trust bundle taken.
+    bundle: Option<Box<BundleLoaded>>,
     fetchers: BTreeMap<String, NotaryFetcher>,
     /// The entries of seals that operators ended.
     revoked: BTreeSet<RevokedSeal>,
@@ -217,6 +220,7 @@ impl Fetchers {
         let servers = started.restored.trust.iter().map(|kept| kept.server.clone());
         self.fetchers =
             servers.map(|server| (server.clone(), NotaryFetcher::new(&started, &server))).collect();
+        self.bundle.clone_from(&started.restored.bundle);
         self.revoked.clone_from(&started.restored.revoked);
         self.started = Some(started);
     }
@@ -233,6 +237,10 @@ impl Fetchers {
             let RevokeSeal { digest, gun, .. } = revoke;
             self.revoked.insert(RevokedSeal { digest: *digest, gun: gun.clone() });
         }
+        if let Input::Admission(AdmissionInput::BundleLoaded(_)) = &*input {
+            Arc::make_mut(&mut input).hydrate(blobs)?;
+            self.take_bundle(&input);
+        }
         let (ActorId::Notary(server), Some(started)) = (&event.actor, &self.started) else {
             return Ok(());
         };
@@ -248,10 +256,19 @@ impl Fetchers {
         Ok(())
     }
 
+    /// Keeps the trust bundle if the admission machine takes it.
+    fn take_bundle(&mut self, input: &Input) {
+        if let Input::Admission(AdmissionInput::BundleLoaded(loaded)) = input
+            && succeeds(self.bundle.as_deref(), loaded).is_ok()
+        {
+            self.bundle = Some(loaded.clone());
+        }
+    }
+
     fn restored(&self) -> Restored {
-        let revoked = self.revoked.clone();
         Restored {
-            revoked,
+            bundle: self.bundle.clone(),
+            revoked: self.revoked.clone(),
             trust: self.fetchers.values().flat_map(NotaryFetcher::trusted).collect(),
         }
     }

@@ -30,7 +30,9 @@ pub(crate) fn fault(
         )));
     }
     let Some(before) = before else {
-        return Ok((!removed && !started.restored.trust.is_empty()).then(|| {
+        let Restored { bundle, trust, .. } = &started.restored;
+        let knows = bundle.is_some() || !trust.is_empty();
+        return Ok((!removed && knows).then(|| {
             "the first incarnation begins with trust that no record justifies".to_owned()
         }));
     };

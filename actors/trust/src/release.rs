@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portreeve_protocol::evidence::TargetEntry;
 use portreeve_protocol::messages::admission::VerifiedTag;
-use portreeve_protocol::policy::{SignerKey, SignerRequirement, TrustRequirement};
+use portreeve_protocol::policy::{FROM_BUNDLE, SignerKey, SignerRequirement, TrustRequirement};
 use portreeve_protocol::{Denial, DenyCode, Sha256};
 
 use crate::role::{RELEASES, ROOT, TARGETS};
@@ -39,7 +39,7 @@ pub fn release(
     named: Option<Sha256>,
 ) -> Result<Released, Denial> {
     let mut warnings = Vec::new();
-    root_is_pinned(tag, requirement)?;
+    root_is_pinned(tag, &requirement.pins)?;
     releases_stand(tag, requirement.strict_roles, &mut warnings)?;
     let (role, digest) = released(tag)?;
     let entries = &tag.view.entries;
@@ -73,17 +73,20 @@ pub fn release(
     Ok(Released { digest, role: role.to_owned(), signers, warnings })
 }
 
-/// Holds the root in use against the pins of the policy, which only tighten: the keys that they
-/// name must be enough for it by themselves.
-fn root_is_pinned(tag: &VerifiedTag, requirement: &TrustRequirement) -> Result<(), Denial> {
-    if requirement.pins.is_empty() {
+/// Holds the root in use against pins that only tighten: the keys that they name must be enough for
+/// it by themselves. No pins ask for nothing.
+///
+/// # Errors
+/// `RootPinMismatch`.
+pub fn root_is_pinned(tag: &VerifiedTag, pins: &BTreeSet<Sha256>) -> Result<(), Denial> {
+    if pins.is_empty() {
         return Ok(());
     }
     let root = tag.evidence.roles.get(ROOT);
     let pinned: BTreeSet<Sha256> = root
         .iter()
         .flat_map(|root| &root.signed_by)
-        .filter(|key| [key.keyid, key.spki].iter().any(|id| requirement.pins.contains(id)))
+        .filter(|key| [key.keyid, key.spki].iter().any(|id| pins.contains(id)))
         .map(|key| key.spki)
         .collect();
     if root.is_some_and(|root| pinned.len() as u64 >= u64::from(root.threshold)) {
@@ -196,6 +199,8 @@ fn signed_by(
 pub fn origin(signer: &SignerRequirement) -> String {
     if signer.secret.is_empty() {
         "the policy itself".to_owned()
+    } else if signer.secret == FROM_BUNDLE {
+        "the trust bundle".to_owned()
     } else {
         format!("Secret {}", signer.secret)
     }

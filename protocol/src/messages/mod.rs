@@ -41,9 +41,10 @@ impl Input {
     /// Every blob the input names.
     pub fn blobs(&self) -> Vec<&Blob> {
         match self {
+            Self::Admission(input) => input.blobs(),
             Self::Notary(input) => input.blobs(),
             Self::Verify(input) => input.blobs(),
-            Self::Admission(_) | Self::Journal(_) | Self::Policy(_) => Vec::new(),
+            Self::Journal(_) | Self::Policy(_) => Vec::new(),
         }
     }
 
@@ -53,9 +54,10 @@ impl Input {
     /// As [`Blob::hydrate`].
     pub fn hydrate(&mut self, source: &dyn BlobSource) -> Result<(), ProtocolError> {
         match self {
+            Self::Admission(input) => input.hydrate(source),
             Self::Notary(input) => input.hydrate(source),
             Self::Verify(input) => input.hydrate(source),
-            Self::Admission(_) | Self::Journal(_) | Self::Policy(_) => Ok(()),
+            Self::Journal(_) | Self::Policy(_) => Ok(()),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use portreeve_protocol::anchors::RootAnchor;
+use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::effect::TimerKey;
 use portreeve_protocol::messages::admission::*;
 use portreeve_protocol::messages::journal::Release;
@@ -85,7 +87,10 @@ fn resolution(outcome: ResolutionOutcome) -> AdmissionInput {
         let tag = VerifiedTag { evidence: evidence().into(), view: view() };
         Box::new(LastVerified { at: Mono(3_000_000), tag })
     });
+    // A resolution of a node with a trust bundle, and those of nodes without.
+    let verified = matches!(outcome, ResolutionOutcome::Verified(_));
     AdmissionInput::Resolution(Arc::new(Resolution {
+        anchor: verified.then(|| anchor().digest()),
         checked_at: Mono(4_000_000),
         gun: GUN.to_owned(),
         last_verified,
@@ -94,6 +99,24 @@ fn resolution(outcome: ResolutionOutcome) -> AdmissionInput {
         tag: "1.27".to_owned(),
         tentative: false,
     }))
+}
+
+/// What a trust bundle says of a root.
+pub fn anchor() -> RootAnchor {
+    RootAnchor {
+        authorities: vec!["a PEM text".to_owned()],
+        first_use: false,
+        floors: BTreeMap::from([("root".to_owned(), 3)]),
+        keyids: BTreeSet::from([sha("root key")]),
+    }
+}
+
+fn bundles() -> Vec<AdmissionInput> {
+    let failed = BundleFailed {
+        code: BundleCode::Rollback,
+        detail: "its timestamp has version 3, and 4 was seen before".to_owned(),
+    };
+    vec![AdmissionInput::BundleFailed(failed), AdmissionInput::BundleLoaded(Box::new(bundle()))]
 }
 
 fn owners() -> Vec<AdmissionInput> {
@@ -147,7 +170,7 @@ pub fn admission() -> Vec<AdmissionInput> {
         AdmissionInput::Review(Box::new(smallest_review())),
         AdmissionInput::Timer(AdmissionTimer::Deadline(review_event())),
     ];
-    rest.into_iter().chain(owners()).chain(operators()).collect()
+    rest.into_iter().chain(owners()).chain(operators()).chain(bundles()).collect()
 }
 
 fn fetched(document: DocumentName, outcome: FetchOutcome) -> NotaryInput {
@@ -195,6 +218,7 @@ pub fn notary_inputs() -> Vec<NotaryInput> {
         tags: BTreeMap::from([("1.27".to_owned(), view())]),
     };
     let resolve = Resolve {
+        anchor: Some(Arc::new(anchor())),
         credentials: credentials().into(),
         dry_run: true,
         gun: GUN.to_owned(),
@@ -308,6 +332,9 @@ pub fn facts() -> Vec<Fact> {
     let (gun, server, why) = (GUN.to_owned(), SERVER.to_owned(), denial());
     let text = "a reason".to_owned();
     vec![
+        Fact::BundleExpired { version: 3 },
+        Fact::BundleFailed { code: BundleCode::Expired, why: text.clone() },
+        Fact::BundleLoaded { anchors: 2, digest: sha("trust.json"), version: 3 },
         Fact::ClockReturned,
         Fact::ClockSteppedBack { micros: 400_000_000 },
         Fact::DelegationDropped {

@@ -28,7 +28,7 @@ macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v2/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v3/", $name, ".jsonl")))),*];
     };
 }
 
@@ -36,6 +36,8 @@ golden! {
     "answered",
     "checkpoint",
     "delivered-admission-acknowledge-clock",
+    "delivered-admission-bundle-failed",
+    "delivered-admission-bundle-loaded",
     "delivered-admission-drain",
     "delivered-admission-forgotten",
     "delivered-admission-hop-refused",
@@ -69,7 +71,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v2/effects.jsonl");
+const EFFECTS: &str = include_str!("v3/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -87,6 +89,8 @@ fn name_of(input: &Input) -> &'static str {
     match input {
         Input::Admission(input) => match input {
             AdmissionInput::AcknowledgeClock(_) => "admission-acknowledge-clock",
+            AdmissionInput::BundleFailed(_) => "admission-bundle-failed",
+            AdmissionInput::BundleLoaded(_) => "admission-bundle-loaded",
             AdmissionInput::Drain => "admission-drain",
             AdmissionInput::Forgotten(_) => "admission-forgotten",
             AdmissionInput::HopRefused(_) => "admission-hop-refused",
@@ -136,7 +140,11 @@ fn entries() -> Vec<Entry> {
     let deliver = |actor: ActorId, input: Input| {
         let cause = match &input {
             Input::Admission(AdmissionInput::Review(_)) => Cause::Outside(Outside::Webhook),
-            Input::Admission(AdmissionInput::Drain) => Cause::Outside(Outside::Host),
+            Input::Admission(
+                AdmissionInput::BundleFailed(_)
+                | AdmissionInput::BundleLoaded(_)
+                | AdmissionInput::Drain,
+            ) => Cause::Outside(Outside::Host),
             Input::Admission(
                 AdmissionInput::AcknowledgeClock(_) | AdmissionInput::RevokeSeal(_),
             ) => Cause::Outside(Outside::Operator),
@@ -165,7 +173,8 @@ fn entries() -> Vec<Entry> {
     all.push(samples::started(Restored::default()));
     let revoked = RevokedSeal { digest: samples::sha("manifest"), gun: samples::GUN.to_owned() };
     let trust = vec![samples::collection()];
-    all.push(samples::started(Restored { revoked: [revoked].into(), trust }));
+    let bundle = Some(Box::new(samples::bundle()));
+    all.push(samples::started(Restored { bundle, revoked: [revoked].into(), trust }));
     all
 }
 
@@ -215,26 +224,30 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
 }
 
 #[test]
-fn a_line_of_schema_1_is_still_read_with_its_hash_and_its_place_in_the_chain() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
-    let mut read = 0;
-    for file in std::fs::read_dir(folder).expect("the golden files") {
-        let path = file.expect("a golden file").path();
-        if path.ends_with("effects.jsonl") {
-            continue;
+fn a_line_of_an_older_schema_is_still_read_with_its_hash_and_its_place_in_the_chain() {
+    for (version, least) in [(1, 29), (2, 34)] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = folder.join(format!("tests/golden/v{version}"));
+        let mut read = 0;
+        for file in std::fs::read_dir(folder).expect("the golden files") {
+            let path = file.expect("a golden file").path();
+            if path.ends_with("effects.jsonl") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a golden file");
+            let mut prev = Sha256::ZERO;
+            for line in text.lines() {
+                let (record, hash) = codec::read_line(line.as_bytes()).expect(line);
+                assert_eq!((record.v, record.prev), (version, prev), "{line}");
+                let stated = format!("\"v\":{version}");
+                let altered = line.replacen(&stated, &stated.replace(':', ": "), 1);
+                assert!(codec::read_line(altered.as_bytes()).is_err(), "{altered}");
+                prev = hash;
+                read += 1;
+            }
         }
-        let text = std::fs::read_to_string(&path).expect("a golden file");
-        let mut prev = Sha256::ZERO;
-        for line in text.lines() {
-            let (record, hash) = codec::read_line(line.as_bytes()).expect(line);
-            assert_eq!((record.v, record.prev), (1, prev), "{line}");
-            let altered = line.replacen("\"v\":1", "\"v\": 1", 1);
-            assert!(codec::read_line(altered.as_bytes()).is_err(), "{altered}");
-            prev = hash;
-            read += 1;
-        }
+        assert!(read >= least, "only {read} lines of schema {version} were found");
     }
-    assert!(read >= 29, "only {read} lines were found");
 }
 
 #[test]
@@ -282,10 +295,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":2", "\"v\":3");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":3", "\"v\":4");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 3, known: 2 });
+    assert_eq!(found, ProtocolError::Schema { version: 4, known: 3 });
 }
 
 #[test]

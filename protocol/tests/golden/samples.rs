@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
+use portreeve_protocol::decision::{BundleRef, ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::entry::{
     Answered, Awaited, Checkpoint, Delivered, Gap, Heard, MachineState, Outstanding, Panicked,
     Restored, Started,
@@ -12,12 +12,13 @@ use portreeve_protocol::evidence::{
     DroppedRole, Evidence, Floor, Floors, RoleEvidence, SigningKey, TagView, TargetEntry,
     TrustedCollection,
 };
+use portreeve_protocol::messages::admission::{BundleLoaded, BundleVersions};
 use portreeve_protocol::policy::{
     Mode, Policy, PolicyGroup, PolicyRef, PolicyState, Rule, SignerKey, SignerRequirement,
     TrustRequirement,
 };
 use portreeve_protocol::seal::SealEntry;
-use portreeve_protocol::settings::TrustServerRule;
+use portreeve_protocol::settings::{BundleExpired, BundleSettings, TrustServerRule};
 use portreeve_protocol::*;
 
 pub const SERVER: &str = "https://notary.docker.io";
@@ -201,6 +202,7 @@ pub fn decision() -> Decision {
     Decision {
         allowed: false,
         audit: BTreeMap::from([("decision".to_owned(), "deny".to_owned())]),
+        bundle: Some(BundleRef { digest: sha("trust.json"), expired: true, version: 3 }),
         denial: Some(denial()),
         message: "container `web`: a message with \"quotes\", é and \u{1F6A2}".to_owned(),
         patch: Some("[{\"op\":\"replace\"}]".to_owned()),
@@ -235,6 +237,17 @@ pub fn gap() -> Gap {
     Gap { denied: 2, exempt: 1, lost: 9, why: "No space left on device (os error 28)".to_owned() }
 }
 
+/// A trust bundle as it was taken.
+pub fn bundle() -> BundleLoaded {
+    BundleLoaded {
+        anchors: Blob::new(&b"{\"format\":1,\"anchors\":[]}"[..]),
+        expires: now().wall,
+        origin: sha("root.json"),
+        root: Blob::new(&b"{\"signed\":4}"[..]),
+        versions: BundleVersions { root: 1, snapshot: 4, targets: 3, timestamp: 5 },
+    }
+}
+
 pub fn started(restored: Restored) -> Entry {
     let rule = TrustServerRule {
         registry: ".icr.io".to_owned(),
@@ -244,6 +257,10 @@ pub fn started(restored: Restored) -> Entry {
     let settings = Settings {
         approved_only: false,
         approved_servers: BTreeSet::from([SERVER.to_owned()]),
+        bundle: restored
+            .bundle
+            .as_ref()
+            .map(|bundle| BundleSettings { expired: BundleExpired::Keep, root: bundle.origin }),
         client_required: false,
         freshness: 30_000_000,
         max_staleness: 600_000_000,
@@ -259,7 +276,7 @@ pub fn started(restored: Restored) -> Entry {
         jitter_seed: u64::MAX,
         node: review_event().node,
         restored,
-        rules: 2,
+        rules: 4,
         settings_digest: codec::digest(&settings).expect("settings are plain JSON"),
         settings,
         wall: now().wall,

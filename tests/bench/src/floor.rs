@@ -170,7 +170,7 @@ fn answer(body: &[u8], pins: &Pins) -> Option<Vec<u8>> {
     let containers = &review.request.object.spec.template.spec.containers;
     let mut patch = Vec::with_capacity(containers.len());
     for (index, container) in containers.iter().enumerate() {
-        let value = pins.get(container.image.as_ref())?;
+        let value = pins.get::<str>(&container.image)?;
         let path = format!("/spec/template/spec/containers/{index}/image");
         patch.push(Operation { op: "replace", path, value });
     }

@@ -34,7 +34,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("portreeve-protocol", &[]),
     ("portreeve-trust", &["portreeve-protocol"]),
     ("portreeve-machines", &["portreeve-protocol", "portreeve-trust"]),
-    ("portreeve-bundle", &["portreeve-protocol"]),
+    ("portreeve-bundle", &["portreeve-protocol", "portreeve-trust"]),
     ("portreeve-replay", &["portreeve-protocol", "portreeve-trust", "portreeve-machines"]),
     ("portreeve-lab", &["portreeve-protocol", "portreeve-trust"]),
     (

@@ -12,8 +12,10 @@ pub const FUNCTION_LINES: usize = 70;
 pub const LINE_CHARACTERS: usize = 100;
 
 /// Files in which a line may be longer, and why.
-const LONG_LINES: &[(&str, &str)] =
-    &[("protocol/src/reason.rs", "a row of the table of codes is one line")];
+const LONG_LINES: &[(&str, &str)] = &[
+    ("protocol/src/bundle_reason.rs", "a row of the table of codes is one line"),
+    ("protocol/src/reason.rs", "a row of the table of codes is one line"),
+];
 
 /// The source directories of the crates in which nothing but inputs may decide what happens.
 const PURE: &[&str] = &[

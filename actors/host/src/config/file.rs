@@ -16,6 +16,17 @@ pub(super) struct File {
     pub(super) allow_trust_server: Option<Vec<String>>,
     /// Whether policies may name only approved servers and those of `trustServers`.
     pub(super) approved_only: Option<bool>,
+    /// URL or directory of the signed trust bundle.
+    pub(super) bundle: Option<String>,
+    /// PEM files of CAs believed where the bundle is fetched.
+    #[serde(rename = "bundleCA")]
+    pub(super) bundle_ca: Option<Vec<PathBuf>>,
+    /// What becomes of an expired bundle: `keep` or `deny`.
+    pub(super) bundle_expired: Option<String>,
+    /// How long after one look at the bundle the next is taken, such as `1m`.
+    pub(super) bundle_refresh: Option<String>,
+    /// The root from which the bundle is verified.
+    pub(super) bundle_root: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) data_dir: Option<PathBuf>,
     /// For how long reviews are still taken after this replica stopped being ready, such as `5s`.

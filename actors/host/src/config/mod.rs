@@ -1,6 +1,7 @@
 //! What `portreeve serve` is told: a file, and flags that override it.
 
 pub use portreeve_protocol::duration;
+mod bundle;
 mod file;
 mod pins;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::{NodeId, Settings, limits};
 
 use crate::HostError;
+use crate::bundle::BundleConfig;
 use crate::cluster::ClusterOptions;
 use crate::journal::Retention;
 pub use crate::log::LogFormat;
@@ -24,6 +26,8 @@ use file::{File, own_namespace};
 /// Everything a node needs to know before it starts, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The trust bundle, if there is one.
+    pub bundle: Option<BundleConfig>,
     /// Host (with port unless 443) of a trust server to hosts its tokens may come from.
     pub allow_realm: BTreeMap<String, BTreeSet<String>>,
     /// PEM file of the CAs whose clients may send reviews; `None` lets anyone.
@@ -91,6 +95,12 @@ pub struct Overrides {
     pub allow_realm: Vec<String>,
     /// `--allow-trust-server URL`, added to those of the file.
     pub allow_trust_server: Vec<String>,
+    /// `--bundle URL|DIR`.
+    pub bundle: Option<String>,
+    /// `--bundle-ca FILE`, added to those of the file.
+    pub bundle_ca: Vec<PathBuf>,
+    /// `--bundle-root ROOT.json`.
+    pub bundle_root: Option<PathBuf>,
     /// `--client-ca FILE`.
     pub client_ca: Option<PathBuf>,
     /// `--data-dir DIR`.
@@ -148,13 +158,24 @@ impl Config {
             (flags.objects.clone(), flags.kubeconfig.clone()),
             (file.objects.clone(), file.kubeconfig.clone()),
         )?;
-        let settings = obeyed(&file, &flags, &objects)?;
+        let bundle = bundle::read(bundle::Words {
+            ca: file.bundle_ca.iter().flatten().chain(&flags.bundle_ca).cloned().collect(),
+            expired: file.bundle_expired.clone(),
+            place: flags.bundle.clone().or(file.bundle.clone()),
+            refresh: file.bundle_refresh.clone(),
+            root: flags.bundle_root.clone().or(file.bundle_root.clone()),
+        })?;
+        let settings = Settings {
+            bundle: bundle.as_ref().map(|(_, settings)| *settings),
+            ..obeyed(&file, &flags, &objects)?
+        };
         let listen = flags.listen.or(file.listen);
         let metrics = flags.metrics_listen.or(file.metrics_listen);
         let node = file.node.unwrap_or_else(file::host_name);
         let client_ca = flags.client_ca.or(file.client_ca);
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         Ok(Self {
+            bundle: bundle.map(|(bundle, _)| bundle),
             allow_realm: allowed_realms(
                 file.allow_realm.into_iter().flatten().chain(flags.allow_realm),
             )?,
@@ -191,7 +212,7 @@ impl Config {
 }
 
 /// What the machines of a node with this configuration file obey, for commands that decide as it
-/// would.
+/// would, but for the trust bundle, which they do not load.
 ///
 /// # Errors
 /// As [`Config::load`], but nothing has to be set.
@@ -209,6 +230,7 @@ fn obeyed(file: &File, flags: &Overrides, objects: &ObjectSource) -> Result<Sett
     Ok(Settings {
         approved_only: file.approved_only.unwrap_or_default(),
         approved_servers: approved(allowed.0, allowed.1)?,
+        bundle: None,
         client_required: flags.client_ca.is_some() || file.client_ca.is_some(),
         freshness: freshness(file.freshness.as_deref())?,
         max_staleness: max_staleness(file.max_staleness.as_deref())?,

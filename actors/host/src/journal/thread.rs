@@ -287,7 +287,10 @@ impl JournalThread {
         for (actor, kept) in machines {
             kept.blobs.iter().try_for_each(|blob| self.writer.blob(blob))?;
             match &actor {
-                ActorId::Admission => started.restored.revoked = kept.restored.revoked,
+                ActorId::Admission => {
+                    started.restored.bundle = kept.restored.bundle;
+                    started.restored.revoked = kept.restored.revoked;
+                }
                 ActorId::Notary(server) => {
                     started.restored.trust.retain(|one| one.server != *server);
                     started.restored.trust.extend(kept.restored.trust);
@@ -298,7 +301,7 @@ impl JournalThread {
         }
         let key = |one: &TrustedCollection| (one.server.clone(), one.gun.clone());
         started.restored.trust.sort_by_key(key);
-        for blob in started.restored.trust.iter_mut().flat_map(TrustedCollection::blobs_mut) {
+        for blob in started.restored.blobs_mut() {
             self.writer.blob(blob)?;
         }
         self.writer.enter(self.ledger.checkpoint(Arc::new(started), states))?;

@@ -14,6 +14,7 @@ pub fn local(review: EventId, uid: &str, why: Denial) -> Arc<Decision> {
         message: message(&why),
         denial: Some(why),
         patch: None,
+        bundle: None,
         policy_revision: 0,
         review,
         seal: None,

@@ -27,6 +27,9 @@ const fn line(fact: &'static str, level: Level, keys: &'static [&'static str]) -
 /// The line of every fact, in the order of names; `docs/logging.md` is written from it. A review
 /// that was allowed is a line of `debug`, one that was denied of `info`, with `code`.
 pub const LINES: &[FactLine] = &[
+    line("bundle-expired", Level::Error, &["version"]),
+    line("bundle-failed", Level::Error, &["code", "why"]),
+    line("bundle-loaded", Level::Info, &["anchors", "digest", "version"]),
     line("clock-returned", Level::Info, &[]),
     line("clock-stepped-back", Level::Error, &["seconds"]),
     line("delegation-dropped", Level::Warning, &["code", "gun", "role"]),
@@ -52,6 +55,8 @@ pub const LINES: &[FactLine] = &[
 /// Where facts go. Shared by all threads of a node.
 #[derive(Debug)]
 pub struct Facts {
+    /// What is to be said of the trust bundle, if anything is.
+    bundle: Mutex<Option<String>>,
     log: Logger,
     metrics: Arc<Metrics>,
     poisoned: Mutex<BTreeSet<ActorId>>,
@@ -63,11 +68,24 @@ impl Facts {
     #[must_use]
     pub const fn new(log: Logger, metrics: Arc<Metrics>) -> Self {
         Self {
+            bundle: Mutex::new(None),
             log,
             metrics,
             poisoned: Mutex::new(BTreeSet::new()),
             policies_loaded: AtomicBool::new(false),
         }
+    }
+
+    /// What is to be said of the trust bundle: why there is none, no newer one, or only an expired
+    /// one.
+    #[must_use]
+    pub fn bundle(&self) -> Option<String> {
+        self.bundle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has this said of the trust bundle from now on.
+    pub fn say_of_bundle(&self, text: Option<String>) {
+        *self.bundle.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// The logger.
@@ -126,6 +144,9 @@ impl Facts {
         if matches!(fact, Fact::PoliciesPublished { .. }) {
             self.policies_loaded.store(true, Ordering::Relaxed);
         }
+        if let Some(said) = said_of_bundle(fact) {
+            self.say_of_bundle(said);
+        }
         // Most facts are of reviews that were allowed: nothing is written out for nobody.
         let quiet = matches!(
             fact,
@@ -146,9 +167,23 @@ impl Facts {
     }
 }
 
+/// What a fact has said of the trust bundle, if it has anything to do with it.
+fn said_of_bundle(fact: &Fact) -> Option<Option<String>> {
+    if let Fact::BundleFailed { code, why } = fact {
+        return Some(Some(format!("trust bundle: {why} ({})", code.code())));
+    }
+    if let Fact::BundleExpired { version } = fact {
+        return Some(Some(format!("trust bundle: version {version} has expired")));
+    }
+    matches!(fact, Fact::BundleLoaded { .. }).then_some(None)
+}
+
 /// One line for one fact, at the level the contract of [`crate::log`] gives it.
 fn write(log: &Logger, fact: &Fact) {
     match fact {
+        Fact::BundleExpired { .. } | Fact::BundleFailed { .. } | Fact::BundleLoaded { .. } => {
+            bundle(log, fact);
+        }
         Fact::ClockReturned => info!(log, "the wall clock is believed again"),
         Fact::ClockSteppedBack { micros } => {
             error!(log, "the wall clock went back; what requires trust is denied";
@@ -215,6 +250,17 @@ fn write(log: &Logger, fact: &Fact) {
     }
 }
 
+fn bundle(log: &Logger, fact: &Fact) {
+    if let Fact::BundleExpired { version } = fact {
+        error!(log, "the trust bundle has expired"; "version" => version);
+    } else if let Fact::BundleFailed { code, why } = fact {
+        error!(log, "the trust bundle could not be loaded"; "code" => code.code(), "why" => why);
+    } else if let Fact::BundleLoaded { anchors, digest, version } = fact {
+        info!(log, "a trust bundle is in force"; "version" => version, "anchors" => anchors,
+            "digest" => digest.to_string());
+    }
+}
+
 fn decided(log: &Logger, fact: &Fact) {
     let Fact::ReviewDecided { allowed, code, images, micros, review, warm } = fact else {
         return;
@@ -231,6 +277,7 @@ fn decided(log: &Logger, fact: &Fact) {
 
 #[cfg(test)]
 mod tests {
+    use portreeve_protocol::bundle_reason::BundleCode;
     use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
     use portreeve_protocol::{Denial, DenyCode, NodeId, Sha256};
     use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
@@ -293,6 +340,9 @@ mod tests {
         let text = || "text".to_owned();
         let policy = PolicyRef { group: PolicyGroup::Portieris, name: text(), namespace: None };
         Ok(vec![
+            Fact::BundleExpired { version: 3 },
+            Fact::BundleFailed { code: BundleCode::Rollback, why: text() },
+            Fact::BundleLoaded { anchors: 1, digest: Sha256::ZERO, version: 3 },
             Fact::ClockReturned,
             Fact::ClockSteppedBack { micros: 1 },
             Fact::DelegationDropped { gun: gun(), role: text(), why: code },
@@ -319,7 +369,10 @@ mod tests {
     /// A new fact does not compile until it stands here, and so among the samples.
     fn known(fact: &Fact) {
         match fact {
-            Fact::ClockReturned
+            Fact::BundleExpired { .. }
+            | Fact::BundleFailed { .. }
+            | Fact::BundleLoaded { .. }
+            | Fact::ClockReturned
             | Fact::ClockSteppedBack { .. }
             | Fact::DelegationDropped { .. }
             | Fact::FetchFailed { .. }

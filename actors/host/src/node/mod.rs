@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use actix::{ArbiterHandle, System};
 use portreeve_protocol::entry::Answered;
-use portreeve_protocol::messages::admission::{AdmissionInput, ReviewFacts};
+use portreeve_protocol::messages::admission::{AdmissionInput, BundleLoaded, ReviewFacts};
 use portreeve_protocol::messages::policy::PolicyInput;
 use portreeve_protocol::{
     ActorId, Decision, Denial, DenyCode, EventId, Machine, Outside, Sha256, limits,
@@ -59,6 +59,9 @@ pub struct Answer {
 /// How a node is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
+    /// What is to be said of the trust bundle: why there is none, no newer one, or only an expired
+    /// one. It does not make a node unready.
+    pub bundle: Option<String>,
     /// Whether the node was told to drain.
     pub draining: bool,
     /// Whether records can be written, and are written without undue delay.
@@ -220,6 +223,19 @@ impl Node {
         self.inner.links.send_or_wait(&ActorId::Policy, deliver);
     }
 
+    /// Tells the admission actor what came of a look at the trust bundle. Never dropped: it waits
+    /// if it must.
+    pub fn bundle(&self, input: AdmissionInput) {
+        let deliver = Deliver::outside(Outside::Host, input);
+        self.inner.links.send_or_wait(&ActorId::Admission, deliver);
+    }
+
+    /// The trust bundle that the last incarnation left.
+    #[must_use]
+    pub fn bundle_left(&self) -> Option<Box<BundleLoaded>> {
+        self.inner.links.started.restored.bundle.clone()
+    }
+
     /// Records that an answer was sent, at best effort. Answers to reviews that never became an
     /// event leave no record.
     pub fn answered(&self, answered: Answered) {
@@ -262,6 +278,7 @@ impl Node {
     pub fn health(&self) -> Health {
         let links = &self.inner.links;
         Health {
+            bundle: links.facts.bundle(),
             draining: self.inner.draining.load(Ordering::Relaxed),
             journal_writable: links.appender.writable(links.clock.now().mono),
             poisoned: links.facts.poisoned(),

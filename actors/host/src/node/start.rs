@@ -51,6 +51,9 @@ where
     let incarnation = recovery.incarnation.saturating_add(1);
     let first = recovery.incarnation == 0;
     let restored = if first { options.restored.clone() } else { recovery.restored };
+    if options.settings.bundle.is_some() && restored.bundle.is_none() {
+        facts.say_of_bundle(Some("trust bundle: none was loaded yet".to_owned()));
+    }
     let started = Arc::new(started(&options, restored, incarnation)?);
     let dir = &options.journal_dir;
     let mut writer = Writer::new(dir, disk, options.durability, next_segment, recovery.prev)
@@ -193,10 +196,8 @@ fn started(
 fn open_incarnation(writer: &mut Writer, started: &Arc<Started>) -> io::Result<()> {
     writer.open()?;
     let mut named = Started::clone(started);
-    for collection in &mut named.restored.trust {
-        for blob in collection.blobs_mut() {
-            writer.blob(blob)?;
-        }
+    for blob in named.restored.blobs_mut() {
+        writer.blob(blob)?;
     }
     writer.stage(Entry::Started(Arc::clone(started)))?;
     writer.write()?;

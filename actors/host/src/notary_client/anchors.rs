@@ -13,6 +13,10 @@ use crate::HostError;
 
 /// Configurations of TLS 1.2 and 1.3.
 pub(super) struct Anchors {
+    /// The CAs that all hosts are believed by.
+    base: RootCertStore,
+    /// By host, all CAs of those that have some of their own besides.
+    by_host: BTreeMap<String, RootCertStore>,
     /// By host, for those that have CAs of their own besides.
     pub(super) hosts: BTreeMap<String, ClientConfig>,
     /// For all other hosts.
@@ -30,15 +34,34 @@ impl Anchors {
         for path in trust_ca {
             add_file(&mut roots, path)?;
         }
-        let mut hosts = BTreeMap::new();
+        let (mut hosts, mut by_host) = (BTreeMap::new(), BTreeMap::new());
         for (host, files) in host_ca {
             let mut roots = roots.clone();
             for path in files {
                 add_file(&mut roots, path)?;
             }
-            hosts.insert(host.clone(), client_config(roots)?);
+            hosts.insert(host.clone(), client_config(roots.clone())?);
+            by_host.insert(host.clone(), roots);
         }
-        Ok(Self { hosts, shared: client_config(roots)? })
+        Ok(Self { hosts, shared: client_config(roots.clone())?, base: roots, by_host })
+    }
+
+    /// For a host that is believed by these CAs too.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, as the end of a sentence that began with the host.
+    pub(super) fn with(&self, host: &str, pem: &str) -> Result<ClientConfig, String> {
+        let mut roots = self.by_host.get(host).unwrap_or(&self.base).clone();
+        let mut found = false;
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|error| error.to_string())?;
+            roots.add(certificate).map_err(|error| error.to_string())?;
+            found = true;
+        }
+        if !found {
+            return Err("its CA holds no certificate".to_owned());
+        }
+        client_config(roots).map_err(|error| error.to_string())
     }
 }
 

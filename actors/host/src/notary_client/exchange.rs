@@ -2,7 +2,7 @@
 //! there is one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,11 +31,17 @@ type Pool = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// Connections, apart for each host with CAs of its own.
 pub(super) struct Exchange {
+    anchors: Anchors,
     hosts: BTreeMap<String, Pools>,
+    proxies: Arc<Proxies>,
     shared: Pools,
+    /// As [`Exchange::hosts`], for as long as the trust bundle says so; each with its CAs.
+    vouched: RwLock<BTreeMap<String, (String, Pools)>>,
 }
 
-/// Connections, apart for each reach, so that none is used beyond what it was made for.
+/// Connections, apart for each reach, so that none is used beyond what it was made for; clones
+/// share them.
+#[derive(Clone)]
 struct Pools {
     any: Pool,
     loopback: Pool,
@@ -78,11 +84,35 @@ const USELESS_BYTES: u64 = 16 << 10;
 const LONGEST_WAIT: u64 = 3_600;
 
 impl Exchange {
-    pub(super) fn new(anchors: &Anchors, proxies: Proxies) -> Self {
+    pub(super) fn new(anchors: Anchors, proxies: Proxies) -> Self {
         let proxies = Arc::new(proxies);
         let pools = |tls| Pools::new(tls, &anchors.shared, &proxies);
-        let hosts = anchors.hosts.iter().map(|(host, tls)| (host.clone(), pools(tls)));
-        Self { hosts: hosts.collect(), shared: pools(&anchors.shared) }
+        let hosts = anchors.hosts.iter().map(|(host, tls)| (host.clone(), pools(tls))).collect();
+        let (shared, vouched) = (pools(&anchors.shared), RwLock::default());
+        Self { anchors, hosts, proxies, shared, vouched }
+    }
+
+    /// Believes these hosts by these CAs too, and no others any more by CAs said here before.
+    ///
+    /// # Errors
+    /// What is wrong with the CAs of a host; then nothing is changed.
+    pub(super) fn vouch(&self, hosts: &BTreeMap<String, String>) -> Result<(), String> {
+        let mut made = BTreeMap::new();
+        let before = self.vouched.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (host, pem) in hosts {
+            let kept = before.get(host).filter(|(old, _)| old == pem);
+            let pools = match kept {
+                Some((_, pools)) => pools.clone(),
+                None => {
+                    let tls = self.anchors.with(host, pem);
+                    let tls = tls.map_err(|why| format!("the trust server {host}: {why}"))?;
+                    Pools::new(&tls, &self.anchors.shared, &self.proxies)
+                }
+            };
+            made.insert(host.clone(), (pem.clone(), pools));
+        }
+        *self.vouched.write().unwrap_or_else(PoisonError::into_inner) = made;
+        Ok(())
     }
 
     /// Asks, and reads what comes.
@@ -112,16 +142,19 @@ impl Exchange {
         }
     }
 
-    fn pool(&self, question: &Question<'_>) -> &Pool {
+    fn pool(&self, question: &Question<'_>) -> Pool {
         let authority = question.uri.authority().map_or("", http::uri::Authority::as_str);
         let host = question.uri.host().unwrap_or_default();
-        let own = self.hosts.get(authority).or_else(|| self.hosts.get(host));
+        let vouched = self.vouched.read().unwrap_or_else(PoisonError::into_inner);
+        let own = vouched.get(authority).map(|(_, pools)| pools);
+        let own = own.or_else(|| self.hosts.get(authority)).or_else(|| self.hosts.get(host));
         let pools = own.unwrap_or(&self.shared);
-        match question.reach {
+        let pool = match question.reach {
             Reach::Any => &pools.any,
             Reach::Loopback => &pools.loopback,
             Reach::Public => &pools.public,
-        }
+        };
+        pool.clone()
     }
 }
 

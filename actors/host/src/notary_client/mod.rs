@@ -6,6 +6,7 @@ mod authorize;
 pub mod challenge;
 mod connect;
 mod exchange;
+mod files;
 mod proxy;
 mod realm;
 mod server_url;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::Uri;
@@ -27,6 +28,7 @@ use crate::HostError;
 use crate::credentials::Credentials;
 use address::Reach;
 use exchange::Exchange;
+pub(crate) use files::{FileReply, FileServer};
 pub use proxy::Proxies;
 pub use server_url::ServerUrl;
 use token::Tokens;
@@ -87,6 +89,8 @@ struct Client {
     credentials: Credentials,
     exchange: Exchange,
     tokens: Tokens,
+    /// The trust servers that the trust bundle names, as [`ServerUrl`] spells them.
+    vouched: RwLock<BTreeSet<String>>,
 }
 
 /// A trust server that may be asked.
@@ -106,9 +110,29 @@ impl HttpFetcher {
     pub fn new(options: FetcherOptions) -> Result<Self, HostError> {
         let FetcherOptions { allow_realm, approved, credentials, host_ca, proxies, trust_ca } =
             options;
-        let exchange = Exchange::new(&anchors::Anchors::read(&trust_ca, &host_ca)?, proxies);
-        let tokens = Tokens::default();
-        Ok(Self(Arc::new(Client { allow_realm, approved, credentials, exchange, tokens })))
+        let exchange = Exchange::new(anchors::Anchors::read(&trust_ca, &host_ca)?, proxies);
+        let (tokens, vouched) = (Tokens::default(), RwLock::default());
+        let client = Client { allow_realm, approved, credentials, exchange, tokens, vouched };
+        Ok(Self(Arc::new(client)))
+    }
+
+    /// Takes the trust servers that a trust bundle names for approved, and believes them by the CAs
+    /// that it gives; those of the bundle before count no more.
+    ///
+    /// # Errors
+    /// What is wrong with a server or its CAs; then nothing is changed.
+    pub fn vouch(&self, servers: &BTreeMap<&str, Option<&str>>) -> Result<(), String> {
+        let (mut urls, mut hosts) = (BTreeSet::new(), BTreeMap::new());
+        for (text, ca) in servers {
+            let url = ServerUrl::parse(text).map_err(|why| format!("`{text}`: {why}"))?;
+            if let Some(pem) = ca {
+                hosts.insert(url.authority().to_owned(), (*pem).to_owned());
+            }
+            urls.insert(url.to_string());
+        }
+        self.0.exchange.vouch(&hosts)?;
+        *self.0.vouched.write().unwrap_or_else(PoisonError::into_inner) = urls;
+        Ok(())
     }
 }
 
@@ -141,7 +165,9 @@ impl Client {
     /// node, unless the operator approved the server.
     fn server(&self, text: &str) -> Result<Server, Trouble> {
         let url = ServerUrl::parse(text).map_err(Trouble::Refused)?;
-        let approved = self.approved.contains(&url.to_string());
+        let vouched = self.vouched.read().unwrap_or_else(PoisonError::into_inner);
+        let name = url.to_string();
+        let approved = self.approved.contains(&name) || vouched.contains(&name);
         let reach = reach(&url, approved)?;
         Ok(Server { approved, reach, url })
     }

@@ -160,6 +160,21 @@ impl Trouble {
         Denial::new(self.code(), detail)
     }
 
+    /// What went wrong with a file of a server that the operator named, in a few words.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Oversize(limit) => format!("it is longer than {limit} bytes"),
+            Self::Refused(why) => (*why).to_owned(),
+            Self::Repeated => "it repeats what it was asked with".to_owned(),
+            Self::Status(status @ 300..400, _) => {
+                format!("status {status}, and redirects are not followed")
+            }
+            Self::Status(status, _) => format!("status {status}"),
+            Self::Token(why) => why.to_string(),
+            Self::Unreachable(why) => why.to_string(),
+        }
+    }
+
     /// Finds out what a failed request failed of.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut connecting = false;

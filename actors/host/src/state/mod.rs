@@ -12,7 +12,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use portreeve_protocol::evidence::TrustedCollection;
-use portreeve_protocol::{Sha256, Wall, limits};
+use portreeve_protocol::messages::admission::BundleLoaded;
+use portreeve_protocol::{Blob, Sha256, Wall, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::HostError;
@@ -35,6 +36,9 @@ pub struct TrustState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
+    /// The last trust bundle taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bundle: Option<Box<BundleLoaded>>,
     /// What operators reset, oldest first.
     resets: Vec<Reset>,
     /// [`SCHEMA`].
@@ -80,21 +84,31 @@ impl TrustState {
         &self.kept.trust
     }
 
+    /// The last trust bundle taken, with its bytes.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&BundleLoaded> {
+        self.kept.bundle.as_deref()
+    }
+
     /// What operators reset, oldest first.
     #[must_use]
     pub fn resets(&self) -> &[Reset] {
         &self.kept.resets
     }
 
-    /// Puts `trust` in the place of what was kept; documents out of use are removed.
+    /// Puts trust and trust bundle in the place of what was kept; documents out of use are removed.
     ///
     /// # Errors
     /// `File`; what was kept before is then still there.
-    pub fn replace(&mut self, trust: Vec<TrustedCollection>) -> Result<(), HostError> {
-        if trust == self.kept.trust {
+    pub fn replace(
+        &mut self,
+        trust: Vec<TrustedCollection>,
+        bundle: Option<Box<BundleLoaded>>,
+    ) -> Result<(), HostError> {
+        if trust == self.kept.trust && bundle == self.kept.bundle {
             return Ok(());
         }
-        let kept = Kept { trust, ..self.kept.clone() };
+        let kept = Kept { bundle, trust, ..self.kept.clone() };
         self.write(kept)
     }
 
@@ -131,12 +145,10 @@ impl TrustState {
             source,
         };
         let mut in_use = BTreeSet::new();
-        for collection in &mut kept.trust {
-            for blob in collection.blobs_mut() {
-                let path = layout::blob(&self.directory, &blob.digest());
-                if in_use.insert(blob.digest()) && !path.is_file() {
-                    FileSystem.put(&path, blob.bytes()).map_err(|source| failed(&path, source))?;
-                }
+        for blob in kept.blobs_mut() {
+            let path = layout::blob(&self.directory, &blob.digest());
+            if in_use.insert(blob.digest()) && !path.is_file() {
+                FileSystem.put(&path, blob.bytes()).map_err(|source| failed(&path, source))?;
             }
         }
         let path = file(&self.directory);
@@ -145,6 +157,13 @@ impl TrustState {
         self.kept = kept;
         remove_others(&self.directory, &in_use);
         Ok(())
+    }
+}
+
+impl Kept {
+    fn blobs_mut(&mut self) -> impl Iterator<Item = &mut Blob> {
+        let bundle = self.bundle.iter_mut().flat_map(|bundle| bundle.blobs_mut());
+        self.trust.iter_mut().flat_map(TrustedCollection::blobs_mut).chain(bundle)
     }
 }
 
@@ -158,7 +177,8 @@ fn read(directory: &Path) -> Result<Kept, HostError> {
     let open = match fs::File::open(&path) {
         Ok(open) => open,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Kept { resets: Vec::new(), schema: SCHEMA, trust: Vec::new() });
+            let (resets, trust) = (Vec::new(), Vec::new());
+            return Ok(Kept { bundle: None, resets, schema: SCHEMA, trust });
         }
         Err(error) => return Err(failed(error)),
     };
@@ -179,7 +199,7 @@ fn read(directory: &Path) -> Result<Kept, HostError> {
         )));
     }
     let blobs = FileBlobs::of(directory);
-    for blob in kept.trust.iter_mut().flat_map(TrustedCollection::blobs_mut) {
+    for blob in kept.blobs_mut() {
         blob.hydrate(&blobs).map_err(|error| spoilt(error.to_string()))?;
     }
     Ok(kept)

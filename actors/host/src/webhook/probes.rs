@@ -44,6 +44,8 @@ impl Webhook {
         }
         let failed = checks.iter().filter(|(passed, ..)| !passed);
         lines.extend(failed.map(|(_, _, why)| (*why).to_owned()));
+        // Policies that ask for no trust go on without a bundle, so it is a note and no more.
+        lines.extend(health.bundle);
         // A failed fetcher of one trust server is worth a line; the others go on.
         lines.extend(health.poisoned.iter().map(|actor| format!("{actor} panicked")));
         plain(status, &lines.join("\n"))

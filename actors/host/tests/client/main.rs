@@ -1,6 +1,7 @@
 //! The Notary client against servers on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bundles;
 mod canaries;
 mod cluster;
 mod cluster_events;

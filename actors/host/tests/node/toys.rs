@@ -58,6 +58,7 @@ fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool)
         denial,
         message: String::new(),
         patch: None,
+        bundle: None,
         policy_revision: 0,
         review: review.clone(),
         seal: None,
@@ -97,6 +98,7 @@ impl Toy {
                 let gun = words.next().unwrap().to_owned();
                 self.waiting.insert(event.clone(), (uid.to_owned(), gun.clone()));
                 let resolve = Resolve {
+                    anchor: None,
                     credentials: Default::default(),
                     dry_run: false,
                     gun,
@@ -156,6 +158,8 @@ impl Machine for Toy {
                 self.end(&gun, Some(refused.why.clone()))
             }
             AdmissionInput::AcknowledgeClock(_)
+            | AdmissionInput::BundleFailed(_)
+            | AdmissionInput::BundleLoaded(_)
             | AdmissionInput::Forgotten(_)
             | AdmissionInput::OwnerFound(_)
             | AdmissionInput::Policies(_)
@@ -193,6 +197,7 @@ pub struct ToyNotary {
 impl ToyNotary {
     fn publish(&self, gun: &str, outcome: ResolutionOutcome) -> NotaryEffect {
         NotaryEffect::Publish(Arc::new(Resolution {
+            anchor: None,
             checked_at: Mono(0),
             gun: gun.to_owned(),
             last_verified: None,

@@ -77,6 +77,7 @@ pub(super) fn decided(
     let warm = !pending.has_asked();
     let received = pending.received.mono;
     let mut decision = empty(event, &pending.facts, pending.policies.revision);
+    decision.bundle = pending.bundle;
     let may_patch = patch::may_patch(&pending.facts);
     let mut remarks = Vec::new();
     let mut stale = Vec::new();
@@ -103,6 +104,9 @@ pub(super) fn decided(
         // Nothing is changed in what does not enter.
         decision.verdicts.iter_mut().for_each(patch::unpin);
     }
+    if pending.bundle.is_some_and(|bundle| bundle.expired) {
+        remarks.insert(0, message::BUNDLE_EXPIRED.to_owned());
+    }
     if !pending.policies.watched {
         remarks.insert(0, message::NOT_WATCHED.to_owned());
     }
@@ -110,6 +114,9 @@ pub(super) fn decided(
     decision.message = message::of_images(&decision.verdicts);
     decision.audit = message::audit(&decision.verdicts, would_deny);
     decision.audit.extend(message::seals(&pending.facts, pending.unproven, &decision));
+    if let Some(bundle) = &decision.bundle {
+        decision.audit.insert("bundle".to_owned(), message::bundle(bundle));
+    }
     if !stale.is_empty() {
         decision.audit.insert("stale".to_owned(), message::listed(&stale));
     }
@@ -128,6 +135,7 @@ fn empty(review: &EventId, facts: &ReviewFacts, policy_revision: u64) -> Decisio
     Decision {
         allowed: true,
         audit: BTreeMap::new(),
+        bundle: None,
         denial: None,
         message: String::new(),
         patch: None,

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use portreeve_protocol::anchors::RootAnchor;
 use portreeve_protocol::decision::Verified;
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::policy::{Mode, SignerKey, TrustRequirement};
 use portreeve_protocol::seal::Requirement;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{Denial, DenyClass, DenyCode, Mono, Now, Settings, Sha256, Wall};
-use portreeve_trust::release::{Released, origin, release};
+use portreeve_trust::release::{Released, origin, release, root_is_pinned};
 use serde::{Deserialize, Serialize};
 
 use super::known::Question;
+use super::terms::Anchored;
 
 /// What one rule asks for, and who can say whether it holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Demand {
+    /// What the trust bundle says of the root, if there is a bundle.
+    pub(super) anchor: Option<Anchored>,
     /// Whether the question is put without credentials.
     pub(super) anonymous: bool,
     /// What becomes of an image that does not meet it.
@@ -56,15 +60,21 @@ pub(super) enum Held {
 impl Demand {
     /// What a seal must name of it.
     pub(super) fn requirement(&self, settings: &Settings) -> Requirement {
-        let pinned = settings.root_pins(&self.question.gun);
+        let mut pinned = settings.root_pins(&self.question.gun);
         let mut pins = self.requirement.pins.clone();
         pins.extend(pinned.keyids);
+        let anchor = self.anchor.as_ref().map(|anchor| anchor.root.as_ref());
+        if let Some(anchor) = anchor.filter(|anchor| anchor.pins()) {
+            pins.extend(&anchor.keyids);
+            pinned.authorities.clone_from(&anchor.authorities);
+        }
         let signers = self.requirement.signers.iter().filter_map(|signer| match &signer.key {
             SignerKey::Usable { name, spki } => Some((name.clone(), *spki)),
             SignerKey::Invalid(_) | SignerKey::Missing => None,
         });
         Requirement {
             authorities: pinned.authorities.into_iter().collect(),
+            first_use_forbidden: anchor.is_some_and(|anchor| !anchor.first_use),
             pins,
             server: self.question.server.clone(),
             signers: signers.collect::<BTreeSet<_>>(),
@@ -117,14 +127,15 @@ impl Demand {
         named: Option<Sha256>,
         settings: &Settings,
     ) -> Result<(Released, Verified), Denial> {
-        let Question { server, gun, tag: wanted } = &self.question;
+        let Question { server, gun, tag: wanted, .. } = &self.question;
         let tag = match &answer.outcome {
             ResolutionOutcome::Absent => {
                 let detail = format!("the trust server {server} has no trust data for {gun}");
                 return Err(Denial::new(DenyCode::NotSigned, detail));
             }
             ResolutionOutcome::Refused(why) | ResolutionOutcome::Unavailable(why) => {
-                return Err(with_reset(gun, server, naming(server, why)));
+                let why = self.in_words_of_the_bundle(why);
+                return Err(with_reset(gun, server, naming(server, &why)));
             }
             ResolutionOutcome::Verified(tag) => tag,
         };
@@ -137,9 +148,15 @@ impl Demand {
             let detail = format!("the trust data of {gun} expired at {}", evidence.expires);
             return Err(Denial::new(DenyCode::Expired, detail));
         }
-        if settings.require_pins && evidence.first_use {
+        let anchor = self.anchor.as_ref().map(|anchor| anchor.root.as_ref());
+        let forbidden = settings.require_pins || anchor.is_some_and(|anchor| !anchor.first_use);
+        if forbidden && evidence.first_use {
             let detail = format!("the root of {gun} at {server} is covered by no pin");
             return Err(Denial::new(DenyCode::RootUnpinned, detail));
+        }
+        if anchor.is_some_and(RootAnchor::pins) {
+            // The bundle's pin went before the operator's own, which may tighten it.
+            root_is_pinned(tag, &settings.root_pins(gun).keyids)?;
         }
         let mut released = release(tag, &self.requirement, named)?;
         if evidence.first_use && self.requirement.pins.is_empty() {
@@ -156,6 +173,30 @@ impl Demand {
             signers: released.signers.clone(),
         };
         Ok((released, verified))
+    }
+}
+
+impl Demand {
+    /// A refusal of the root, told as what it means where the bundle pins it.
+    fn in_words_of_the_bundle(&self, why: &Denial) -> Denial {
+        let anchor = self.anchor.as_ref().filter(|anchor| anchor.root.pins());
+        let Some(Anchored { version, .. }) = anchor else { return why.clone() };
+        let Question { server, gun, .. } = &self.question;
+        let what = if why.code == DenyCode::RootPinMismatch {
+            format!(
+                "a root of {gun} without the signatures that trust bundle version {version} pins"
+            )
+        } else if why.code == DenyCode::RootChanged {
+            format!(
+                "another root of {gun} than the one trusted, which trust bundle version {version} \
+                 pins, and no rotation leads to it"
+            )
+        } else {
+            return why.clone();
+        };
+        let detail =
+            format!("the trust server {server}, or its root, was replaced: it serves {what}");
+        Denial::new(why.code, detail)
     }
 }
 

@@ -14,12 +14,14 @@ use portreeve_protocol::{Denial, DenyClass, DenyCode, Proof, ProtocolError, Sett
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
+use super::bundle::Standing;
 use super::demand::{Demand, Held, Look, merge, signers_have_keys};
 use super::known::Question;
 use super::requirements::Requirements;
 use super::seals::{Seals, Wanted};
 use super::select::Scope;
-use super::server::trust_server;
+use super::server::trust_server_by;
+use super::terms::{Anchored, Terms};
 
 /// An image and how far its verdict has come.
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,14 +111,14 @@ impl ImageCase {
         fact: &ImageFact,
         path: ReviewPath,
         scope: &Scope<'_>,
-        settings: &Settings,
+        (settings, bundle): (&Settings, &Standing),
         requirements: &mut Requirements,
     ) -> Self {
         let mut case = Self::empty(fact);
         if fact.image.trim().is_empty() && path == ReviewPath::Admit {
             // Something that runs later may fill it in; the validating pass sees what it is then.
             case.verdict = Some(Verdict::Allowed(Admitted::Blank));
-        } else if let Err(denial) = case.plan(scope, settings, requirements) {
+        } else if let Err(denial) = case.plan(scope, settings, bundle, requirements) {
             case.deny(denial);
         } else if case.demands.is_empty() {
             let allowed = Verdict::Allowed(Admitted::TrustNotRequired);
@@ -130,32 +132,44 @@ impl ImageCase {
         &mut self,
         scope: &Scope<'_>,
         settings: &Settings,
+        bundle: &Standing,
         requirements: &mut Requirements,
     ) -> Result<(), Denial> {
         let reference = parse(&self.fact.image)?;
         let rules = scope.rules(&reference)?;
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
-        let trusting = || rules.iter().filter(|(_, rule)| rule.trust.is_some());
         let all_mutate = rules.iter().all(|(_, rule)| rule.mutate_image);
-        self.mutate = all_mutate && trusting().all(|(_, rule)| rule.mode != Mode::Audit);
-        self.sealable = all_mutate && trusting().all(|(_, rule)| rule.mode == Mode::Enforce);
-        let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
+        let mut modes = Vec::new();
         for (id, rule) in &rules {
-            let Some(requirement) = &rule.trust else { continue };
-            let server = signers_have_keys(requirement)
-                .and_then(|()| trust_server(settings, requirement, &reference));
+            let cluster = id.policy.namespace.is_none();
+            let (anchor, mode, requirement) =
+                match bundle.terms(&reference.gun(), rule, cluster, settings) {
+                    Ok(Terms { anchor, mode, trust: Some(trust) }) => (anchor, mode, trust),
+                    Ok(Terms { trust: None, .. }) => continue,
+                    Err((denial, mode)) => {
+                        modes.push(mode);
+                        self.failures.push((denial, mode));
+                        continue;
+                    }
+                };
+            modes.push(mode);
+            let server = signers_have_keys(&requirement)
+                .and_then(|()| trust_server_by(settings, bundle, &requirement, &reference));
             match server {
-                Err(denial) => self.failures.push((denial, rule.mode)),
+                Err(denial) => self.failures.push((denial, mode)),
                 Ok((server, approved)) => self.demands.push(Demand {
                     // Whoever may write policies in one namespace must not be able to have the
                     // pull secrets of it sent to a server of their own choice.
-                    anonymous: id.policy.namespace.is_some() && !approved,
-                    mode: rule.mode,
-                    question: Question { server, gun: reference.gun(), tag: tag.clone() },
-                    requirement: requirement.clone(),
+                    anonymous: !cluster && !approved,
+                    mode,
+                    question: question(&reference, server, anchor.as_ref()),
+                    anchor,
+                    requirement,
                 }),
             }
         }
+        self.mutate = all_mutate && modes.iter().all(|mode| *mode != Mode::Audit);
+        self.sealable = all_mutate && modes.iter().all(|mode| *mode == Mode::Enforce);
         // The stricter first, so that the order of objects never matters where digests differ.
         self.demands.sort_by_key(|demand| std::cmp::Reverse(strictness(demand.mode)));
         self.reference = Some(reference);
@@ -229,18 +243,9 @@ impl ImageCase {
         self.verdict = Some(Verdict::Allowed(Admitted::Sealed(Box::new(sealed))));
     }
 
-    /// The questions the verdict depends on, in the order of the rules; for each, whether it is put
-    /// without credentials, and for how long an answer to it is fresh, in microseconds.
-    pub(super) fn questions(
-        &self,
-        settings: &Settings,
-    ) -> impl Iterator<Item = (&Question, bool, u64)> {
-        let fresh = settings.freshness;
-        let open = if self.verdict.is_none() { self.demands.as_slice() } else { &[] };
-        open.iter().map(move |demand| {
-            let fresh = demand.requirement.freshness.unwrap_or(fresh);
-            (&demand.question, demand.anonymous, fresh)
-        })
+    /// The demands whose questions the verdict depends on, in the order of the rules.
+    pub(super) fn open(&self) -> &[Demand] {
+        if self.verdict.is_none() { self.demands.as_slice() } else { &[] }
     }
 
     /// Whether there is no verdict yet.
@@ -425,6 +430,13 @@ fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
             if strictness(next.1) > strictness(worst.1) { next } else { worst }
         },
     ))
+}
+
+/// What the trust server is asked.
+fn question(reference: &ImageReference, server: String, anchor: Option<&Anchored>) -> Question {
+    let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
+    let anchor = anchor.map(|anchor| anchor.root.digest());
+    Question { server, gun: reference.gun(), tag, anchor }
 }
 
 fn parse(image: &str) -> Result<ImageReference, Denial> {

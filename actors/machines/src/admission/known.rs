@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
-use portreeve_protocol::{Mono, limits};
+use portreeve_protocol::{Mono, Sha256, limits};
 use serde::{Deserialize, Serialize};
 
 /// A question for a trust server.
@@ -16,13 +16,16 @@ pub(super) struct Question {
     pub(super) gun: String,
     /// The tag.
     pub(super) tag: String,
+    /// Digest of what the trust bundle says of the root, if there is a bundle: what was verified
+    /// under another anchor answers another question.
+    pub(super) anchor: Option<Sha256>,
 }
 
 impl Question {
     /// The question that `resolution` answers.
     pub(super) fn answered_by(resolution: &Resolution) -> Self {
-        let Resolution { gun, server, tag, .. } = resolution;
-        Self { server: server.clone(), gun: gun.clone(), tag: tag.clone() }
+        let Resolution { anchor, gun, server, tag, .. } = resolution;
+        Self { server: server.clone(), gun: gun.clone(), tag: tag.clone(), anchor: *anchor }
     }
 }
 

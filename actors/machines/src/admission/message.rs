@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use portreeve_protocol::decision::SealOf;
+use portreeve_protocol::decision::{BundleRef, SealOf};
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::{Admitted, ContainerVerdict, Decision, Denial, SealFact, Verdict, limits};
@@ -13,6 +13,10 @@ use super::answer::denial_of;
 /// The remark on every decision made while the policies are not watched.
 pub(super) const NOT_WATCHED: &str =
     "the policies are not being watched at the moment; this was decided by the last ones read";
+
+/// The remark on every decision made by an expired trust bundle.
+pub(super) const BUNDLE_EXPIRED: &str =
+    "the trust bundle has expired; what it says is followed until a newer one comes";
 
 /// Bytes of a container's name or image reference that a message shows.
 const SHOWN_BYTES: usize = 256;
@@ -160,6 +164,13 @@ fn of(by: &SealOf) -> String {
         SealOf::Owner(kind, name) => format!("{kind} {}", shown(name)),
         SealOf::Running => "the running generation".to_owned(),
     }
+}
+
+/// The audit annotation that names the trust bundle.
+pub(super) fn bundle(bundle: &BundleRef) -> String {
+    let BundleRef { digest, expired, version } = bundle;
+    let expired = if *expired { ", expired" } else { "" };
+    format!("version {version}, {}{expired}", digest.to_oci())
 }
 
 /// What an annotation that lists something holds.

@@ -1,6 +1,7 @@
 //! Decides reviews.
 
 mod answer;
+pub mod bundle;
 mod clock;
 mod demand;
 mod drain;
@@ -21,6 +22,7 @@ mod sealing;
 mod seals;
 pub mod select;
 pub mod server;
+mod terms;
 mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,7 @@ use portreeve_protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use bundle::BundleState;
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
@@ -47,6 +50,8 @@ use requirements::Requirements;
 /// Decides reviews.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Admission {
+    /// The trust bundle.
+    bundle: BundleState,
     /// The wall clock, as far as it is believed.
     clock: Clock,
     /// Whether the node drains.
@@ -73,6 +78,7 @@ impl Admission {
     #[must_use]
     pub fn new(started: &Started) -> Self {
         Self {
+            bundle: BundleState::restored(started.restored.bundle.clone()),
             clock: Clock::default(),
             draining: false,
             known: Known::default(),
@@ -128,10 +134,15 @@ impl Machine for Admission {
         if let Some(news) = news {
             out.push(AdmissionEffect::Note(news));
         }
+        if let Some(news) = self.bundle.look(self.settings.bundle.as_ref(), now.wall) {
+            out.push(AdmissionEffect::Note(news));
+        }
         match input {
             AdmissionInput::AcknowledgeClock(acknowledge) => {
                 self.acknowledge_clock(delivery.now, acknowledge, out);
             }
+            AdmissionInput::BundleFailed(failed) => self.bundle_failed(failed, out),
+            AdmissionInput::BundleLoaded(loaded) => self.bundle_loaded(loaded, out),
             AdmissionInput::Drain => self.drain(delivery, out),
             AdmissionInput::Forgotten(forgotten) => self.forgotten(delivery, now, forgotten, out),
             AdmissionInput::HopRefused(refused) => self.hop_refused(delivery, now, refused, out),
@@ -153,14 +164,18 @@ impl Machine for Admission {
     }
 
     fn keep(&self) -> Result<Kept, ProtocolError> {
-        let restored = Restored { revoked: self.revoked.clone(), trust: Vec::new() };
-        Ok(Kept { restored, ..Kept::of(self)? })
+        let restored = Restored {
+            bundle: self.bundle.taken().cloned().map(Box::new),
+            revoked: self.revoked.clone(),
+            trust: Vec::new(),
+        };
+        Ok(Kept { blobs: self.bundle.blobs(), restored, ..Kept::of(self)? })
     }
 
-    fn resume(&mut self, state: &Value, _: &dyn BlobSource) -> Result<(), ProtocolError> {
+    fn resume(&mut self, state: &Value, blobs: &dyn BlobSource) -> Result<(), ProtocolError> {
         let settings = std::mem::take(&mut self.settings);
         *self = Self { settings, ..Kept::read(state)? };
         self.pending.values_mut().for_each(Pending::fill);
-        Ok(())
+        self.bundle.hydrate(blobs)
     }
 }

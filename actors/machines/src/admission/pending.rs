@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use portreeve_protocol::anchors::RootAnchor;
+use portreeve_protocol::decision::BundleRef;
 use portreeve_protocol::messages::admission::{
     AdmissionEffect, Resolution, ResolutionOutcome, ReviewFacts,
 };
@@ -21,6 +23,8 @@ use super::seals::Seals;
 /// A review and what is still to be known for its decision.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Pending {
+    /// The trust bundle it came under.
+    pub(super) bundle: Option<BundleRef>,
     /// The review as it came.
     pub(super) facts: ReviewFacts,
     /// Its images, in the order of the object.
@@ -43,6 +47,8 @@ pub(super) struct Pending {
 /// How one question stands.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Asked {
+    /// What the trust bundle says of the root.
+    anchor: Option<Arc<RootAnchor>>,
     /// Whether it is put without credentials.
     anonymous: bool,
     /// The newest answer that is fresh enough.
@@ -64,12 +70,12 @@ impl Pending {
     pub(super) fn new(
         facts: ReviewFacts,
         images: Vec<ImageCase>,
-        policies: Arc<PolicySnapshot>,
+        (policies, bundle): (Arc<PolicySnapshot>, Option<BundleRef>),
         received: Now,
     ) -> Self {
         let seals = Seals::of(&facts);
         let (owner, unproven, asked) = (OwnerLook::Done, None, BTreeMap::new());
-        Self { facts, images, owner, policies, received, seals, unproven, asked }
+        Self { bundle, facts, images, owner, policies, received, seals, unproven, asked }
     }
 
     /// Settles the images that a seal stands for.
@@ -88,9 +94,11 @@ impl Pending {
     /// Takes note of what must be asked for the images that are still open.
     pub(super) fn ask_for_open(&mut self, settings: &Settings) {
         for (index, image) in self.images.iter().enumerate() {
-            for (question, anonymous, fresh) in image.questions(settings) {
-                let one = self.asked.entry(question.clone()).or_default();
-                one.anonymous |= anonymous;
+            for demand in image.open() {
+                let fresh = demand.requirement.freshness.unwrap_or(settings.freshness);
+                let one = self.asked.entry(demand.question.clone()).or_default();
+                one.anchor = demand.anchor.as_ref().map(|anchor| Arc::clone(&anchor.root));
+                one.anonymous |= demand.anonymous;
                 // The strictest of the rules.
                 one.floor = one.floor.max(self.received.mono.minus(fresh));
                 if !one.images.contains(&index) {
@@ -237,13 +245,15 @@ impl Pending {
 
     /// How `question` is put to its trust server.
     pub(super) fn resolve(&self, question: &Question, not_before: Mono) -> AdmissionEffect {
-        let anonymous = self.asked.get(question).is_none_or(|asked| asked.anonymous);
-        let Question { server, gun, tag } = question.clone();
+        let asked = self.asked.get(question);
+        let anonymous = asked.is_none_or(|asked| asked.anonymous);
+        let anchor = asked.and_then(|asked| asked.anchor.clone());
+        let Question { server, gun, tag, .. } = question.clone();
         let credentials = if anonymous { BTreeSet::new() } else { credentials(&self.facts) };
         let namespace = self.facts.namespace.clone();
         let (dry_run, sealed_roots) = (self.facts.dry_run, self.seals.roots(&gun));
         let resolve =
-            Resolve { credentials, dry_run, gun, namespace, not_before, sealed_roots, tag };
+            Resolve { anchor, credentials, dry_run, gun, namespace, not_before, sealed_roots, tag };
         AdmissionEffect::Resolve { server, resolve }
     }
 

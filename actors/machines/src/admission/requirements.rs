@@ -45,6 +45,7 @@ mod tests {
     fn asked(server: usize) -> BTreeSet<Requirement> {
         BTreeSet::from([Requirement {
             authorities: BTreeSet::new(),
+            first_use_forbidden: false,
             pins: BTreeSet::new(),
             server: format!("https://notary-{server}.example"),
             signers: BTreeSet::new(),

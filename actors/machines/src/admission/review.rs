@@ -47,13 +47,16 @@ impl Admission {
             }
         };
         let scope = Scope::of(&policies, &facts.namespace);
+        let bundle = self.bundle.standing(self.settings.bundle.as_ref(), now.wall);
+        let by = (&self.settings, &bundle);
         let requirements = &mut self.requirements;
         let judged = |image: &ImageFact| match same(image) {
             true => ImageCase::unchanged(image),
-            false => ImageCase::new(image, facts.path, &scope, &self.settings, requirements),
+            false => ImageCase::new(image, facts.path, &scope, by, requirements),
         };
         let images: Vec<ImageCase> = facts.images.iter().map(judged).collect();
-        let mut pending = Pending::new(facts.clone(), images, Arc::clone(&policies), now);
+        let under = (Arc::clone(&policies), bundle.name());
+        let mut pending = Pending::new(facts.clone(), images, under, now);
         pending.consult(&self.revoked);
         let owner = controller(facts).filter(|_| facts.sealing && !pending.is_settled());
         let asks = if owner.is_some() { Vec::new() } else { self.ask(&mut pending, now) };

@@ -5,14 +5,29 @@ use portreeve_protocol::reference::{ImageReference, split_port};
 use portreeve_protocol::settings::TrustServerRule;
 use portreeve_protocol::{Denial, DenyCode, Settings};
 
+use super::bundle::Standing;
+
+/// As [`trust_server_by`], where no trust bundle has a say.
+///
+/// # Errors
+/// As [`trust_server_by`].
+pub fn trust_server(
+    settings: &Settings,
+    requirement: &TrustRequirement,
+    reference: &ImageReference,
+) -> Result<(String, bool), Denial> {
+    trust_server_by(settings, &Standing::Absent, requirement, reference)
+}
+
 /// The trust server of an image: the rule's, else the one that the operator's map gives; and
-/// whether the operator approved it or has it in that map.
+/// whether the operator approved it or has it in that map, or the trust bundle names it.
 ///
 /// # Errors
 /// `NoTrustServer` if there is none; `TrustServerRefused` if only approved servers may be asked and
 /// this one is neither approved nor the map's.
-pub fn trust_server(
+pub(super) fn trust_server_by(
     settings: &Settings,
+    bundle: &Standing,
     requirement: &TrustRequirement,
     reference: &ImageReference,
 ) -> Result<(String, bool), Denial> {
@@ -25,7 +40,9 @@ pub fn trust_server(
         );
         return Err(Denial::new(DenyCode::NoTrustServer, detail));
     };
-    let approved = settings.approved_servers.contains(&server) || mapped.as_ref() == Some(&server);
+    let approved = settings.approved_servers.contains(&server)
+        || mapped.as_ref() == Some(&server)
+        || bundle.vouches_for(&server);
     if settings.approved_only && !approved {
         let detail = format!("the rule names the trust server {server}, which is not approved");
         return Err(Denial::new(DenyCode::TrustServerRefused, detail));

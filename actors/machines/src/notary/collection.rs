@@ -31,6 +31,8 @@ pub(super) struct Collection {
 /// A successful check against the trust server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Checked {
+    /// Digest of the anchor that it was verified under.
+    pub(super) anchor: Option<Sha256>,
     /// When the timestamp was asked for.
     pub(super) at: Mono,
     /// What was established.
@@ -98,10 +100,10 @@ impl Collection {
 }
 
 impl Checked {
-    /// A check with the views it gave. Views of `before` are kept where all documents but the
-    /// timestamp are the same, because then they would come out the same again.
+    /// A check, under this anchor, with the views it gave. Views of `before` are kept where all
+    /// documents but the timestamp are the same, because then they would come out the same again.
     pub(super) fn new(
-        at: Mono,
+        (at, anchor): (Mono, Option<Sha256>),
         evidence: Proof,
         tags: &BTreeMap<String, TagView>,
         before: Option<Self>,
@@ -115,7 +117,7 @@ impl Checked {
             views.insert(tag.clone(), KeptView { verified_at: now, view: view.clone() });
         }
         forget_oldest(&mut views);
-        Self { at, evidence, views }
+        Self { anchor, at, evidence, views }
     }
 
     /// What the documents say about `tag`, if that was looked up.

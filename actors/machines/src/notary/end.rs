@@ -7,7 +7,7 @@ use portreeve_protocol::messages::admission::{
     LastVerified, Resolution, ResolutionOutcome, VerifiedTag,
 };
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryTimer};
-use portreeve_protocol::{DenyCode, Fact, Mono};
+use portreeve_protocol::{DenyCode, Fact, Mono, Sha256};
 
 use super::flight::Flight;
 use super::{NotaryFetcher, Turn};
@@ -40,9 +40,10 @@ impl NotaryFetcher {
             | ResolutionOutcome::Unavailable(_)
             | ResolutionOutcome::Verified(_) => BTreeMap::new(),
         };
+        let asked = (flight.asked_at, flight.by.anchored());
         for tag in &flight.waiting {
             if !others.contains_key(tag) {
-                self.publish(gun, tag, flight.asked_at, outcome.clone(), turn);
+                self.publish(gun, tag, asked, outcome.clone(), turn);
             }
         }
         let tried = flight.by.credentials.clone();
@@ -65,15 +66,23 @@ impl NotaryFetcher {
             let timer = NotaryTimer::Retry { flight: flight.number, gun: gun.to_owned() };
             turn.out.push(NotaryEffect::Disarm(timer));
         }
-        for (tag, (not_before, asker)) in flight.queued {
+        for ((tag, _), (not_before, asker)) in flight.queued {
             self.question(gun, &tag, not_before, asker, turn);
         }
     }
 
-    /// The state of the tag as it was verified last, if nothing in it has expired.
-    fn last_verified(&self, gun: &str, tag: &str, turn: &Turn<'_>) -> Option<Box<LastVerified>> {
+    /// The state of the tag as it was verified last under this anchor, if nothing in it has
+    /// expired.
+    fn last_verified(
+        &self,
+        gun: &str,
+        tag: &str,
+        anchor: Option<Sha256>,
+        turn: &Turn<'_>,
+    ) -> Option<Box<LastVerified>> {
         let kept = self.collections.get(gun)?;
         let checked = kept.checked_since(Mono(0), turn.wall)?;
+        let checked = Some(checked).filter(|checked| checked.anchor == anchor)?;
         let view = checked.view(tag)?.clone();
         let tag = VerifiedTag { evidence: checked.evidence.clone(), view };
         Some(Box::new(LastVerified { at: checked.at, tag }))
@@ -83,30 +92,32 @@ impl NotaryFetcher {
         &self,
         gun: &str,
         tag: &str,
-        checked_at: Mono,
+        asked: (Mono, Option<Sha256>),
         outcome: ResolutionOutcome,
         turn: &mut Turn<'_>,
     ) {
-        self.announce(gun, tag, checked_at, outcome, false, turn);
+        self.announce(gun, tag, asked, outcome, false, turn);
     }
 
-    /// Tells the state of a tag; a tentative one rests on a root that is not kept.
+    /// Tells the state of a tag as of when its timestamp was asked for, under which anchor; a
+    /// tentative one rests on a root that is not kept.
     pub(super) fn announce(
         &self,
         gun: &str,
         tag: &str,
-        checked_at: Mono,
+        (checked_at, anchor): (Mono, Option<Sha256>),
         outcome: ResolutionOutcome,
         tentative: bool,
         turn: &mut Turn<'_>,
     ) {
         let last_verified = match &outcome {
-            ResolutionOutcome::Unavailable(_) => self.last_verified(gun, tag, turn),
+            ResolutionOutcome::Unavailable(_) => self.last_verified(gun, tag, anchor, turn),
             ResolutionOutcome::Absent
             | ResolutionOutcome::Refused(_)
             | ResolutionOutcome::Verified(_) => None,
         };
         turn.out.push(NotaryEffect::Publish(Arc::new(Resolution {
+            anchor,
             checked_at,
             gun: gun.to_owned(),
             last_verified,

@@ -135,7 +135,8 @@ impl NotaryFetcher {
     /// A requirement is not met. If a root was trusted before, its successors may explain it: the
     /// chain is walked once and all is verified once more (notary `client/tufclient.go:Update`).
     /// Kept documents that were only looked at again are first brought up to date. A kept root that
-    /// was taken on first use gives way to a pin: what is served is then judged by the pin alone.
+    /// was taken on first use gives way to a pin, and any that a trust bundle contradicts: what is
+    /// served is then judged by the pin alone.
     pub(super) fn refuse(
         &mut self,
         gun: &str,
@@ -149,7 +150,10 @@ impl NotaryFetcher {
         }
         let kept = self.collections.get(gun).filter(|_| !flight.anew);
         let contradicts = denial.code == DenyCode::RootPinMismatch;
-        if contradicts && kept.is_some_and(|kept| kept.first_use) {
+        // Successors of the kept root that are not pinned say nothing against the kept one.
+        let anchored = flight.by.anchor.as_ref().is_some_and(|anchor| anchor.pins());
+        let gives_way = |first_use: bool| first_use || (anchored && !flight.chain_walked);
+        if contradicts && kept.is_some_and(|kept| gives_way(kept.first_use)) {
             flight.begin_anew(turn.mono);
             return self.ask_for_timestamp(gun, flight, turn);
         }

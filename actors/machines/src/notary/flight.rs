@@ -1,7 +1,10 @@
 //! A flight: one run of fetches and verifications for one collection.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use portreeve_protocol::anchors::RootAnchor;
+use portreeve_protocol::evidence::RootPins;
 use portreeve_protocol::limits::{
     CREDENTIALS, DELEGATIONS, FETCH_TIMEOUT, FLIGHT_TIMEOUT, RESOLVE_BYTES, SMALL_DOCUMENT_BYTES,
     TARGETS_BYTES,
@@ -44,8 +47,10 @@ pub(super) struct Flight {
     pub(super) others: BTreeMap<String, Asker>,
     /// The refusal that a look at the root served now may explain; `None` unless that is under way.
     pub(super) puzzle: Option<Denial>,
-    /// Tags that need a later timestamp, each with the instant it must not be older than.
-    pub(super) queued: BTreeMap<String, (Mono, Asker)>,
+    /// Tags that need a later timestamp, or another anchor, each with the instant the timestamp
+    /// must not be older than.
+    #[serde(with = "crate::pairs")]
+    pub(super) queued: BTreeMap<(String, Option<Sha256>), (Mono, Asker)>,
     /// Whether a timer for asking again is armed.
     pub(super) retrying: bool,
     /// The root to start from and its successors.
@@ -83,6 +88,8 @@ pub(super) enum Stage {
 /// On whose behalf something is asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Asker {
+    /// What the trust bundle says of the root.
+    pub(super) anchor: Option<Arc<RootAnchor>>,
     /// The credentials that may be used.
     pub(super) credentials: BTreeSet<CredentialRef>,
     /// Whether nothing will be persisted of what is asked for.
@@ -94,6 +101,11 @@ pub(super) struct Asker {
 }
 
 impl Asker {
+    /// Digest of the anchor, if there is one.
+    pub(super) fn anchored(&self) -> Option<Sha256> {
+        self.anchor.as_ref().map(|anchor| anchor.digest())
+    }
+
     /// Takes over what another one knows or needs, but for its credentials.
     pub(super) fn share(&mut self, other: &Self) {
         self.dry_run &= other.dry_run;
@@ -201,9 +213,9 @@ impl Flight {
     }
 
     /// Whether `tag` may be added without passing the bound on tags per flight.
-    pub(super) fn has_room(&self, tag: &str) -> bool {
-        self.waiting.contains(tag)
-            || self.queued.contains_key(tag)
+    pub(super) fn has_room(&self, tag: &str, anchor: Option<Sha256>) -> bool {
+        (self.waiting.contains(tag) && self.by.anchored() == anchor)
+            || self.queued.contains_key(&(tag.to_owned(), anchor))
             || self.waiting.len() + self.queued.len() < portreeve_protocol::limits::TAGS_PER_GUN
     }
 
@@ -268,14 +280,27 @@ impl Flight {
     }
 
     /// From now on the timestamp counts as asked for at `now`, so that those who waited for a
-    /// later one are served too.
+    /// later one are served too, unless they bring another anchor.
     pub(super) fn ask_anew(&mut self, now: Mono) {
         self.asked_at = now;
         self.local = false;
         self.timestamp = None;
-        for (tag, (_, asker)) in std::mem::take(&mut self.queued) {
-            self.join(&tag, &asker);
+        let own = self.by.anchored();
+        for ((tag, anchor), (not_before, asker)) in std::mem::take(&mut self.queued) {
+            if anchor == own {
+                self.join(&tag, &asker);
+            } else {
+                self.queued.insert((tag, anchor), (not_before, asker));
+            }
         }
+    }
+
+    /// Has `tag` taken up after this flight, unless it is already.
+    pub(super) fn queue(&mut self, tag: String, not_before: Mono) {
+        let asker = self.others.get(&tag).unwrap_or(&self.by).clone();
+        let key = (tag, asker.anchored());
+        let (latest, _) = self.queued.entry(key).or_insert((not_before, asker));
+        *latest = not_before.max(*latest);
     }
 }
 
@@ -315,6 +340,19 @@ impl NotaryFetcher {
         })
     }
 
+    /// What is known beforehand of a root: a pin of the trust bundle goes before the operator's,
+    /// and forbids first use as the operator may.
+    pub(super) fn pins(&self, gun: &str, anchor: Option<&RootAnchor>) -> RootPins {
+        let mut pins = self.settings.root_pins(gun);
+        let Some(anchor) = anchor else { return pins };
+        pins.required |= !anchor.first_use;
+        if anchor.pins() {
+            pins.keyids.clone_from(&anchor.keyids);
+            pins.authorities.clone_from(&anchor.authorities);
+        }
+        pins
+    }
+
     /// Has a verifier look at all that is at hand, about all tags that wait.
     pub(super) fn verify(
         &mut self,
@@ -330,7 +368,7 @@ impl NotaryFetcher {
             floors: kept.map(|kept| kept.floors.clone()).unwrap_or_default(),
             flight: flight.number,
             gun: gun.to_owned(),
-            pins: self.settings.root_pins(gun),
+            pins: self.pins(gun, flight.by.anchor.as_deref()),
             roots: flight.roots.clone(),
             server: self.server.clone(),
             tags: flight.waiting.clone(),

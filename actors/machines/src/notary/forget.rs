@@ -23,9 +23,7 @@ impl NotaryFetcher {
         turn.out.push(NotaryEffect::Forgotten(Forgotten { gun: gun.clone(), server }));
         let Some(mut flight) = self.flights.remove(gun) else { return };
         for tag in std::mem::take(&mut flight.waiting) {
-            let asker = flight.others.get(&tag).unwrap_or(&flight.by).clone();
-            let (not_before, _) = flight.queued.entry(tag).or_insert((turn.mono, asker));
-            *not_before = turn.mono.max(*not_before);
+            flight.queue(tag, turn.mono);
         }
         self.land(gun, flight, turn);
     }

@@ -3,7 +3,7 @@
 use portreeve_protocol::limits::{GUNS_PER_NAMESPACE, GUNS_PER_SERVER};
 use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{DocumentName, NotaryEffect, NotaryTimer, Resolve};
-use portreeve_protocol::{Denial, DenyCode, Mono};
+use portreeve_protocol::{Denial, DenyCode, Mono, Sha256};
 
 use super::flight::{Ask, Asker, Flight};
 use super::{NotaryFetcher, Turn};
@@ -13,6 +13,7 @@ impl NotaryFetcher {
     pub(super) fn resolve(&mut self, resolve: &Resolve, turn: &mut Turn<'_>) {
         let Resolve { gun, not_before, tag, .. } = resolve;
         let asker = Asker {
+            anchor: resolve.anchor.clone(),
             credentials: resolve.credentials.clone(),
             dry_run: resolve.dry_run,
             namespace: resolve.namespace.clone(),
@@ -29,20 +30,23 @@ impl NotaryFetcher {
         asker: Asker,
         turn: &mut Turn<'_>,
     ) {
-        if self.answer_from_kept(gun, tag, not_before, turn) {
+        let anchor = asker.anchored();
+        if self.answer_from_kept(gun, tag, (not_before, anchor), turn) {
             return;
         }
         if let Some(flight) = self.flights.get_mut(gun) {
-            if !flight.has_room(tag) {
+            if !flight.has_room(tag, anchor) {
                 let detail = format!("too many tags of {gun} are being looked up");
-                self.unavailable(gun, tag, DenyCode::Overloaded, detail, turn);
-            } else if flight.asked_at >= not_before {
+                let why = Denial::new(DenyCode::Overloaded, detail);
+                self.unavailable(gun, tag, anchor, why, turn);
+            } else if flight.asked_at >= not_before && flight.by.anchored() == anchor {
                 flight.join(tag, &asker);
             } else {
                 // The tag may wait for this flight too: it is told twice then, and whoever needs
                 // the later answer takes the second.
+                let key = (tag.to_owned(), anchor);
                 let (latest, others) =
-                    flight.queued.entry(tag.to_owned()).or_insert((not_before, asker.clone()));
+                    flight.queued.entry(key).or_insert((not_before, asker.clone()));
                 *latest = not_before.max(*latest);
                 others.share(&asker);
                 others.credentials.extend(asker.credentials);
@@ -56,22 +60,25 @@ impl NotaryFetcher {
         &self,
         gun: &str,
         tag: &str,
-        not_before: Mono,
+        (not_before, anchor): (Mono, Option<Sha256>),
         turn: &mut Turn<'_>,
     ) -> bool {
         let kept = self.collections.get(gun);
         let Some(checked) = kept.and_then(|kept| kept.checked_since(not_before, turn.wall)) else {
             return false;
         };
+        if checked.anchor != anchor {
+            return false;
+        }
         let Some(view) = checked.view(tag).cloned() else { return false };
         let verified = VerifiedTag { evidence: checked.evidence.clone(), view };
         let outcome = ResolutionOutcome::Verified(Box::new(verified));
-        self.publish(gun, tag, checked.at, outcome, turn);
+        self.publish(gun, tag, (checked.at, anchor), outcome, turn);
         true
     }
 
     /// Starts a flight: without the network if what is kept was checked late enough and only the
-    /// tag was never looked up in it.
+    /// tag was never looked up in it, or another anchor is to be held against it.
     fn take_off(
         &mut self,
         gun: &str,
@@ -84,7 +91,8 @@ impl NotaryFetcher {
         if kept.is_none()
             && let Some(detail) = self.is_full(&asker.namespace)
         {
-            return self.unavailable(gun, tag, DenyCode::Capacity, detail, turn);
+            let why = Denial::new(DenyCode::Capacity, detail);
+            return self.unavailable(gun, tag, asker.anchored(), why, turn);
         }
         if kept.is_none() {
             self.accounts.insert((asker.namespace.clone(), gun.to_owned()));
@@ -137,11 +145,11 @@ impl NotaryFetcher {
         &self,
         gun: &str,
         tag: &str,
-        code: DenyCode,
-        detail: String,
+        anchor: Option<Sha256>,
+        why: Denial,
         turn: &mut Turn<'_>,
     ) {
-        let outcome = ResolutionOutcome::Unavailable(Denial::new(code, detail));
-        self.publish(gun, tag, turn.mono, outcome, turn);
+        let outcome = ResolutionOutcome::Unavailable(why);
+        self.publish(gun, tag, (turn.mono, anchor), outcome, turn);
     }
 }

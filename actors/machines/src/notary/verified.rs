@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portreeve_protocol::anchors::RootAnchor;
 use portreeve_protocol::evidence::Evidence;
 use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{
@@ -63,10 +64,15 @@ impl NotaryFetcher {
         verified: &VerifiedCollection,
         turn: &mut Turn<'_>,
     ) {
-        if self.settings.require_pins && verified.evidence.first_use {
+        let anchor = flight.by.anchor.clone();
+        if self.pins(gun, anchor.as_deref()).required && verified.evidence.first_use {
             let detail = format!("no pin covers the root of {gun}");
             let denial = Denial::new(DenyCode::RootUnpinned, detail);
             return self.end(gun, flight, &ResolutionOutcome::Refused(denial), turn);
+        }
+        let below = anchor.and_then(|anchor| below_floor(gun, &anchor, &verified.evidence));
+        if let Some(denial) = below {
+            return self.refuse(gun, flight, denial, turn);
         }
         let first = flight.anew || !self.collections.contains_key(gun);
         if let Some(denial) = contradicts_seals(gun, first, &flight, &verified.evidence) {
@@ -98,12 +104,13 @@ impl NotaryFetcher {
                     format!("the verifier said nothing about the tag {tag}"),
                 )),
             };
-            self.announce(gun, tag, flight.asked_at, outcome, tentative, turn);
+            let asked = (flight.asked_at, flight.by.anchored());
+            self.announce(gun, tag, asked, outcome, tentative, turn);
         }
         // Tags that joined after the verifier was asked: what is kept now serves them.
-        for tag in flight.waiting.difference(asked) {
-            let asker = flight.others.get(tag).unwrap_or(&flight.by).clone();
-            flight.queued.entry(tag.clone()).or_insert((flight.asked_at, asker));
+        let late: Vec<String> = flight.waiting.difference(asked).cloned().collect();
+        for tag in late {
+            flight.queue(tag, flight.asked_at);
         }
         self.land(gun, flight, turn);
     }
@@ -133,7 +140,8 @@ impl NotaryFetcher {
             same_snapshot || in_use.contains(digest) || flight.fetched.contains(digest)
         });
         let proof = Proof::from(evidence.clone());
-        let checked = Checked::new(flight.asked_at, proof, tags, before, turn.mono);
+        let asked = (flight.asked_at, flight.by.anchored());
+        let checked = Checked::new(asked, proof, tags, before, turn.mono);
         let collection = Collection {
             checked: Some(checked),
             documents,
@@ -159,7 +167,7 @@ impl NotaryFetcher {
         let fact = match known {
             Some(_) if flight.anew => Some(Fact::TrustReset {
                 gun: gun.clone(),
-                reason: "the pinned root replaces the one taken on first use".to_owned(),
+                reason: "the pinned root replaces the one trusted before".to_owned(),
                 server: server.clone(),
             }),
             None if evidence.first_use => Some(Fact::FirstUse {
@@ -190,6 +198,23 @@ impl NotaryFetcher {
             }));
         }
     }
+}
+
+/// The first role, in order of name, that is older than the trust bundle allows.
+fn below_floor(gun: &str, anchor: &RootAnchor, evidence: &Evidence) -> Option<Denial> {
+    anchor.floors.iter().find_map(|(role, floor)| {
+        let found = evidence.roles.get(role).map(|found| found.version);
+        let detail = match found {
+            Some(version) if version >= *floor => return None,
+            Some(version) => format!(
+                "{role} of {gun} has version {version}, and the trust bundle wants {floor} at least"
+            ),
+            None => format!(
+                "{role} of {gun} is not there, and the trust bundle wants version {floor} at least"
+            ),
+        };
+        Some(Denial::new(DenyCode::Rollback, detail))
+    })
 }
 
 /// A root taken at first use must be one that the seals of workloads know, if they know any: a

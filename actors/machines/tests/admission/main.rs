@@ -1,6 +1,7 @@
 //! The admission machine, rule by rule.
 
 mod answers;
+mod bundle;
 mod exemptions;
 mod modes;
 mod order;

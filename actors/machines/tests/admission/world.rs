@@ -245,6 +245,7 @@ pub fn digest(text: &str) -> Sha256 {
 
 pub fn resolution(gun: &str, tag: &str, at: Mono, outcome: ResolutionOutcome) -> Resolution {
     Resolution {
+        anchor: None,
         checked_at: at,
         gun: gun.to_owned(),
         last_verified: None,

@@ -148,6 +148,7 @@ impl Bench {
         not_before: u64,
     ) -> Seen {
         self.handle(&NotaryInput::Resolve(Resolve {
+            anchor: None,
             credentials: secrets.iter().map(|name| secret(namespace, name)).collect(),
             dry_run: false,
             gun: gun.to_owned(),

@@ -1,6 +1,7 @@
 //! Rules of the notary fetcher.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod anchors;
 mod asking;
 mod bench;
 mod faults;

@@ -7,6 +7,7 @@ use portreeve_protocol::{DenyCode, Mono, Sha256};
 
 fn ask(bench: &mut Bench, dry_run: bool, sealed: &[&str]) -> Seen {
     bench.handle(&NotaryInput::Resolve(Resolve {
+        anchor: None,
         credentials: Default::default(),
         dry_run,
         gun: GUN.to_owned(),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::BundleFlags;
+
 /// What follows the options in the help.
 pub(crate) const HELP: &str = "\
 Without --policy, trust is required and every --signer must have signed. The trust server is the
@@ -22,6 +24,7 @@ The exit status is 0 if the image is allowed, 1 if it is denied, 2 for wrong usa
 this program. --json prints one object with the members allowed, image, digest, code, class,
 explanation, warnings, evidence and dropped_roles; code and class are null unless it is denied,
 digest is null unless signed data released it, evidence is null where no collection was verified.
+Where a trust bundle is in force there is a member bundle besides: version, digest, expired.
 
 Examples:
   portreeve check docker.io/library/alpine:3.20
@@ -31,7 +34,9 @@ Examples:
     --credentials ~/.docker/config.json --state ./trust --json
   portreeve check registry.example/shop/web:2.0 --require-pins \\
     --pin 'registry.example/shop/*=4f1c…64 hexadecimal digits…' --at 2026-11-23T12:00:00Z
-  portreeve check docker.io/library/alpine:3.20 --notary-cache ~/.docker/trust";
+  portreeve check docker.io/library/alpine:3.20 --notary-cache ~/.docker/trust
+  portreeve check registry.example/shop/web:2.0 --bundle https://trust.example/bundle \\
+    --bundle-root root.json";
 
 /// The options of `portreeve check`.
 #[derive(Debug, Clone, Args)]
@@ -61,6 +66,8 @@ pub(crate) struct CheckArgs {
     /// Refuse roots that no pin covers instead of trusting them at first use
     #[arg(long)]
     pub(crate) require_pins: bool,
+    #[command(flatten)]
+    pub(crate) bundle: BundleFlags,
     /// PEM file of CAs to trust for TLS besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,

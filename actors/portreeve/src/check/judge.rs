@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portreeve_host::bundle::{self, Looker};
 use portreeve_host::journal::Journal;
 use portreeve_host::metrics::Metrics;
 use portreeve_host::node::cast::Cast;
@@ -12,7 +13,7 @@ use portreeve_host::owners::NoOwners;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::admission::{
-    AdmissionInput, ContainerList, GroupKind, ImageFact, Operation, Peer, Resolution,
+    AdmissionInput, BundleLoaded, ContainerList, GroupKind, ImageFact, Operation, Peer, Resolution,
     ResolutionOutcome, ReviewFacts, ReviewPath, ReviewVersion,
 };
 use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
@@ -33,6 +34,8 @@ const LOOK: Duration = Duration::from_micros(200);
 
 /// What the node decided, and what it went by.
 pub(super) struct Judged {
+    /// The trust bundle it was left with.
+    pub(super) bundle: Option<Box<BundleLoaded>>,
     /// The decision.
     pub(super) decision: Arc<Decision>,
     /// The collections verified on the way, each with the trust server it came from.
@@ -60,6 +63,7 @@ impl Judged {
 pub(super) fn judge(
     options: &Options,
     known: Vec<TrustedCollection>,
+    bundle: Option<Box<BundleLoaded>>,
 ) -> Result<Judged, CommandError> {
     let system = |what, source| CommandError::System { what, source };
     let place = tempfile::Builder::new().prefix("portreeve-check-").tempdir();
@@ -67,28 +71,39 @@ pub(super) fn judge(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| system("start threads", source))?;
+    let fetcher = HttpFetcher::new(options.fetcher.clone())?;
+    let looker = options.bundle.clone().map(|config| Looker {
+        before: bundle.clone(),
+        clock: options.clock(),
+        config,
+        fetcher: fetcher.clone(),
+        proxies: options.fetcher.proxies.clone(),
+        store: None,
+        trust_ca: options.fetcher.trust_ca.clone(),
+    });
     let node = NodeOptions {
         clock: options.clock(),
         data_dir: place.path().to_owned(),
         durability: Durability::Process,
-        fetcher: Arc::new(HttpFetcher::new(options.fetcher.clone())?),
+        fetcher: Arc::new(fetcher),
         jitter_seed: options.clock().now().wall.0.unsigned_abs(),
         journal_dir: place.path().join("journal"),
         log: slog::Logger::root(slog::Discard, slog::o!()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         node: node_id()?,
         owners: Arc::new(NoOwners),
-        restored: Restored { trust: known, ..Restored::default() },
+        restored: Restored { bundle, trust: known, ..Restored::default() },
         runtime: Handle::clone(runtime.handle()),
         retention: portreeve_host::journal::Retention::default(),
         segment_bytes: limits::SEGMENT_BYTES,
         settings: options.settings.clone(),
         verifiers: 2,
     };
-    let decision = decide(&runtime, node, options)?;
+    let decision = decide(&runtime, node, looker, options)?;
     let journal = Journal::open(place.path())?;
     let recovered = portreeve_replay::recover(journal.lines(), &journal.blobs())?;
-    Ok(Judged { decision, seen: seen(&journal)?, trust: recovered.restored.trust })
+    let Restored { bundle, trust, .. } = recovered.restored;
+    Ok(Judged { bundle, decision, seen: seen(&journal)?, trust })
 }
 
 fn node_id() -> Result<NodeId, CommandError> {
@@ -100,9 +115,14 @@ fn node_id() -> Result<NodeId, CommandError> {
 fn decide(
     runtime: &Runtime,
     node: NodeOptions,
+    looker: Option<Looker>,
     options: &Options,
 ) -> Result<Arc<Decision>, CommandError> {
     let node = Node::start_with(node, Arc::new(Scratch), Cast::real())?;
+    if let Some(mut looker) = looker {
+        looker.resume();
+        node.bundle(bundle::input(runtime.block_on(Box::pin(looker.look()))));
+    }
     node.objects(PolicyInput::Relisted(Relisted { objects: options.objects.clone() }));
     runtime.block_on(async {
         let in_force = async {

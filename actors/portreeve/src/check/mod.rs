@@ -23,7 +23,7 @@ use crate::error::CommandError;
 use crate::terminal::Terminal;
 use args::CheckArgs;
 use options::Options;
-pub(crate) use options::gun;
+pub(crate) use options::{gun, instant, pair, read_text};
 use report::Report;
 
 /// Decides, and tells.
@@ -64,9 +64,10 @@ fn decide(args: &CheckArgs) -> Result<Report, CommandError> {
         Err(denial) => return Ok(Report::denied(&options, denial)),
     };
     let known = kept.iter().chain(&adopted).cloned().collect();
-    let judged = judge::judge(&options, known)?;
+    let bundle = state.as_ref().and_then(|state| state.bundle().cloned().map(Box::new));
+    let judged = judge::judge(&options, known, bundle)?;
     if let Some(state) = &mut state {
-        state.replace(judged.to_keep(&kept))?;
+        state.replace(judged.to_keep(&kept), judged.bundle.clone())?;
     }
     Ok(Report::new(&options, judged))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use portreeve_host::bundle::{BundleConfig, BundlePlace};
 use portreeve_host::clock::Clock;
 use portreeve_host::config::allowed_realms;
 use portreeve_host::credentials::{Credentials, PullObjects};
@@ -10,17 +11,20 @@ use portreeve_host::notary_client::{FetcherOptions, Proxies, ServerUrl};
 use portreeve_machines::admission::server::mapped;
 use portreeve_protocol::messages::policy::SourceObject;
 use portreeve_protocol::reference::ImageReference;
-use portreeve_protocol::settings::TrustServerRule;
+use portreeve_protocol::settings::{BundleExpired, TrustServerRule};
 use portreeve_protocol::{Settings, Sha256, Wall, limits};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::args::CheckArgs;
 use super::policies::{self, Policies};
+use crate::cli::BundleFlags;
 use crate::error::CommandError;
 
 /// What a node is told, and what of it concerns this image.
 pub(super) struct Options {
+    /// The trust bundle, if one is named.
+    pub(super) bundle: Option<BundleConfig>,
     /// Whom the client may talk to.
     pub(super) fetcher: FetcherOptions,
     /// The image as given.
@@ -53,7 +57,9 @@ impl Options {
         let Policies { objects, operator_namespace, pull, servers: named, mut warnings } =
             policies::read(args)?;
         let (credentials, pull_secrets) = credentials(args, pull, &mut warnings)?;
+        let bundle = bundle(&args.bundle)?;
         let mut settings = Settings {
+            bundle: bundle.as_ref().map(|bundle| bundle.settings(BundleExpired::Keep)),
             operator_namespace,
             pin_cas: authorities(&args.pin_ca)?,
             pins: pins(&args.pin)?,
@@ -82,6 +88,7 @@ impl Options {
         };
         warnings.dedup();
         Ok(Self {
+            bundle,
             at: args.at.as_deref().map(instant).transpose()?,
             fetcher,
             image: args.image.clone(),
@@ -100,6 +107,28 @@ impl Options {
     pub(super) fn clock(&self) -> Clock {
         self.at.map_or_else(Clock::system, Clock::showing)
     }
+}
+
+/// `--bundle` and what belongs to it.
+fn bundle(flags: &BundleFlags) -> Result<Option<BundleConfig>, CommandError> {
+    let (text, root) = match (&flags.bundle, &flags.bundle_root) {
+        (None, None) => return Ok(None),
+        (Some(text), Some(root)) => (text, root),
+        (Some(text), None) => {
+            return Err(usage(
+                "--bundle",
+                text,
+                "it is verified from --bundle-root, which is missing",
+            ));
+        }
+        (None, Some(root)) => {
+            let text = root.display().to_string();
+            return Err(usage("--bundle-root", &text, "there is no --bundle to verify from it"));
+        }
+    };
+    let place = BundlePlace::parse(text).map_err(|why| usage("--bundle", text, why))?;
+    let ca = flags.bundle_ca.clone();
+    Ok(Some(BundleConfig::read(place, root, ca, portreeve_protocol::time::SECOND)?))
 }
 
 /// The name under which the credentials of `--credentials` are spoken of.
@@ -140,7 +169,7 @@ fn server(text: &str) -> Result<String, CommandError> {
 }
 
 /// `NAME=VALUE`, split at the last `=`: a name may hold one, a key id may not.
-pub(super) fn pair<'a>(
+pub(crate) fn pair<'a>(
     flag: &'static str,
     text: &'a str,
     form: &str,
@@ -198,7 +227,8 @@ pub(super) fn not_of(form: &str) -> String {
     format!("it is not of the form {form}")
 }
 
-fn instant(text: &str) -> Result<Wall, CommandError> {
+/// `--at`.
+pub(crate) fn instant(text: &str) -> Result<Wall, CommandError> {
     let refuse = |_| usage("--at", text, "it is not a time such as 2026-11-23T12:00:00Z");
     let nanos = OffsetDateTime::parse(text, &Rfc3339).map_err(refuse)?.unix_timestamp_nanos();
     let micros = i64::try_from(nanos.div_euclid(1_000));
@@ -206,7 +236,7 @@ fn instant(text: &str) -> Result<Wall, CommandError> {
 }
 
 /// A small text file.
-pub(super) fn read_text(path: &Path) -> Result<String, CommandError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, CommandError> {
     let failed = |source| CommandError::File { what: "read", path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(failed)?.len() > limits::OBJECT_BYTES as u64 {
         return Err(failed(std::io::Error::other("it is too large")));

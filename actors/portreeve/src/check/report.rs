@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portreeve_protocol::decision::RuleRef;
+use portreeve_protocol::decision::{BundleRef, RuleRef};
 use portreeve_protocol::evidence::DroppedRole;
 use portreeve_protocol::{Admitted, Denial, DenyCode, Proof, Sha256, Tolerated, Verdict};
 use serde::Serialize;
@@ -14,6 +14,8 @@ use super::options::Options;
 pub(super) struct Report {
     /// The signed digest, and who says so.
     pub(super) admitted: Option<Admission>,
+    /// The trust bundle in force.
+    pub(super) bundle: Option<BundleRef>,
     /// Why it is denied, if it is.
     pub(super) denial: Option<Denial>,
     /// The trust server and the collection, if one was verified, even if the image is denied.
@@ -53,6 +55,15 @@ struct Object<'a> {
     warnings: &'a [String],
     evidence: Option<EvidenceObject<'a>>,
     dropped_roles: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<BundleObject>,
+}
+
+#[derive(Serialize)]
+struct BundleObject {
+    version: u64,
+    digest: String,
+    expired: bool,
 }
 
 #[derive(Serialize)]
@@ -76,6 +87,7 @@ impl Report {
     pub(super) fn denied(options: &Options, denial: Denial) -> Self {
         Self {
             admitted: None,
+            bundle: None,
             denial: Some(denial),
             evidence: None,
             image: options.image.clone(),
@@ -106,6 +118,7 @@ impl Report {
         let denial = denial.or_else(|| admitted.is_none().then(unclear));
         Self {
             admitted: admitted.filter(|_| denial.is_none()),
+            bundle: decision.bundle,
             denial,
             evidence,
             image: options.image.clone(),
@@ -177,6 +190,11 @@ impl Report {
             warnings: &self.warnings,
             evidence,
             dropped_roles: self.dropped().map(|dropped| dropped.role.as_str()).collect(),
+            bundle: self.bundle.map(|BundleRef { digest, expired, version }| BundleObject {
+                version,
+                digest: digest.to_oci(),
+                expired,
+            }),
         };
         // Names and numbers can always be written.
         serde_json::to_string(&object).unwrap_or_default()

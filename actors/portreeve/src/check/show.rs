@@ -31,6 +31,11 @@ pub(super) fn show(report: &Report, terminal: &Terminal) {
     } else {
         terminal.paragraph(2, &report.explanation());
     }
+    if let Some(bundle) = &report.bundle {
+        let expired = if bundle.expired { ", which has expired" } else { "" };
+        let text = format!("version {}{expired}", bundle.version);
+        terminal.pieces([(Some(Style::Quiet), "  bundle       "), (None, text.as_str())]);
+    }
     documents(report, terminal);
     for warning in &report.warnings {
         terminal.line("");

@@ -4,6 +4,7 @@ use portreeve_protocol::{DenyCode, Sha256};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
+use super::vault;
 use crate::error::CommandError;
 
 /// One workload that wants to enter.
@@ -61,7 +62,13 @@ fn allowed(stage: &Stage) -> Result<Vec<Case>, CommandError> {
         Some(digest) => format!("{image}@{}", digest.to_oci()),
         None => format!("{image} was never signed"),
     };
-    Ok(vec![
+    let genuine = format!("{}:{}", vault::GENUINE, vault::TAG);
+    let mut by_bundle = Vec::new();
+    if stage.own_bundle {
+        let pin = Expected::Allowed(vec![(POD_IMAGE, pinned(&genuine))]);
+        by_bundle.push(pod("pinned by bundle", "vault", &genuine, pin)?);
+    }
+    let cases = vec![
         Case {
             expected: Expected::Allowed(vec![(INIT, pinned(MIGRATE)), (FIRST, pinned(WEB))]),
             explain: false,
@@ -69,7 +76,8 @@ fn allowed(stage: &Stage) -> Result<Vec<Case>, CommandError> {
         },
         pod("signed Pod, by digest", "by-hand", &pinned(WEB), Expected::Allowed(Vec::new()))?,
         pod("rule without trust", "statsd", METRICS, Expected::Allowed(Vec::new()))?,
-    ])
+    ];
+    Ok(cases.into_iter().chain(by_bundle).collect())
 }
 
 fn refused(stage: &Stage) -> Result<Vec<Case>, CommandError> {
@@ -88,6 +96,12 @@ fn refused(stage: &Stage) -> Result<Vec<Case>, CommandError> {
         pod("other digest", "swap", &other_digest, because(DenyCode::DigestMismatch, &[]))?,
         forged_owner(because(DenyCode::NotSigned, &[UNSIGNED]))?,
     ];
+    if stage.own_bundle {
+        let image = format!("{}:{}", vault::REPLACED, vault::TAG);
+        let says = ["trust bundle version 1 pins", "was replaced"];
+        let expected = because(DenyCode::RootPinMismatch, &says);
+        cases.push(pod("replaced server", "keys", &image, expected)?);
+    }
     let down = because(DenyCode::Unreachable, &[&stage.down]);
     cases.push(pod("trust server down", "payments", PARTNER, down)?);
     cases.push(pod("no rule", "miner", UNCOVERED, because(DenyCode::NoPolicy, &[UNCOVERED]))?);

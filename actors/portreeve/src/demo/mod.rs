@@ -7,6 +7,7 @@ mod play;
 mod stage;
 mod table;
 mod tamper;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &Terminal) -> Result<Outcome, Comma
     let clock = Clock::system();
     let now = clock.now().wall;
     terminal.styled(Style::Heading, "Setting the stage");
-    let stage = runtime.block_on(Stage::set(args.journal.as_deref(), now, terminal))?;
+    let stage = runtime.block_on(Box::pin(Stage::set(args, now, terminal)))?;
     let config = stage.config.clone();
     let journal_dir = config.journal_dir.clone();
     let mut failures = Vec::new();

@@ -15,6 +15,8 @@ use portreeve_protocol::{Sha256, Wall};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
+use super::vault;
+use crate::cli::{BundleFlags, DemoArgs};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -22,7 +24,7 @@ use crate::terminal::Terminal;
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes of the manifests that the demo claims to have signed.
-const MANIFEST_LENGTH: u64 = 1_573;
+pub(super) const MANIFEST_LENGTH: u64 = 1_573;
 
 /// Everything the demo needs, until it is dropped.
 pub(super) struct Stage {
@@ -35,6 +37,8 @@ pub(super) struct Stage {
     signed: BTreeMap<String, Sha256>,
     tls: LoopbackTls,
     notary: NotaryServer,
+    /// Whether the trust bundle is the demo's own.
+    pub(super) own_bundle: bool,
     _directory: TempDir,
     _refusing: TcpSocket,
 }
@@ -42,10 +46,11 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes all of it; the journal goes to `journal`, or away with the rest.
     pub(super) async fn set(
-        journal: Option<&Path>,
+        args: &DemoArgs,
         now: Wall,
         terminal: &Terminal,
     ) -> Result<Self, CommandError> {
+        let journal = args.journal.as_deref();
         let directory = tempfile::Builder::new()
             .prefix("portreeve-demo-")
             .tempdir()
@@ -61,6 +66,8 @@ impl Stage {
         let down = format!("https://{address}");
         let mut signed = BTreeMap::new();
         let alice = sign_collections(&notary, &mut signed, now)?;
+        let vault = vault::sign(&notary, now)?;
+        signed.extend(vault.signed.clone());
         let text = format!("  trust server: {}, {} signed tags", notary.url(), signed.len());
         terminal.line(&text);
         terminal.line(&format!("  trust server: {down}, where nobody answers"));
@@ -70,13 +77,34 @@ impl Stage {
         write(&objects.join("policies.yaml"), &policies(&notary.url(), &down))?;
         write(&objects.join("signer-alice.yaml"), &signer_secret("alice", &alice))?;
         terminal
-            .line("  objects: a ClusterImagePolicy of three rules, and the Secret of signer alice");
+            .line("  objects: a ClusterImagePolicy of four rules, and the Secret of signer alice");
         terminal.line("  seals: a new key");
 
-        let config =
-            configure(place, journal, &objects, &tls, &notary_tls, [notary.url(), down.clone()])?;
-        let (_directory, _refusing) = (directory, refusing);
-        Ok(Self { config, down, objects, signed, tls, notary, _directory, _refusing })
+        let own_bundle = args.bundle.bundle.is_none();
+        let bundle = match own_bundle {
+            true => vault::bundle(&place.join("bundle"), &vault, &notary.url()).await?,
+            false => args.bundle.clone(),
+        };
+        if let (Some(at), true) = (&bundle.bundle, own_bundle) {
+            terminal.line(&format!("  trust bundle: {at}, which pins registry.example/vault/*"));
+        }
+        let mut config =
+            configure(place, &objects, &tls, &notary_tls, [notary.url(), down.clone()], bundle)?;
+        if let Some(journal) = journal {
+            make_directory(journal)?;
+            config.journal_dir = journal.to_owned();
+        }
+        Ok(Self {
+            own_bundle,
+            config,
+            down,
+            objects,
+            signed,
+            tls,
+            notary,
+            _directory: directory,
+            _refusing: refusing,
+        })
     }
 
     /// PEM text of the CA that the API server is to trust.
@@ -153,7 +181,8 @@ impl Team {
 fn policies(live: &str, down: &str) -> String {
     format!(
         r#"# Images of the shop must be signed by alice; images of a partner by anyone who may sign
-# at the partner's trust server; Prometheus tools run as they are; nothing else runs at all.
+# at the partner's trust server; images of the vault by whom the trust bundle says;
+# Prometheus tools run as they are; nothing else runs at all.
 apiVersion: portieris.cloud.ibm.com/v1
 kind: ClusterImagePolicy
 metadata:
@@ -167,6 +196,11 @@ spec:
           trustServer: "{live}"
           signerSecrets:
             - name: signer-alice
+    - name: "registry.example/vault/*"
+      policy:
+        trust:
+          enabled: true
+          trustServer: "{live}"
     - name: "partner.example/*"
       policy:
         trust:
@@ -190,11 +224,11 @@ fn signer_secret(name: &str, public_key: &str) -> String {
 /// Makes the configuration as `portreeve serve` would from flags.
 fn configure(
     place: &Path,
-    journal: Option<&Path>,
     objects: &Path,
     tls: &LoopbackTls,
     notary_tls: &LoopbackTls,
     servers: [String; 2],
+    bundle: BundleFlags,
 ) -> Result<Config, CommandError> {
     let file = |name: &str, text: &str| -> Result<PathBuf, CommandError> {
         let path = place.join(name);
@@ -204,6 +238,9 @@ fn configure(
     let seal_key = place.join("seal.key");
     make_key(&seal_key)?;
     let flags = Overrides {
+        bundle: bundle.bundle,
+        bundle_ca: bundle.bundle_ca,
+        bundle_root: bundle.bundle_root,
         allow_trust_server: servers.into(),
         data_dir: Some(place.join("data")),
         drain_delay: Some("0s".to_owned()),
@@ -215,12 +252,7 @@ fn configure(
         trust_ca: vec![file("notary-ca.crt", notary_tls.ca_pem())?],
         ..Overrides::default()
     };
-    let mut config = Config::load(None, flags)?;
-    if let Some(journal) = journal {
-        make_directory(journal)?;
-        config.journal_dir = journal.to_owned();
-    }
-    Ok(config)
+    Ok(Config::load(None, flags)?)
 }
 
 /// A port of 127.0.0.1 that is taken but not listened on: whoever connects is refused.

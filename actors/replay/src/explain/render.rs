@@ -181,6 +181,11 @@ fn head(told: &Explanation, page: &mut Page) {
         course.push_str(", while the policies were not being watched");
     }
     page.item(0, "Course   ", &format!("{course}; {}", answer(&told.answer)));
+    if let Some(bundle) = told.decision.as_ref().and_then(|decision| decision.bundle) {
+        let expired = if bundle.expired { ", which had expired" } else { "" };
+        let text = format!("version {} ({}){expired}", bundle.version, bundle.digest.to_oci());
+        page.item(0, "Bundle   ", &text);
+    }
     for warning in told.decision.iter().flat_map(|decision| &decision.warnings) {
         page.item(0, "Warning  ", warning);
     }

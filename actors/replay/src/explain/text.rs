@@ -78,6 +78,12 @@ fn admission(input: &AdmissionInput) -> String {
         AdmissionInput::AcknowledgeClock(acknowledge) => {
             format!("the clock is right: {}", acknowledge.reason)
         }
+        AdmissionInput::BundleFailed(failed) => {
+            format!("no newer trust bundle: {}: {}", failed.code.code(), failed.detail)
+        }
+        AdmissionInput::BundleLoaded(loaded) => {
+            format!("trust bundle version {}", loaded.versions.targets)
+        }
         AdmissionInput::Drain => "the node drains".to_owned(),
         AdmissionInput::Forgotten(forgotten) => {
             format!("what was resolved of {} is forgotten", forgotten.gun)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
+use portreeve_protocol::decision::{BundleRef, ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Verdict};
 use serde::Serialize;
@@ -50,6 +50,7 @@ pub(super) struct ExplanationView<'a> {
     micros: Option<u64>,
     policy_revision: Option<u64>,
     policies_watched: Option<bool>,
+    bundle: Option<BundleView>,
     images: Vec<ImageView<'a>>,
     patch: Option<&'a str>,
     sealed: bool,
@@ -59,6 +60,13 @@ pub(super) struct ExplanationView<'a> {
     events_cut: bool,
     segment: &'a str,
     line: u64,
+}
+
+#[derive(Serialize)]
+struct BundleView {
+    version: u64,
+    digest: String,
+    expired: bool,
 }
 
 #[derive(Serialize)]
@@ -228,6 +236,7 @@ pub(super) fn explanation(told: &Explanation) -> ExplanationView<'_> {
         micros: told.micros,
         policy_revision: decision.map(|decision| decision.policy_revision),
         policies_watched: told.policies_watched,
+        bundle: decision.and_then(|decision| decision.bundle).map(bundle),
         images: told.containers.iter().map(image).collect(),
         patch: decision.and_then(|decision| decision.patch.as_deref()),
         sealed: decision.is_some_and(|decision| decision.seal.is_some()),
@@ -238,6 +247,11 @@ pub(super) fn explanation(told: &Explanation) -> ExplanationView<'_> {
         segment: &told.segment,
         line: told.line,
     }
+}
+
+fn bundle(bundle: BundleRef) -> BundleView {
+    let BundleRef { digest, expired, version } = bundle;
+    BundleView { version, digest: digest.to_oci(), expired }
 }
 
 fn answer(answer: &AnswerState) -> AnswerView {

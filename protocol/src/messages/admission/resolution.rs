@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::TagView;
-use crate::{Denial, Mono, Proof};
+use crate::{Denial, Mono, Proof, Sha256};
 
 /// The state of one tag of one collection at one trust server. Published like a policy snapshot:
 /// whoever waits for it takes it, and later reviews may use it while it is fresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
+    /// Digest of the [`RootAnchor`](crate::anchors::RootAnchor) it was asked for with, if there was
+    /// one. Since schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Sha256>,
     /// When the timestamp this rests on was asked for. What was signed later may not be in it.
     pub checked_at: Mono,
     /// The collection.

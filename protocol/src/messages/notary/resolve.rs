@@ -1,9 +1,11 @@
 //! A question about a tag.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::anchors::RootAnchor;
 use crate::{CredentialRef, Mono, Sha256};
 
 /// Find out what the trust server says about a tag. The answer is published as a
@@ -11,6 +13,9 @@ use crate::{CredentialRef, Mono, Sha256};
 /// share one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolve {
+    /// What the trust bundle says of the root, if there is a bundle. Since schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Arc<RootAnchor>>,
     /// The credentials that may be used for it; none for an anonymous question.
     pub credentials: BTreeSet<CredentialRef>,
     /// Whether nothing will be persisted: a first root is then not kept. Since schema 2.

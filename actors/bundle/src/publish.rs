@@ -1,0 +1,228 @@
+//! Publishing: what `trust.json` says now, signed, in files that may be served from anywhere.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use aws_lc_rs::rand::SystemRandom;
+use portreeve_protocol::anchors::TARGET;
+use portreeve_protocol::messages::admission::BundleVersions;
+use portreeve_protocol::{Sha256, Wall};
+use tough::TargetName;
+use tough::editor::signed::SignedRole;
+use tough::schema::{
+    Hashes, KeyHolder, Metafile, Role, RoleType, Root, Signed, Snapshot, Target, Targets, Timestamp,
+};
+
+use crate::error::BundleError;
+use crate::keys::{self, BundleKey, hex};
+use crate::root::{SPEC, instant};
+use crate::workshop::Workshop;
+
+/// For how long what is signed now is to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Until when the timestamp and the snapshot.
+    pub online: Wall,
+    /// Until when what the bundle says.
+    pub targets: Wall,
+}
+
+/// What was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Whether the targets were signed anew; else only snapshot and timestamp were.
+    pub anew: bool,
+    /// The versions from now on.
+    pub versions: BundleVersions,
+}
+
+/// Publishes what the workshop's `trust.json` says, or, without keys of the targets role and if it
+/// says what is published already, only signs snapshot and timestamp for a new term.
+///
+/// # Errors
+/// `Workshop` if keys are missing or `trust.json` cannot be understood; `File`.
+pub async fn publish(
+    workshop: &Workshop,
+    keys: &[BundleKey],
+    terms: Terms,
+) -> Result<Published, BundleError> {
+    let (root, _) = workshop.root()?;
+    let root = root.signed;
+    let text = workshop.draft()?.text().map_err(BundleError::Workshop)?;
+    let before = Before::read(workshop)?;
+    let press = Press { keys, root: &root };
+    let own = root.roles.get(&RoleType::Targets);
+    let at_hand = keys
+        .iter()
+        .filter(|key| key.signs() && own.is_some_and(|own| own.keyids.contains(key.tuf_id())))
+        .count() as u64;
+    let anew = at_hand > 0;
+    let targets = if anew {
+        let version = next(before.targets.as_ref().map(|targets| targets.signed.version))?;
+        let mut targets = Targets::new(SPEC.to_owned(), version, instant(terms.targets)?);
+        let (name, target) = target(&text)?;
+        targets.targets.insert(name, target);
+        Printed::of(&press.sign(targets).await?)
+    } else {
+        unchanged(&root, &before, &text)?
+    };
+    let version = next(before.snapshot.as_ref().map(|snapshot| snapshot.version))?;
+    let mut snapshot = Snapshot::new(SPEC.to_owned(), version, instant(terms.online)?);
+    snapshot.meta.insert("targets.json".to_owned(), targets.meta());
+    let snapshot = Printed::of(&press.sign(snapshot).await?);
+    let version = next(before.timestamp.as_ref().map(|timestamp| timestamp.version))?;
+    let mut timestamp = Timestamp::new(SPEC.to_owned(), version, instant(terms.online)?);
+    timestamp.meta.insert("snapshot.json".to_owned(), snapshot.meta());
+    let timestamp = Printed::of(&press.sign(timestamp).await?);
+    let versions = BundleVersions {
+        root: root.version.get(),
+        snapshot: snapshot.version.get(),
+        targets: targets.version.get(),
+        timestamp: timestamp.version.get(),
+    };
+    lay_out(workshop, &text, (&targets, &snapshot, &timestamp))?;
+    Ok(Published { anew, versions })
+}
+
+/// Writes the files, the timestamp last: whoever reads meanwhile finds the old ones complete. Those
+/// of the publication before stay, for whoever has just read its timestamp.
+fn lay_out(
+    workshop: &Workshop,
+    text: &str,
+    (targets, snapshot, timestamp): (&Printed, &Printed, &Printed),
+) -> Result<(), BundleError> {
+    let digest = Sha256::of(text.as_bytes());
+    workshop.write(&format!("targets/{digest}.{TARGET}"), text.as_bytes())?;
+    let before = [targets.version.get(), snapshot.version.get()];
+    workshop.write(&format!("metadata/{}.targets.json", before[0]), &targets.bytes)?;
+    workshop.write(&format!("metadata/{}.snapshot.json", before[1]), &snapshot.bytes)?;
+    workshop.write("metadata/timestamp.json", &timestamp.bytes)?;
+    workshop.prune("metadata", |name| {
+        let of = |role: &str| name.strip_suffix(role).and_then(|version| version.parse().ok());
+        let old = |version: Option<u64>, newest: u64| version.is_some_and(|it| it + 1 < newest);
+        old(of(".targets.json"), before[0]) || old(of(".snapshot.json"), before[1])
+    });
+    Ok(())
+}
+
+/// Signs.
+struct Press<'a> {
+    keys: &'a [BundleKey],
+    root: &'a Root,
+}
+
+impl Press<'_> {
+    async fn sign<T: Role>(&self, role: T) -> Result<SignedRole<T>, BundleError> {
+        let name = T::TYPE;
+        let holder = KeyHolder::Root(self.root.clone());
+        let signers = keys::signers(self.keys);
+        let signed = SignedRole::new(role, &holder, &signers, &SystemRandom::new()).await;
+        signed.map_err(|_| {
+            let (needed, ids) = self.root.roles.get(&name).map_or((0, Vec::new()), |role| {
+                let ids: Vec<String> =
+                    role.keyids.iter().map(|id| hex(id)[..16].to_owned()).collect();
+                (role.threshold.get(), ids)
+            });
+            let ids = ids.join(", ");
+            let why = format!("{name} is signed by {needed} of the keys {ids}; give them by --key");
+            BundleError::Workshop(why)
+        })
+    }
+}
+
+/// A file of metadata as it is published.
+struct Printed {
+    bytes: Vec<u8>,
+    version: NonZeroU64,
+}
+
+impl Printed {
+    fn of<T: Role>(role: &SignedRole<T>) -> Self {
+        Self { bytes: role.buffer().clone(), version: role.signed().signed.version() }
+    }
+
+    fn meta(&self) -> Metafile {
+        Metafile {
+            length: Some(self.bytes.len() as u64),
+            hashes: Some(hashes(&self.bytes)),
+            version: self.version,
+            _extra: HashMap::new(),
+        }
+    }
+}
+
+fn hashes(bytes: &[u8]) -> Hashes {
+    let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    Hashes { sha256: sha256.as_ref().to_vec().into(), _extra: HashMap::new() }
+}
+
+fn target(text: &str) -> Result<(TargetName, Target), BundleError> {
+    let name = TargetName::new(TARGET).map_err(|error| BundleError::Workshop(error.to_string()))?;
+    let target = Target {
+        length: text.len() as u64,
+        hashes: hashes(text.as_bytes()),
+        custom: HashMap::new(),
+        _extra: HashMap::new(),
+    };
+    Ok((name, target))
+}
+
+fn next(before: Option<NonZeroU64>) -> Result<NonZeroU64, BundleError> {
+    let Some(before) = before else { return Ok(NonZeroU64::MIN) };
+    before.checked_add(1).ok_or_else(|| BundleError::Workshop("a version is at its end".to_owned()))
+}
+
+/// What was published before.
+#[derive(Default)]
+struct Before {
+    snapshot: Option<Snapshot>,
+    targets: Option<Signed<Targets>>,
+    targets_bytes: Vec<u8>,
+    timestamp: Option<Timestamp>,
+}
+
+impl Before {
+    fn read(workshop: &Workshop) -> Result<Self, BundleError> {
+        let mut before = Self::default();
+        let broken = |name: &str| {
+            BundleError::Workshop(format!("{name} of the workshop cannot be understood"))
+        };
+        let name = "metadata/timestamp.json";
+        let Some(bytes) = workshop.published(name)? else { return Ok(before) };
+        let timestamp: Signed<Timestamp> =
+            serde_json::from_slice(&bytes).map_err(|_| broken(name))?;
+        let meta = timestamp.signed.meta.get("snapshot.json").ok_or_else(|| broken(name))?;
+        let name = format!("metadata/{}.snapshot.json", meta.version);
+        let bytes = workshop.published(&name)?.ok_or_else(|| broken(&name))?;
+        let snapshot: Signed<Snapshot> =
+            serde_json::from_slice(&bytes).map_err(|_| broken(&name))?;
+        let meta = snapshot.signed.meta.get("targets.json").ok_or_else(|| broken(&name))?;
+        let name = format!("metadata/{}.targets.json", meta.version);
+        before.targets_bytes = workshop.published(&name)?.ok_or_else(|| broken(&name))?;
+        let targets = serde_json::from_slice(&before.targets_bytes);
+        before.targets = Some(targets.map_err(|_| broken(&name))?);
+        before.snapshot = Some(snapshot.signed);
+        before.timestamp = Some(timestamp.signed);
+        Ok(before)
+    }
+}
+
+/// The targets as they are published, if they still say what is to be said and are signed as the
+/// root asks.
+fn unchanged(root: &Root, before: &Before, text: &str) -> Result<Printed, BundleError> {
+    let needed = |why: &str| {
+        BundleError::Workshop(format!("{why}: give the keys of the targets role by --key"))
+    };
+    let Some(targets) = &before.targets else {
+        return Err(needed("nothing is published yet"));
+    };
+    let (name, target) = target(text)?;
+    let same = targets.signed.targets.get(&name).is_some_and(|old| old.hashes == target.hashes);
+    if !same {
+        return Err(needed("trust.json says something else than what is published"));
+    }
+    if root.verify_role(targets).is_err() {
+        return Err(needed("the root names other keys than signed what is published"));
+    }
+    Ok(Printed { bytes: before.targets_bytes.clone(), version: targets.signed.version })
+}

@@ -1,0 +1,153 @@
+//! The workshop: thresholds, rotation, terms, and what it refuses to publish.
+
+use std::fs;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use base64::Engine;
+use portreeve_bundle::{
+    BundleError, BundleKey, RootPlan, Terms, Workshop, make_root, publish, rotate_root, sign_root,
+};
+use portreeve_protocol::Wall;
+use portreeve_protocol::anchors::{Anchor, TrustAnchors};
+use portreeve_protocol::bundle_reason::BundleCode;
+
+use crate::forge::{Forge, LATER, NOW, plan, terms};
+
+/// The public half of a key, as its owner would hand it out.
+fn public(forge: &Forge, name: &str) -> BundleKey {
+    let out = forge.dir.path().join(format!("{name}.pub"));
+    let key = BundleKey::read(&forge.dir.path().join(name)).unwrap();
+    fs::write(&out, key.public_pem()).unwrap();
+    BundleKey::read(&out).unwrap()
+}
+
+#[tokio::test]
+async fn an_offline_root_of_two_of_three_is_in_force_once_two_have_signed() {
+    let forge = Forge::new().await;
+    for name in ["a.pem", "b.pem", "c.pem"] {
+        forge.key(name);
+    }
+    let all: Vec<_> = ["a.pem", "b.pem", "c.pem"].iter().map(|it| public(&forge, it)).collect();
+    assert!(all.iter().all(|key| !key.signs()));
+    let workshop = Workshop::at(&forge.dir.path().join("second"));
+    let plan = RootPlan {
+        root_threshold: Some(2),
+        ..plan(all, vec![forge.targets.clone()], vec![forge.online.clone()])
+    };
+    let made = make_root(&workshop, &plan, &TrustAnchors::empty()).await.unwrap();
+    assert_eq!((made.complete, made.signed_by.len(), made.threshold), (false, 0, 2));
+    let keys = [forge.targets.clone(), forge.online.clone()];
+    assert!(matches!(publish(&workshop, &keys, terms()).await, Err(BundleError::File { .. })));
+    let private = |name: &str| BundleKey::read(&forge.dir.path().join(name)).unwrap();
+    let one = sign_root(&workshop, &[private("a.pem")]).await.unwrap();
+    assert_eq!((one.complete, one.signed_by.len()), (false, 1));
+    let again = sign_root(&workshop, &[private("a.pem"), forge.online.clone()]).await.unwrap();
+    assert_eq!((again.complete, again.signed_by.len()), (false, 1));
+    let two = sign_root(&workshop, &[private("c.pem")]).await.unwrap();
+    assert_eq!((two.complete, two.signed_by.len()), (true, 2));
+    publish(&workshop, &keys, terms()).await.unwrap();
+    assert!(sign_root(&workshop, &[private("b.pem")]).await.is_err(), "none waits any more");
+    let forge = Forge { workshop, ..forge };
+    forge.load().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotated_root_needs_the_old_keys_and_its_own() {
+    let forge = Forge::new().await;
+    let (new, online) = (forge.key("new.pem"), forge.key("online2.pem"));
+    let next = plan(vec![new.clone()], vec![], vec![online.clone()]);
+    let waits = rotate_root(&forge.workshop, &next, &[]).await.unwrap();
+    assert!(!waits.complete, "the old root has not signed it");
+    assert_eq!(forge.load().await.unwrap().message.versions.root, 1);
+    let done = sign_root(&forge.workshop, std::slice::from_ref(&forge.root)).await.unwrap();
+    assert!(done.complete);
+    // The timestamp is still signed by the old key.
+    assert_eq!(forge.refusal(None).await, BundleCode::Signature);
+    let renewed = publish(&forge.workshop, &[online], terms()).await.unwrap();
+    assert!(!renewed.anew);
+    let loaded = forge.load().await.unwrap();
+    assert_eq!((loaded.message.versions.root, loaded.message.versions.targets), (2, 1));
+}
+
+#[tokio::test]
+async fn a_threshold_that_cannot_be_met_is_refused() {
+    let forge = Forge::new().await;
+    let workshop = Workshop::at(&forge.dir.path().join("second"));
+    for threshold in [0, 2] {
+        let plan = RootPlan {
+            root_threshold: Some(threshold),
+            ..plan(
+                vec![forge.root.clone(), forge.root.clone()],
+                vec![forge.targets.clone()],
+                vec![forge.online.clone()],
+            )
+        };
+        let made = make_root(&workshop, &plan, &TrustAnchors::empty()).await;
+        assert!(matches!(made, Err(BundleError::Workshop(_))), "{threshold}");
+    }
+    assert!(
+        make_root(&forge.workshop, &plan(vec![], vec![], vec![]), &TrustAnchors::empty())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn the_online_key_alone_renews_the_term_but_says_nothing_new() {
+    let forge = Forge::new().await;
+    let online = [forge.online.clone()];
+    let soon = Wall(NOW.0 + 3_600_000_000);
+    let short = Terms { online: soon, targets: LATER };
+    let renewed = publish(&forge.workshop, &online, short).await.unwrap();
+    assert_eq!((renewed.anew, renewed.versions.targets, renewed.versions.timestamp), (false, 1, 2));
+    assert_eq!(forge.load().await.unwrap().message.expires, soon);
+    let mut draft = forge.workshop.draft().unwrap();
+    draft.anchors.push(Anchor { gun: "registry.example/a".to_owned(), ..Anchor::default() });
+    forge.workshop.set_draft(&draft).unwrap();
+    let refused = publish(&forge.workshop, &online, short).await.unwrap_err();
+    assert!(refused.to_string().contains("--key"), "{refused}");
+    let without_online = [forge.targets.clone()];
+    let refused = publish(&forge.workshop, &without_online, short).await.unwrap_err();
+    assert!(refused.to_string().contains(&forge.online.id()[..16]), "{refused}");
+    assert_eq!(forge.load().await.unwrap().message.versions.timestamp, 2, "nothing was changed");
+}
+
+#[tokio::test]
+async fn keys_of_other_kinds_sign_too_and_odd_files_are_refused() {
+    let forge = Forge::new().await;
+    let make = |name: &str, der: &[u8]| {
+        let path = forge.dir.path().join(name);
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        fs::write(&path, pem).unwrap();
+        BundleKey::read(&path).unwrap()
+    };
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+    let ec = make("ec.pem", der.unwrap().as_ref());
+    let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der = pair.as_der().unwrap();
+    let rsa = make("rsa.pem", der.as_ref());
+    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let ed = make("ed.pem", der.as_ref());
+    for (key, name) in [(&ec, "ec.pem"), (&rsa, "rsa.pem"), (&ed, "ed.pem")] {
+        assert_eq!(public(&forge, name).id(), key.id(), "{name}");
+    }
+    let workshop = Workshop::at(&forge.dir.path().join("second"));
+    let plan = plan(vec![ec], vec![rsa.clone()], vec![ed.clone()]);
+    assert!(make_root(&workshop, &plan, &TrustAnchors::empty()).await.unwrap().complete);
+    publish(&workshop, &[rsa, ed], terms()).await.unwrap();
+    let forge = Forge { workshop, ..forge };
+    forge.load().await.unwrap();
+    let odd = forge.dir.path().join("odd.pem");
+    let cases = ["", "no pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"];
+    for text in cases {
+        fs::write(&odd, text).unwrap();
+        let error = BundleKey::read(&odd).unwrap_err();
+        assert!(matches!(&error, BundleError::Key { .. }), "{error}");
+        assert!(!error.to_string().contains("AAAA"), "{error}");
+    }
+    assert!(portreeve_bundle::make_key(&odd).is_err(), "no key is written over");
+}
