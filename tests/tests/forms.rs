@@ -66,7 +66,7 @@ fn golden_lines_have_the_documented_forms() {
     let mut lines = 0;
     let root = tree::root();
     for path in tree::files(&root).unwrap() {
-        let golden = path.starts_with("protocol/tests/golden/v2/") && path.ends_with(".jsonl");
+        let golden = path.starts_with("protocol/tests/golden/v3/") && path.ends_with(".jsonl");
         // The effects of machines stand in no line, and the sample of a checkpoint has no real
         // states in it.
         if !golden || path.ends_with("/effects.jsonl") {
@@ -257,7 +257,7 @@ fn a_line_is_laid_out_byte_for_byte_as_documented() {
         assert_eq!(last, b"}");
         let hash = String::from_utf8(line[9..73].to_vec()).unwrap();
         assert_eq!(Sha256::of(record).to_hex(), hash);
-        let end = format!(",\"prev\":\"{prev}\",\"v\":2}}");
+        let end = format!(",\"prev\":\"{prev}\",\"v\":3}}");
         assert!(record.ends_with(end.as_bytes()), "the record says what it follows");
         prev = hash;
     }

@@ -50,8 +50,8 @@ fn anchor(number: usize) -> Anchor {
     }
 }
 
-/// Milliseconds this process has computed, whatever else the machine does meanwhile. A load waits for
-/// nothing but its files.
+/// Milliseconds this process has computed, whatever else the machine does meanwhile. A load waits
+/// for nothing but its files.
 fn busy() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();

@@ -52,6 +52,22 @@
 {{- end -}}
 {{- $_ := set $made "pinCAs" $prefixes -}}
 {{- end -}}
+{{- with .Values.bundle -}}
+{{- if and .url .configMap -}}
+{{- fail "bundle: name url or configMap, not both" -}}
+{{- end -}}
+{{- if or .url .configMap -}}
+{{- $_ := set $files "bundle-root.json" (required "bundle.root: the root.json from which the trust bundle is verified" .root | include "portreeve.pem") -}}
+{{- $_ := set $made "bundle" (.url | default "/etc/portreeve/bundle") -}}
+{{- $_ := set $made "bundleRoot" "/etc/portreeve/config/bundle-root.json" -}}
+{{- $_ := set $made "bundleExpired" .expired -}}
+{{- $_ := set $made "bundleRefresh" .refresh -}}
+{{- with .ca -}}
+{{- $_ := set $files "bundle-ca.pem" (include "portreeve.pem" .) -}}
+{{- $_ := set $made "bundleCA" (list "/etc/portreeve/config/bundle-ca.pem") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $key, $value := .Values.config -}}
 {{- if hasKey $made $key -}}
 {{- fail (printf "config.%s is made by the chart; see values.yaml for the value it comes from" $key) -}}

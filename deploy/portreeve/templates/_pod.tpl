@@ -117,8 +117,16 @@ spec:
         {{- if .Values.sealKey.enabled }}
         - {name: seal, mountPath: /etc/portreeve/seal, readOnly: true}
         {{- end }}
+        {{- if .Values.bundle.configMap }}
+        - {name: bundle, mountPath: /etc/portreeve/bundle, readOnly: true}
+        {{- end }}
         - {name: data, mountPath: /var/lib/portreeve}
   volumes:
+    {{- with .Values.bundle.configMap }}
+    - name: bundle
+      configMap:
+        name: {{ . }}
+    {{- end }}
     - name: config
       configMap:
         name: {{ include "portreeve.fullname" . }}

@@ -133,7 +133,11 @@ impl Table<'_> {
 
     fn row(&self, under: &str, member: &Member) -> String {
         let Member { doc, left_out, name, shape } = member;
-        let left_out = if *left_out { ", left out while false" } else { "" };
+        let left_out = match (left_out, shape) {
+            (false, _) => "",
+            (true, Shape::Optional(_)) => ", left out where there is none",
+            (true, _) => ", left out while false",
+        };
         format!("| `{under}{name}` | {}{left_out} | {doc} |\n", self.said(shape))
     }
 
@@ -185,10 +189,11 @@ of the types; `PORTREEVE_BLESS=1 cargo test -p portreeve-tests --test tidy` writ
 `tests/tests/forms.rs` holds it against the golden lines and against the journal of a real node.
 
 An *object* has all members that its table names and no others, but for those that are left out
-while false. A *choice* is written as its name where its table says so, else as an object with its
-name as the one member: `\"Absent\"`, `{\"Refused\":{…}}`. Objects from a digest or a text to
-something have it as the names of their members. Lists keep the order they are in; those that stand
-for sets are in ascending order and without doubles, as the keys of pairs are.
+while false or where there is none. A *choice* is written as its name where its table says so,
+else as an object with its name as the one member: `\"Absent\"`, `{\"Refused\":{…}}`. Objects
+from a digest or a text to something have it as the names of their members. Lists keep the order
+they are in; those that stand for sets are in ascending order and without doubles, as the keys
+of pairs are.
 
 | form | what it is |
 |---|---|
@@ -197,6 +202,7 @@ for sets are in ascending order and without doubles, as the keys of pairs are.
 | any | the state of the actor that it stands beside, as in the table of that actor's kind |
 | blob | object of `length`, a number of bytes, and `sha256`, the digest they are stored under |
 | boolean | `true` or `false` |
+| bundle code | text: a code of [bundle-format.md](bundle-format.md) |
 | code | text: a code of [reasons.md](reasons.md) |
 | digest | text: 64 lower-case hexadecimal digits, a SHA-256 |
 | event | text: node, incarnation, actor, and number of the delivery, with `/` between |

@@ -97,6 +97,7 @@ pub enum Shape {
 pub const PLAIN: &[(&str, &str)] = &[
     ("ActorId", "actor"),
     ("Blob", "blob"),
+    ("BundleCode", "bundle code"),
     ("DenyCode", "code"),
     ("EventId", "event"),
     ("Mono", "mono"),
