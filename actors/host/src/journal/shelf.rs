@@ -76,7 +76,7 @@ impl Shelf {
         &*self.disk
     }
 
-    /// Has the bytes of a blob stored by the next [`Shelf::settle`], unless they are stored already.
+    /// Has the bytes of a blob stored by the next [`Shelf::settle`], unless they are there already.
     /// A record that names it is to follow.
     pub(super) fn store(&self, blob: &Blob) -> io::Result<()> {
         let digest = blob.digest();
