@@ -183,9 +183,9 @@ check_replaced() {
   sign add "$web" v2 "$work/v1.manifest" -p
   keys=publisher
   verdict "check: trust data under another root than the one seen is refused" \
-    "denied signature trust" "${open[@]}" --state "$work/state" "$web:v2"
+    "denied root-changed trust" "${open[@]}" --state "$work/state" "$web:v2"
   verdict "check: trust data under another root than a client's cache holds is refused" \
-    "denied signature trust" "${open[@]}" --notary-cache "$work/reader" "$web:v2"
+    "denied root-changed trust" "${open[@]}" --notary-cache "$work/reader" "$web:v2"
   listed=$(timeout 30 "$bin" trust list --state "$work/state" 2>&1 </dev/null) || true
   holds "trust list: names what is trusted" "$web" "$listed"
   timeout 30 "$bin" trust reset "$web" --server "$trust_server" --reason "moved, as the shop says" \

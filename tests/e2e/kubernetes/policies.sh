@@ -247,7 +247,7 @@ YAML
     pulling private secret=listed
   becomes "pull secrets: so does that of its service account" 10 pod/puller pulling private account=runner
   quietly docker_secret private listed wrong
-  becomes "pull secrets: changed, it is used as it is now" 10 "(trust-server-unauthorized)" \
+  becomes "pull secrets: changed, it is used as it is now" 25 "(trust-server-unauthorized)" \
     pulling private secret=listed
   equal "pull secrets: no password and no token is in the journal or the log" "" \
     "$(grep -rlF -e "$reading" -e "$wrong" -e "$identity" "$(data_of one)" "$work/one.log" || true)"
