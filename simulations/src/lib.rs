@@ -9,13 +9,18 @@
 //! runs the machines and keeps their journal, as the host does; [`trace`] writes down each event.
 
 mod error;
+pub mod fault;
+pub mod history;
+pub mod hostile;
 pub mod node;
+pub mod oracle;
 pub mod outcome;
 pub mod rng;
 pub mod scenario;
 pub mod scheduler;
 pub mod scripted;
 pub mod trace;
+pub mod truth;
 pub mod world;
 
 pub use error::SimulationError;

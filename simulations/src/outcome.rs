@@ -3,29 +3,68 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::{
-    Admitted, BlobSource, Decision, Denial, DenyCode, Mono, ProtocolError, Sha256, Verdict,
-};
+use portreeve_protocol::{Admitted, Decision, Denial, DenyCode, Mono, Sha256, Verdict};
 
+use crate::history::Seen;
+use crate::node::Journal;
 use crate::trace::Trace;
+use crate::truth::Truth;
 
 /// What a run gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// Uid of a review to its answer; reviews that were not answered are not here.
     pub answers: BTreeMap<String, Answer>,
-    /// Documents that the journal names, by digest.
-    pub blobs: BTreeMap<Sha256, Arc<[u8]>>,
+    /// What was counted.
+    pub counts: Counts,
     /// How often each fact was noted, by its name: what the run covered.
     pub facts: BTreeMap<&'static str, u64>,
-    /// The journal, as the host would write it into one segment; of the last node that ran.
-    pub journal: Vec<u8>,
+    /// What was seen, in order.
+    pub history: Vec<Seen>,
+    /// How often each class of faults was hit, by its id.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// What each replica left, in the order of the scenario.
+    pub replicas: Vec<Left>,
+    /// The reason why the run did not converge after the heal; `None` if it did, or was not asked to.
+    pub stuck: Option<String>,
     /// One line an event.
     pub trace: Trace,
     /// The hash of the trace.
     pub trace_hash: Sha256,
+    /// What was true.
+    pub truth: Truth,
     /// Simulated time from the start to the last event.
     pub took: Mono,
+}
+
+/// What a replica left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its journal.
+    pub journal: Journal,
+    /// Its journals before, each given up because it was damaged.
+    pub given_up: Vec<Journal>,
+}
+
+/// What was counted in a run: sums, and the most there was at one instant in one replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Deliveries to machines, those to journal gates included.
+    pub deliveries: u64,
+    /// Fetches that were begun.
+    pub fetches: u64,
+    /// Most answers that waited for their records.
+    pub most_held: u64,
+    /// Most fetches under way.
+    pub most_fetches: u64,
+    /// Most reviews that were being decided.
+    pub most_reviews: u64,
+    /// Most timers that were armed.
+    pub most_timers: u64,
+    /// Reviews that were decided.
+    pub reviews: u64,
+    /// Verifications asked for.
+    pub verifications: u64,
 }
 
 /// An answer that left.
@@ -60,13 +99,6 @@ impl Outcome {
     pub fn decisions(&self) -> BTreeMap<String, Summary> {
         let summary = |(uid, answer): (&String, &Answer)| (uid.clone(), answer.summary());
         self.answers.iter().map(summary).collect()
-    }
-}
-
-impl BlobSource for Outcome {
-    fn bytes(&self, digest: &Sha256) -> Result<Arc<[u8]>, ProtocolError> {
-        let found = self.blobs.get(digest).cloned();
-        found.ok_or(ProtocolError::BlobMissing { digest: *digest })
     }
 }
 

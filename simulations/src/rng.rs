@@ -54,6 +54,17 @@ impl Rng {
         u64::try_from(product >> 64).unwrap_or_default()
     }
 
+    /// Whether something happens that happens `parts` times in a thousand.
+    pub fn chance(&mut self, parts: u64) -> bool {
+        self.below(1_000) < parts
+    }
+
+    /// Any of `choices`; `None` if there is none.
+    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
+        let bound = u64::try_from(choices.len()).unwrap_or_default();
+        choices.get(usize::try_from(self.below(bound)).unwrap_or_default())
+    }
+
     /// A number from `low` to `high`, both included, each as likely.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low).saturating_add(1))

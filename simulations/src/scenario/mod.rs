@@ -3,58 +3,61 @@
 
 mod change;
 mod collection;
-mod fault;
+mod policy;
+mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_lab::{Documents, Keys};
-use portreeve_protocol::messages::admission::ReviewFacts;
-use portreeve_protocol::messages::policy::{PolicyObject, SignerSecret, SourceObject};
+use portreeve_protocol::messages::policy::{SignerSecret, SourceObject};
 use portreeve_protocol::{Settings, Wall};
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, Publication};
 pub use collection::{CollectionPlan, SignedTag};
-pub use fault::Fault;
+pub use policy::{PolicyChange, PolicyEvent, PolicyPlan, RulePlan, TrustPlan};
+pub use review::{Later, PlannedReview};
 
 use crate::SimulationError;
+use crate::fault::Fault;
 
 /// What is to happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
+    /// Whether records are written with all their digests, and replayed at the end. Otherwise they
+    /// become bytes only where a crash makes a replica read them.
+    pub audited: bool,
     /// What is published later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
     /// What goes wrong, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// When nothing goes wrong any more, in microseconds after the start; from then on it is watched
+    /// whether all comes right. `None` ends the run when nothing is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heal: Option<u64>,
     /// More events than this are taken for a run without end.
     pub most_events: u64,
-    /// Name of the replica.
-    pub node: String,
-    /// The policies, applied before the first review.
-    pub policies: Vec<PolicyObject>,
+    /// The policies at the start.
+    pub policies: Vec<PolicyPlan>,
+    /// How what the API server holds changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_changes: Vec<PolicyChange>,
     /// When the collections were published.
     pub published: Wall,
+    /// Names of the replicas.
+    pub replicas: Vec<String>,
     /// The reviews that are sent.
     pub reviews: Vec<PlannedReview>,
     /// The trust servers there are.
     pub servers: Vec<TrustServerPlan>,
     /// The settings of the machines.
     pub settings: Settings,
-    /// The signer Secrets there are.
+    /// The signer Secrets at the start.
     pub signers: Vec<SignerPlan>,
-    /// The wall clock when the replica starts.
+    /// The wall clock at the start.
     pub start: Wall,
-}
-
-/// A review and when it is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedReview {
-    /// Microseconds after the start at the earliest.
-    pub at: u64,
-    /// The review.
-    pub facts: ReviewFacts,
-    /// The seed draws by how many microseconds it is later, up to this number.
-    pub spread: u64,
 }
 
 /// A trust server.
@@ -85,16 +88,10 @@ impl Scenario {
     /// # Errors
     /// `Lab` for a signer whose key cannot be made.
     pub fn objects(&self) -> Result<Vec<SourceObject>, SimulationError> {
-        let mut objects: Vec<_> = self.policies.iter().cloned().map(SourceObject::Policy).collect();
+        let policies = self.policies.iter().map(|plan| SourceObject::Policy(plan.object()));
+        let mut objects: Vec<_> = policies.collect();
         for signer in &self.signers {
-            let key = Keys::deterministic(signer.keys).signer(&signer.name, 0, self.published)?;
-            objects.push(SourceObject::SignerSecret(SignerSecret {
-                name: signer.name.clone(),
-                namespace: signer.namespace.clone(),
-                public_key: key.public_pem(),
-                resource_version: None,
-                secret: signer.secret.clone(),
-            }));
+            objects.push(SourceObject::SignerSecret(signer.object(self.published)?));
         }
         Ok(objects)
     }
@@ -104,8 +101,10 @@ impl Scenario {
     #[must_use]
     pub fn moved(&self, from: &str, to: &str) -> Self {
         let mut moved = self.clone();
-        for policy in &mut moved.policies {
-            policy.spec = policy.spec.replace(from, to);
+        let rules = moved.policies.iter_mut().flat_map(|policy| &mut policy.rules);
+        let trust = rules.filter_map(|rule| rule.trust.as_mut());
+        for server in trust.filter_map(|trust| trust.server.as_mut()) {
+            *server = server.replace(from, to);
         }
         let settings = &mut moved.settings;
         if settings.approved_servers.remove(from) {
@@ -117,10 +116,11 @@ impl Scenario {
         for server in moved.servers.iter_mut().filter(|server| server.url == from) {
             server.url = to.to_owned();
         }
-        let servers = moved.faults.iter_mut().filter_map(Fault::server);
-        let servers = servers.chain(moved.changes.iter_mut().map(|change| &mut change.server));
-        for server in servers.filter(|server| *server == from) {
-            *server = to.to_owned();
+        for change in moved.changes.iter_mut().filter(|change| change.server == from) {
+            change.server = to.to_owned();
+        }
+        for fault in &mut moved.faults {
+            fault.influence_mut().moved(from, to);
         }
         moved
     }
@@ -137,6 +137,23 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+}
+
+impl SignerPlan {
+    /// The Secret as the API server holds it.
+    ///
+    /// # Errors
+    /// `Lab` for a key that cannot be made.
+    pub fn object(&self, published: Wall) -> Result<SignerSecret, SimulationError> {
+        let key = Keys::deterministic(self.keys).signer(&self.name, 0, published)?;
+        Ok(SignerSecret {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            public_key: key.public_pem(),
+            resource_version: None,
+            secret: self.secret.clone(),
+        })
     }
 }
 
