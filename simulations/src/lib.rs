@@ -9,6 +9,7 @@
 //! runs the machines and keeps their journal, as the host does; [`trace`] writes down each event.
 
 mod error;
+pub mod hostile;
 pub mod node;
 pub mod outcome;
 pub mod rng;

@@ -56,6 +56,11 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// The document as a value.
+    pub(super) fn document(&self) -> Value {
+        json!({"signatures": self.signatures, "signed": self.signed})
+    }
+
     /// The document as Notary spells it.
     pub(super) fn text(&self) -> String {
         let signatures = Value::Array(self.signatures.clone());
@@ -82,8 +87,8 @@ impl<'a> Draft<'a> {
         let read = |role: &str| -> Result<Sheet, LabError> {
             let bytes = served.get(&format!("{role}.json"));
             let bytes = bytes.ok_or_else(|| missing(role, "it is not served".to_owned()))?;
-            let mut document: Value = serde_json::from_slice(bytes)
-                .map_err(|error| missing(role, error.to_string()))?;
+            let mut document: Value =
+                serde_json::from_slice(bytes).map_err(|error| missing(role, error.to_string()))?;
             let signed = document["signed"].take();
             let keys = material.collection.keys_of(role)?;
             let signers = keys.into_iter().cloned().collect();
@@ -94,7 +99,8 @@ impl<'a> Draft<'a> {
             sheets.insert(role.to_owned(), read(role)?);
         }
         let named = sheets.get("snapshot").and_then(|sheet| sheet.signed["meta"].as_object());
-        let named: Vec<String> = named.into_iter().flatten().map(|(role, _)| role.clone()).collect();
+        let named: Vec<String> =
+            named.into_iter().flatten().map(|(role, _)| role.clone()).collect();
         for role in named {
             let sheet = read(&role)?;
             sheets.insert(role, sheet);
