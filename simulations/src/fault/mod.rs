@@ -98,6 +98,12 @@ pub trait Influence {
         Vec::new()
     }
 
+    /// Whether it bends messages between the actors of a replica: they are many, so that only those
+    /// that do are asked.
+    fn bends_hops(&self) -> bool {
+        false
+    }
+
     /// The wall clock of a replica at `at`: `wall` is microseconds it is wrong by.
     fn clock(&self, _at: Mono, _replica: usize, _wall: &mut i64) {}
 
