@@ -176,13 +176,20 @@ pub(crate) struct ShrinkArgs {
 
 /// What `planted` is asked.
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "planted-bugs"), allow(dead_code))]
 pub(crate) struct PlantedArgs {
     /// Only this bug
     #[arg(long)]
     pub(crate) bug: Option<String>,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
     /// Seeds tried for one bug
     #[arg(long, default_value_t = 300)]
     pub(crate) seeds: u64,
+    /// Bugs looked for at once [default: one for each processor]
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
 }
 
 /// What `coverage` is asked.

@@ -17,6 +17,13 @@ pub(crate) enum CommandError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// There is no planted bug of that name.
+    #[cfg(feature = "planted-bugs")]
+    #[error("there is no planted bug `{id}`: `planted` without `--bug` lists them")]
+    NoBug {
+        /// The name.
+        id: String,
+    },
     /// A file holds no scenario.
     #[error("{} holds no scenario: {source}", path.display())]
     NoScenario {

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Status, CommandError> {
     let RunArgs { seed, scripted: by_script, printed } = *args;
     let scenario = if by_script { scripted() } else { draw(seed) };
     let rule = if by_script { "the scripted scenario" } else { "every oracle" };
-    one(&Case { rule: rule.to_owned(), scenario, seed }, printed)
+    one(&Case::new(rule, scenario, seed), printed)
 }
 
 /// Runs the scenario of a file.
@@ -43,7 +43,10 @@ fn one(case: &Case, printed: Printed) -> Result<Status, CommandError> {
         report::excerpt(&outcome, violation);
     }
     report::run(&examined, &outcome);
-    Ok(if examined.violations().is_empty() { Status::Held } else { Status::Broken })
+    let wrong = case.wrong_answers(&outcome);
+    wrong.iter().for_each(|text| styled(Style::Bad, text));
+    let held = examined.violations().is_empty() && wrong.is_empty();
+    Ok(if held { Status::Held } else { Status::Broken })
 }
 
 /// The error of a run that did not come to its end.

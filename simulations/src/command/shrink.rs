@@ -15,7 +15,7 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> Result<Status, CommandError> {
         (Some(path), _) => file::read(path)?,
         (None, seed) => {
             let seed = seed.unwrap_or_default();
-            Case { rule: String::new(), scenario: draw(seed), seed }
+            Case::new("", draw(seed), seed)
         }
     };
     let seed = case.seed;
@@ -28,7 +28,7 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> Result<Status, CommandError> {
     aside(Style::Heading, &format!("{} runs: {}", shrunk.tries, size(&shrunk.scenario)));
     let rule = if case.rule.is_empty() { oracle } else { case.rule };
     let Shrunk { scenario, violation, .. } = shrunk;
-    let small = Case { rule, scenario, seed };
+    let small = Case::new(rule, scenario, seed);
     match &args.out {
         Some(path) => {
             file::write(path, &small)?;
@@ -51,7 +51,8 @@ fn first_oracle(case: &Case) -> Result<String, CommandError> {
 /// Makes a scenario smaller, with the progress on standard error.
 pub(crate) fn work(scenario: &Scenario, seed: u64, oracle: &str, most: u64) -> Option<Shrunk> {
     let mut bar = Bar::new(most);
-    shrink::shrink(scenario, seed, oracle, most, &mut |progress: &Progress<'_>| {
+    let fails = shrink::fault_of(oracle, seed);
+    shrink::shrink(scenario, &fails, most, &mut |progress: &Progress<'_>| {
         bar.show(progress.tries, &format!("{}: {}", progress.what, size(progress.best)));
     })
 }

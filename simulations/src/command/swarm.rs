@@ -127,7 +127,7 @@ fn keep(swarm: &Swarm, args: &SwarmArgs) -> Result<BTreeMap<&'static str, PathBu
         };
         let scenario = small.map_or(scenario, |small| small.scenario);
         let path = args.keep.join(format!("{oracle}-{seed}.json"));
-        file::write(&path, &Case { rule: (*oracle).to_owned(), scenario, seed })?;
+        file::write(&path, &Case::new(*oracle, scenario, seed))?;
         kept.insert(*oracle, path);
     }
     Ok(kept)

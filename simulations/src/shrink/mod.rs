@@ -3,26 +3,16 @@
 //! A try is a run: what is left out, or made simpler, stays so if the same oracle still finds
 //! fault. There is no randomness in it, so a scenario and a seed always shrink alike.
 
+mod case;
 mod parts;
 mod replicas;
 mod values;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Scenario;
 use crate::oracle::Violation;
-use crate::swarm::{Examined, examine};
+use crate::swarm::examine;
 
-/// A scenario that guards a rule, as it is kept in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Case {
-    /// The rule, in a sentence, or the oracle that found fault.
-    pub rule: String,
-    /// The scenario.
-    pub scenario: Scenario,
-    /// The seed of the run.
-    pub seed: u64,
-}
+pub use case::Case;
 
 /// How far the shrinker is.
 #[derive(Debug, Clone, Copy)]
@@ -46,19 +36,30 @@ pub struct Shrunk {
     pub violation: Violation,
 }
 
-/// Makes `scenario` smaller as long as the oracle `oracle` finds fault with it, in at most `most`
-/// runs; `None` if the oracle does not find fault with it as it is.
+/// What is wrong with the run of a scenario, if it is the fault that is sought.
+pub type Fails<'a> = &'a dyn Fn(&Scenario) -> Option<Violation>;
+
+/// The first fault that an oracle finds with the run of a scenario.
+pub fn fault_of(oracle: &str, seed: u64) -> impl Fn(&Scenario) -> Option<Violation> {
+    move |scenario| {
+        let (examined, _) = examine(scenario, seed);
+        let found = examined.violations().iter().filter(|violation| violation.oracle == oracle);
+        found.min_by_key(|violation| violation.at).cloned()
+    }
+}
+
+/// Makes `scenario` smaller as long as it fails, in at most `most` runs; `None` if it does not fail
+/// as it is.
 pub fn shrink(
     scenario: &Scenario,
-    seed: u64,
-    oracle: &str,
+    fails: Fails<'_>,
     most: u64,
     tell: &mut dyn FnMut(&Progress<'_>),
 ) -> Option<Shrunk> {
-    let violation = fault(scenario, seed, oracle)?;
+    let violation = fails(scenario)?;
     let best = scenario.clone();
-    let mut shrinker =
-        Shrinker { best, most, oracle, seed, tell, tries: 0, violation, what: "everything" };
+    let what = "everything";
+    let mut shrinker = Shrinker { best, fails, most, tell, tries: 0, violation, what };
     while shrinker.tries < most {
         let before = shrinker.best.clone();
         shrinker.round();
@@ -70,23 +71,11 @@ pub fn shrink(
     Some(Shrunk { scenario, tries, violation })
 }
 
-fn fault(scenario: &Scenario, seed: u64, oracle: &str) -> Option<Violation> {
-    let (examined, _) = examine(scenario, seed);
-    first(&examined, oracle).cloned()
-}
-
-/// The first fault that the oracle found.
-fn first<'a>(examined: &'a Examined, oracle: &str) -> Option<&'a Violation> {
-    let found = examined.violations().iter().filter(|violation| violation.oracle == oracle);
-    found.min_by_key(|violation| violation.at)
-}
-
 /// The work on one scenario.
 struct Shrinker<'a> {
     best: Scenario,
+    fails: Fails<'a>,
     most: u64,
-    oracle: &'a str,
-    seed: u64,
     tell: &'a mut dyn FnMut(&Progress<'_>),
     tries: u64,
     /// What is wrong with `best`.
@@ -114,7 +103,7 @@ impl Shrinker<'_> {
             return false;
         }
         self.tries += 1;
-        let found = fault(&candidate, self.seed, self.oracle);
+        let found = (self.fails)(&candidate);
         let fails = found.is_some();
         if let Some(violation) = found {
             self.best = candidate;

@@ -36,7 +36,7 @@ oddities! {
     Crowd 20 "A Pod with fifty images.";
     Delete 60 "A review of a deletion.";
     DryRun 60 "A review of which nothing will be kept.";
-    ForgedOwner 40 "A workload that claims a controller which there is not.";
+    ForgedOwner 150 "A Pod that claims a controller, rightly or not.";
     Hasty 80 "A review whose client waits for hardly any time.";
     Malformed 30 "A review whose object cannot be read.";
     NoImage 30 "A review of what carries no image.";

@@ -46,7 +46,8 @@ pub(super) fn draw(
     for (index, at) in times.into_iter().enumerate() {
         // A stream each: what one review draws does not change the others.
         let rng = &mut streams.stream(&format!("swarm/review/{index}"));
-        reviews.push(drawer.review(&format!("r{index}"), at, rng));
+        let review = drawer.review(&format!("r{index}"), at, &reviews, rng);
+        reviews.push(review);
     }
     drawer.floods(&mut reviews, &mut streams.stream("swarm/floods"));
     reviews.sort_by_key(|review| review.at);
@@ -79,9 +80,18 @@ struct Drawer<'a> {
 }
 
 impl Drawer<'_> {
-    fn review(&self, uid: &str, at: u64, rng: &mut Rng) -> PlannedReview {
+    fn review(
+        &self,
+        uid: &str,
+        at: u64,
+        before: &[PlannedReview],
+        rng: &mut Rng,
+    ) -> PlannedReview {
         let mix = self.mix;
-        let facts = self.facts(uid, rng);
+        let mut facts = self.facts(uid, rng);
+        self.odd_object(&mut facts, rng);
+        self.claim(&mut facts, before, rng);
+        self.odd_operation(&mut facts, before, rng);
         let at = if mix.now(Odd::AtOnce, rng) { rng.below(5_000) } else { at };
         let mut review = PlannedReview::once(at, rng.log_between(1, 20_000), facts);
         if mix.now(Odd::Again, rng) {
@@ -128,8 +138,6 @@ impl Drawer<'_> {
         if rng.chance(100) {
             facts.version = ReviewVersion::V1Beta1;
         }
-        self.odd_object(&mut facts, rng);
-        self.odd_operation(&mut facts, rng);
         facts
     }
 
@@ -151,29 +159,55 @@ impl Drawer<'_> {
             facts.sub_resource = Some("scale".to_owned());
             facts.images.clear();
         }
-        if mix.now(Odd::ForgedOwner, rng) && facts.kind.kind == POD.1 {
-            facts.owners.push(OwnerFact {
-                api_version: "apps/v1".to_owned(),
-                controller: true,
-                kind: "ReplicaSet".to_owned(),
-                name: format!("owner-of-{}", facts.uid),
-                uid: "00000000-0000-0000-0000-000000000000".to_owned(),
-            });
+    }
+
+    /// A Pod claims that a controller made it, one that there is or one that there is not.
+    fn claim(&self, facts: &mut ReviewFacts, before: &[PlannedReview], rng: &mut Rng) {
+        let claims = self.mix.now(Odd::ForgedOwner, rng);
+        if !claims || facts.kind.kind != POD.1 {
+            return;
+        }
+        let Some(owner) = rng.pick(before).map(|review| &review.facts) else { return };
+        facts.namespace.clone_from(&owner.namespace);
+        let replica_set = owner.kind.kind == DEPLOYMENT.1 && rng.chance(500);
+        let behind = if replica_set { ("-rs", "+rs") } else { ("", "") };
+        let kind = if replica_set { "ReplicaSet" } else { owner.kind.kind.as_str() };
+        let kind = if rng.chance(100) { "StatefulSet" } else { kind };
+        let uid = format!("uid-of-{}{}", owner.uid, behind.1);
+        let forged = rng.chance(500);
+        facts.owners.push(OwnerFact {
+            api_version: "apps/v1".to_owned(),
+            controller: true,
+            kind: kind.to_owned(),
+            name: format!("{}{}", owner.name, behind.0),
+            uid: if forged { format!("not-{uid}") } else { uid },
+        });
+        if rng.chance(600) {
+            facts.images.clone_from(&owner.images);
+            for (place, image) in facts.images.iter_mut().enumerate() {
+                image.pointer = format!("/spec/containers/{place}/image");
+                image.list = ContainerList::Main;
+            }
         }
     }
 
     /// What of the operation is out of the ordinary.
-    fn odd_operation(&self, facts: &mut ReviewFacts, rng: &mut Rng) {
+    fn odd_operation(&self, facts: &mut ReviewFacts, before: &[PlannedReview], rng: &mut Rng) {
         let mix = self.mix;
         if mix.now(Odd::Validate, rng) {
             facts.path = ReviewPath::Validate;
         }
-        if mix.now(Odd::Update, rng) {
+        let old = rng.pick(before).map(|review| &review.facts);
+        if mix.now(Odd::Update, rng)
+            && let Some(old) = old
+        {
+            of_the_same(facts, old);
             facts.operation = Operation::Update;
-            facts.old_images = facts.images.clone();
-            for old in &mut facts.old_images {
+            facts.images.clone_from(&old.images);
+            facts.old_images.clone_from(&old.images);
+            for image in &mut facts.images {
                 if rng.chance(400) {
-                    old.image = images::reference(self.estate, mix, rng);
+                    image.image = images::reference(self.estate, mix, rng);
                 }
             }
         }
@@ -181,6 +215,7 @@ impl Drawer<'_> {
             [(Odd::Delete, Operation::Delete), (Odd::Connect, Operation::Connect)]
         {
             if mix.now(odd, rng) {
+                old.into_iter().for_each(|old| of_the_same(facts, old));
                 facts.operation = operation;
                 facts.images.clear();
                 facts.old_images.clear();
@@ -277,4 +312,12 @@ impl Drawer<'_> {
             reviews.push(review);
         }
     }
+}
+
+/// Makes a review one of the object that another review is of.
+fn of_the_same(facts: &mut ReviewFacts, old: &ReviewFacts) {
+    facts.kind.clone_from(&old.kind);
+    facts.name.clone_from(&old.name);
+    facts.namespace.clone_from(&old.namespace);
+    facts.owners.clone_from(&old.owners);
 }
