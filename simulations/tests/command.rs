@@ -66,7 +66,8 @@ fn what_a_run_shows_can_be_replayed() {
 #[test]
 fn a_swarm_sums_up_many_runs_for_people_and_for_programs() {
     let (out, _) = ends(&["swarm", "--runs", "4", "--seed", "1", "--jobs", "2"], 0);
-    for word in ["runs", "simulated", "events", "deliveries", "decisions", "no oracle found fault"] {
+    for word in ["runs", "simulated", "events", "deliveries", "decisions", "no oracle found fault"]
+    {
         assert!(out.contains(word), "{word}\n{out}");
     }
     let (out, _) = ends(&["swarm", "--runs", "4", "--json"], 0);

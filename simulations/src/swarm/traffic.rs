@@ -80,13 +80,7 @@ struct Drawer<'a> {
 }
 
 impl Drawer<'_> {
-    fn review(
-        &self,
-        uid: &str,
-        at: u64,
-        before: &[PlannedReview],
-        rng: &mut Rng,
-    ) -> PlannedReview {
+    fn review(&self, uid: &str, at: u64, before: &[PlannedReview], rng: &mut Rng) -> PlannedReview {
         let mix = self.mix;
         let mut facts = self.facts(uid, rng);
         self.odd_object(&mut facts, rng);

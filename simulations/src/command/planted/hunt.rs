@@ -44,8 +44,8 @@ fn all(bugs: &[Bug], args: &PlantedArgs) -> BTreeMap<Bug, Found> {
     let bar = Mutex::new(Bar::new(bugs.len() as u64));
     let work = || {
         while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let one = (args.seed..args.seed.saturating_add(args.seeds))
-                .find_map(|seed| look(*bug, seed));
+            let one =
+                (args.seed..args.seed.saturating_add(args.seeds)).find_map(|seed| look(*bug, seed));
             let Ok(mut found) = found.lock() else { return };
             if let Some(one) = one {
                 found.insert(*bug, one);
