@@ -108,6 +108,12 @@ impl Estate {
         &self.repositories[usize::try_from(place).unwrap_or_default()]
     }
 
+    /// Server and GUN of each collection, those that are published later too.
+    pub(super) fn collections(&self) -> Vec<(String, String)> {
+        let place = |it: &Repository| (self.servers[it.server].url.clone(), it.gun.clone());
+        self.repositories.iter().map(place).collect()
+    }
+
     /// The trust server's URL for images of a registry.
     pub(super) fn server_of(&self, registry: &str) -> Option<&str> {
         let place = self.registries.iter().position(|known| known == registry)?;

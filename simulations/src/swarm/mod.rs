@@ -4,6 +4,7 @@
 //! and oddity from one of its own: a new draw in one place leaves all the rest of a seed's scenario
 //! as it was.
 
+mod anchors;
 mod churn;
 mod estate;
 mod images;
@@ -44,23 +45,26 @@ pub fn draw(seed: u64) -> Scenario {
     let reviews = traffic::draw(&streams, &mix, (&estate, &settings), replicas.len());
     let policies = rules::draw(&streams, &mix, &estate);
     let policy_changes = churn::draw(&streams, &mix, &estate, &policies);
+    let bundle = anchors::draw(&streams, &mix, &estate);
     let changes = news::draw(&streams, &mix, &estate);
     let ends = reviews.iter().map(|review| review.at + review.spread);
     let ends = ends.chain(changes.iter().map(|change| change.at));
     let ends = ends.chain(policy_changes.iter().map(|change| change.at));
+    let editions = bundle.iter().flat_map(|bundle| &bundle.editions);
+    let ends = ends.chain(editions.map(|edition| edition.at));
     let heal = ends.max().unwrap_or_default().max(estate.lasts) + REST;
+    let collections = estate.collections();
+    let pinned = |gun: &str| bundle.as_ref().is_some_and(|bundle| bundle.pins(gun));
     let ground = Ground {
-        collections: estate
-            .repositories
-            .iter()
-            .map(|it| (estate.servers[it.server].url.clone(), it.gun.clone()))
-            .collect(),
+        pinned: collections.iter().filter(|(_, gun)| pinned(gun)).cloned().collect(),
+        collections,
         heal,
         replicas: replicas.len(),
         servers: estate.servers.iter().map(|server| server.url.clone()).collect(),
     };
     Scenario {
         audited: streams.stream("swarm/audited").below(8) == 0,
+        bundle,
         changes,
         faults: trouble::draw(&streams, &ground),
         heal: Some(heal),
