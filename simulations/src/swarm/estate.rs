@@ -149,8 +149,9 @@ pub(super) fn digest(gun: &str, tag: &str, edition: u64) -> Sha256 {
 }
 
 fn collection(gun: &str, mix: &Mix, rng: &mut Rng) -> CollectionPlan {
-    let most = rng.below(4);
-    let signers: Vec<_> = SIGNERS.iter().take(usize::try_from(most).unwrap_or_default()).collect();
+    let most = [0, 1, 1, 2, 2, 2, 3, 3];
+    let most = rng.pick(&most).copied().unwrap_or_default();
+    let signers: Vec<_> = SIGNERS.iter().take(most).collect();
     let signers: Vec<String> = signers.into_iter().map(|&name| name.to_owned()).collect();
     let mut tags = Vec::new();
     for number in 0..rng.between(1, 3) {
@@ -172,7 +173,7 @@ fn collection(gun: &str, mix: &Mix, rng: &mut Rng) -> CollectionPlan {
 
 /// Those of a collection who sign a tag: mostly all of them.
 pub(super) fn some_of(signers: &[String], rng: &mut Rng) -> Vec<String> {
-    let all = rng.chance(800);
+    let all = rng.chance(900);
     let few = rng.below(signers.len() as u64 + 1);
     let taken = if all { signers.len() } else { usize::try_from(few).unwrap_or_default() };
     signers.iter().take(taken).cloned().collect()

@@ -26,7 +26,7 @@ use crate::rng::Streams;
 
 pub use reach::{HOST_ONLY, reachable};
 pub use tally::Tally;
-pub use verdict::{Ending, Examined, examine};
+pub use verdict::{Ending, Examined, examine, examine_traced};
 
 /// Events of one run at most; the longest runs of the swarm have some hundred thousand.
 const MOST_EVENTS: u64 = 3_000_000;
