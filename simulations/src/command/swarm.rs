@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portreeve_simulations::Outcome;
 use portreeve_simulations::oracle::Violation;
 use portreeve_simulations::shrink::Case;
 use portreeve_simulations::swarm::{Ending, Tally, draw, examine_traced};
 use portreeve_simulations::world::run_traced;
-use portreeve_simulations::Outcome;
 use serde_json::json;
 
 use super::args::{Seeds, SwarmArgs};

@@ -62,7 +62,6 @@ oddities! {
     BrokenSecret 80 "A rule that names a signer Secret which cannot be used.";
     OtherKey 80 "A rule that names a Secret with another key of the signer.";
     Pinned 200 "A rule or setting that pins roots.";
-    WrongAnchor 60 "An anchor of the trust bundle that pins another root.";
     WrongPin 60 "A rule or setting that pins another root.";
     NoServer 40 "A rule for a registry whose trust server nobody names.";
     UnapprovedServer 80 "A rule that names a trust server which nobody approved.";

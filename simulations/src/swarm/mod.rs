@@ -4,12 +4,12 @@
 //! and oddity from one of its own: a new draw in one place leaves all the rest of a seed's scenario
 //! as it was.
 
-mod anchors;
 mod churn;
 mod estate;
 mod images;
 mod mix;
 mod news;
+mod pledge;
 mod rules;
 mod spelling;
 mod terms;
@@ -45,8 +45,9 @@ pub fn draw(seed: u64) -> Scenario {
     let reviews = traffic::draw(&streams, &mix, (&estate, &settings), replicas.len());
     let policies = rules::draw(&streams, &mix, &estate);
     let policy_changes = churn::draw(&streams, &mix, &estate, &policies);
-    let bundle = anchors::draw(&streams, &mix, &estate);
-    let changes = news::draw(&streams, &mix, &estate);
+    let bundle = pledge::draw(&streams, &estate);
+    let mut changes = news::draw(&streams, &mix, &estate);
+    pledge::keep_pledges(bundle.as_ref(), &mut changes);
     let ends = reviews.iter().map(|review| review.at + review.spread);
     let ends = ends.chain(changes.iter().map(|change| change.at));
     let ends = ends.chain(policy_changes.iter().map(|change| change.at));
@@ -54,9 +55,9 @@ pub fn draw(seed: u64) -> Scenario {
     let ends = ends.chain(editions.map(|edition| edition.at));
     let heal = ends.max().unwrap_or_default().max(estate.lasts) + REST;
     let collections = estate.collections();
-    let pinned = |gun: &str| bundle.as_ref().is_some_and(|bundle| bundle.pins(gun));
+    let pinned = |(_, gun): &&(String, String)| bundle.as_ref().is_some_and(|it| it.pins(gun));
     let ground = Ground {
-        pinned: collections.iter().filter(|(_, gun)| pinned(gun)).cloned().collect(),
+        pinned: collections.iter().filter(pinned).cloned().collect(),
         collections,
         heal,
         replicas: replicas.len(),
