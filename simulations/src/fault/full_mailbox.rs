@@ -20,6 +20,10 @@ pub struct FullMailbox {
 }
 
 impl Influence for FullMailbox {
+    fn bends_hops(&self) -> bool {
+        true
+    }
+
     fn pass(&self, at: Mono, link: &Link<'_>, rng: &mut Rng, passage: &mut Passage) {
         let here = link.traffic == Traffic::Hop && link.from == Place::Replica(self.replica);
         if here && (self.from..self.until).contains(&at.0) && rng.chance(self.share) {
