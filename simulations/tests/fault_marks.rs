@@ -2,6 +2,8 @@
 //! a run with faults is the same each time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
+
 use portreeve_simulations::fault::{CLASSES, Fault, Ground};
 use portreeve_simulations::rng::Streams;
 use portreeve_simulations::scenario::{PolicyChange, PolicyEvent};
@@ -32,6 +34,7 @@ fn cluster() -> Scenario {
         what: PolicyEvent::Apply(scripted.policies[0].clone()),
     };
     Scenario {
+        audited: false,
         faults: Vec::new(),
         heal: Some(HEAL),
         policy_changes: (1..HEAL / 200_000).map(change).collect(),
@@ -67,6 +70,13 @@ fn drawn(rate: u64, class: usize, seed: u64) -> Vec<Fault> {
     CLASSES[class].1(&ground(&cluster()), rate, &mut Streams::new(seed).stream("faults"))
 }
 
+/// What was allowed after the heal: the replica, and the place of what was asked for.
+fn settled(outcome: &Outcome) -> BTreeSet<String> {
+    let allowed = outcome.answers.iter().filter(|(_, answer)| answer.summary().allowed);
+    let probes = allowed.filter_map(|(uid, _)| uid.strip_prefix("probe-")?.rsplit_once('-'));
+    probes.map(|(question, _round)| question.to_owned()).collect()
+}
+
 #[test]
 fn every_class_is_hit() {
     let mut missed = Vec::new();
@@ -80,22 +90,28 @@ fn every_class_is_hit() {
 }
 
 #[test]
-fn whatever_the_class_all_replicas_come_right_after_the_heal() {
+fn whatever_the_class_all_that_was_allowed_without_it_is_allowed_after_the_heal() {
+    let expected = settled(&with(Vec::new(), 0));
+    assert!(expected.len() >= 3 * 5, "{expected:?}");
     for (class, (id, _)) in CLASSES.iter().enumerate() {
-        for seed in 0..2 {
-            let outcome = with(drawn(1_000, class, seed), seed);
+        for seed in 0..3 {
+            let faults = drawn(1_000, class, seed);
+            let outcome = with(faults.clone(), seed);
             assert_eq!(outcome.stuck, None, "{id} with seed {seed}");
+            assert_eq!(settled(&outcome), expected, "{id} with seed {seed}: {faults:?}");
         }
     }
 }
 
 #[test]
 fn a_run_with_all_faults_is_the_same_each_time_and_comes_right() {
-    for seed in 0..3 {
+    let expected = settled(&with(Vec::new(), 0));
+    for seed in 0..6 {
         let all = || (0..CLASSES.len()).flat_map(|class| drawn(100, class, seed)).collect();
         let (first, second) = (with(all(), seed), with(all(), seed));
         assert_eq!(first.trace_hash, second.trace_hash, "seed {seed}");
         assert_eq!(first.marks, second.marks);
         assert_eq!(first.stuck, None, "seed {seed}");
+        assert_eq!(settled(&first), expected, "seed {seed}");
     }
 }
