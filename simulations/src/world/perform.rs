@@ -35,7 +35,7 @@ impl World<'_> {
         replica: usize,
         envelope: Envelope,
     ) -> Result<(), SimulationError> {
-        let (at, now) = (self.scheduler.now(), self.now(replica));
+        let (at, now) = (self.scheduler.now(), self.read_clocks(replica));
         let process = &mut self.replicas[replica];
         let panics = process.panics && envelope.to.kind() != ActorKind::Journal;
         process.panics &= !panics;
