@@ -13,7 +13,10 @@ use hostile::replica::{Replica, Verdict};
 use hostile::shelf::{EVIL, Shelf, shelves};
 use portreeve_lab::{Collection, Documents, Keys, LabError};
 use portreeve_protocol::DenyCode;
-use portreeve_simulations::hostile::{Hostile, Material, Nature, faultless, serve};
+use portreeve_simulations::hostile::{Hostile, LEAP, Mark, Material, Nature, faultless, serve};
+
+/// All of them.
+const NATURES: [Nature; 4] = [Nature::Refused, Nature::Harmless, Nature::Genuine, Nature::Impostor];
 
 /// Has `judge` look at what every class of these natures comes to on every shelf, and tells all that
 /// it objects to at once.
@@ -148,21 +151,28 @@ fn an_impostor_is_refused_at_first_contact_where_the_root_is_pinned_or_must_be()
     });
 }
 
+/// What the replica makes of `documents`, and then of the genuine publication.
+fn before_and_after(shelf: &Shelf, documents: &Documents, knows: bool) -> (Replica, Verdict) {
+    let mut replica = Replica::new(shelf);
+    if knows {
+        replica.resolve(&shelf.served, "1.0");
+    }
+    replica.resolve(documents, "1.0");
+    let after = shelf.verdict(&replica.resolve(&shelf.served, "1.0"), None);
+    (replica, after)
+}
+
 #[test]
-fn a_replica_that_refused_content_takes_the_genuine_afterwards() {
-    let natures = [Nature::Refused, Nature::Harmless, Nature::Genuine, Nature::Impostor];
-    hold(&natures, |class, shelf, documents, objections| {
+fn content_that_leaves_no_mark_is_followed_by_the_genuine() {
+    hold(&NATURES, |class, shelf, documents, objections| {
         for knows in [false, true] {
-            let mut replica = Replica::new(shelf);
-            if knows {
-                replica.resolve(&shelf.served, "1.0");
-            }
-            let first = shelf.verdict(&replica.resolve(documents, "1.0"), None);
-            let after = shelf.verdict(&replica.resolve(&shelf.served, "1.0"), None);
-            // One that was allowed may last, if the class says so.
-            let may_last = class.lasting()
-                && (matches!(first, Verdict::Allowed(_)) || class.nature() == Nature::Genuine);
-            if after != Verdict::Allowed(shelf.newest("1.0")) && !may_last {
+            let (_, after) = before_and_after(shelf, documents, knows);
+            let unmarked = match class.mark() {
+                Mark::Passing => true,
+                Mark::Versions => false,
+                Mark::Root => knows && class.nature() == Nature::Impostor,
+            };
+            if unmarked && after != Verdict::Allowed(shelf.newest("1.0")) {
                 let id = class.id();
                 objections.push(format!("{} {id} known: {knows}, {after:?}", shelf.name));
             }
@@ -171,33 +181,36 @@ fn a_replica_that_refused_content_takes_the_genuine_afterwards() {
 }
 
 #[test]
-fn a_class_that_lasts_does_so_somewhere() {
+fn a_mark_is_left_where_a_class_says_so() {
     let shelves = shelves();
-    for &class in Hostile::ALL.iter().filter(|class| class.lasting()) {
-        let lasts = shelves.iter().any(|shelf| {
+    for &class in Hostile::ALL.iter().filter(|class| class.mark() != Mark::Passing) {
+        let marked = shelves.iter().any(|shelf| {
             let documents = serve(class, &shelf.material()).unwrap();
-            let mut replica = Replica::new(shelf);
-            replica.resolve(&documents, "1.0");
-            let after = shelf.verdict(&replica.resolve(&shelf.served, "1.0"), None);
+            let (_, after) = before_and_after(shelf, &documents, false);
             after != Verdict::Allowed(shelf.newest("1.0"))
         });
-        assert!(lasts, "{}", class.id());
+        assert!(marked, "{}", class.id());
     }
 }
 
 #[test]
 fn versions_that_somebody_used_up_are_passed_by_a_leap() {
-    for class in [Hostile::PrettyEverything, Hostile::EquivocationTargets, Hostile::RolesIdle] {
-        for mut shelf in shelves() {
-            let documents = serve(class, &shelf.material()).unwrap();
-            let mut replica = Replica::new(&shelf);
-            replica.resolve(&documents, "1.0");
-            shelf.collection.leap(2);
-            let published = shelf.collection.publish(shelf.now).unwrap().clone();
-            let after = shelf.verdict(&replica.resolve(&published, "1.0"), None);
-            assert_eq!(after, Verdict::Allowed(shelf.newest("1.0")), "{} {class:?}", shelf.name);
-        }
+    let mut published = std::collections::BTreeMap::new();
+    for mut shelf in shelves() {
+        shelf.collection.leap(LEAP);
+        published.insert(shelf.name, shelf.collection.publish(shelf.now).unwrap().clone());
     }
+    hold(&NATURES, |class, shelf, documents, objections| {
+        for knows in [false, true] {
+            let (mut replica, _) = before_and_after(shelf, documents, knows);
+            let after = shelf.verdict(&replica.resolve(&published[shelf.name], "1.0"), None);
+            let passed = class.mark() != Mark::Root;
+            if passed && after != Verdict::Allowed(shelf.newest("1.0")) {
+                let id = class.id();
+                objections.push(format!("{} {id} known: {knows}, {after:?}", shelf.name));
+            }
+        }
+    });
 }
 
 #[test]

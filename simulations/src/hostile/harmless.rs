@@ -4,8 +4,8 @@
 use portreeve_lab::{Documents, LabError, entry, file_meta};
 use serde_json::{Value, json};
 
-use super::Material;
 use super::draft::{Draft, Envelope, RELEASES, STRANGER};
+use super::{LEAP, Material};
 
 /// The timestamp that is served, spelt as `spell` does. What is signed stays the same, so that it
 /// is no other timestamp.
@@ -98,6 +98,14 @@ pub(super) fn published(
         }
     }
     draft.finish()
+}
+
+/// A new publication with versions far ahead.
+pub(super) fn versions_ahead(material: &Material<'_>) -> Result<Documents, LabError> {
+    published(material, |_, signed| {
+        let version = signed["version"].as_u64().unwrap_or_default();
+        signed["version"] = json!(version + LEAP / 2);
+    })
 }
 
 /// Documents are named by SHA-256 only, and by a digest of a kind nobody knows.
