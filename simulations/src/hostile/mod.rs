@@ -3,8 +3,8 @@
 //!
 //! Most classes are by somebody who holds all keys of the collection and has every tag name an
 //! image that nobody signed; all is in order but for the one fault the class is named after.
-//! Whoever looks away from that fault allows the image. With deterministic keys ([`portreeve_lab::Keys`])
-//! the same material always gives the same bytes.
+//! Whoever looks away from that fault allows the image. With deterministic keys
+//! ([`portreeve_lab::Keys`]) the same material always gives the same bytes.
 
 #[macro_use]
 mod registry;
