@@ -87,11 +87,7 @@ impl PolicyPlan {
     /// Its identity.
     #[must_use]
     pub fn id(&self) -> PolicyRef {
-        PolicyRef {
-            group: self.group,
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-        }
+        PolicyRef { group: self.group, name: self.name.clone(), namespace: self.namespace.clone() }
     }
 
     /// The object as the API server holds it.
