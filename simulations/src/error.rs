@@ -6,6 +6,14 @@ use portreeve_protocol::ProtocolError;
 /// Why a scenario could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
+    /// A document that the lab made cannot be read.
+    #[error("{name} as the lab made it cannot be read: {why}")]
+    Document {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The run did not come to an end.
     #[error(
         "{events} events happened and more are to come: raise `most_events`, or find what goes \

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use portreeve_replay::{Finding, Report, split, verify};
+use portreeve_replay::{Finding, Report};
 use portreeve_simulations::{Outcome, SimulationError, Summary, run, scripted};
 
 /// Runs whole clusters in one thread, from one seed.
@@ -63,7 +63,7 @@ fn report(seed: u64, trace: bool, text: &mut String) -> Result<bool, SimulationE
         let _ = writeln!(text, "{uid:<20} {word:<44} {:>9} us", answer.latency);
     }
     let unanswered = scenario.reviews.len() - outcome.answers.len();
-    let verified = verify(split("simulated", &outcome.journal), &outcome, &mut |_| {});
+    let verified = outcome.replicas[0].journal.audit();
     let (replayed, word) = match &verified {
         Ok(Report { first: None, decisions, .. }) => (true, format!("{decisions} identical")),
         Ok(Report { first: Some(Finding { line, text, .. }), .. }) => {
@@ -88,11 +88,10 @@ fn summarise(seed: u64, outcome: &Outcome, unanswered: usize, replay: &str, text
     let _ = writeln!(
         text,
         "\nseed {seed}: {} events in {seconds} simulated s, {} answers, {unanswered} missing\n\
-         journal {} bytes, replay: {replay}\n\
+         replay: {replay}\n\
          trace {}",
         outcome.trace.lines().len(),
         outcome.answers.len(),
-        outcome.journal.len(),
         outcome.trace_hash,
     );
 }

@@ -5,13 +5,14 @@ use portreeve_protocol::messages::admission::{
     ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,
     ReviewVersion,
 };
-use portreeve_protocol::messages::policy::PolicyObject;
-use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
+use portreeve_protocol::policy::{Mode, PolicyGroup};
 use portreeve_protocol::{SealFact, Settings, Sha256, Wall};
 
 use crate::Scenario;
+use crate::fault::ServerDown;
 use crate::scenario::{
-    CollectionPlan, Fault, PlannedReview, SignedTag, SignerPlan, TrustServerPlan,
+    CollectionPlan, PlannedReview, PolicyPlan, RulePlan, SignedTag, SignerPlan, TrustPlan,
+    TrustServerPlan,
 };
 
 /// The trust server that works.
@@ -30,12 +31,16 @@ const IMPOSTOR: u64 = 2;
 pub fn scripted() -> Scenario {
     let start = Wall(1_795_415_688_000_000);
     Scenario {
+        audited: true,
+        bundle: None,
         changes: Vec::new(),
-        faults: vec![Fault::ServerDown { from: 0, server: DOWN.to_owned(), until: None }],
+        faults: vec![ServerDown { from: 0, server: DOWN.to_owned(), until: None }.into()],
+        heal: None,
         most_events: 100_000,
-        node: "sim-0".to_owned(),
         policies: vec![policy()],
+        policy_changes: Vec::new(),
         published: Wall(start.0 - HOUR),
+        replicas: vec!["sim-0".to_owned()],
         reviews: reviews(),
         servers: vec![
             TrustServerPlan { collections: collections(), url: SERVER.to_owned() },
@@ -61,26 +66,30 @@ fn signer(secret: &str, name: &str, keys: u64) -> SignerPlan {
     SignerPlan { keys, name: name.to_owned(), namespace, secret: secret.to_owned() }
 }
 
-fn policy() -> PolicyObject {
-    let trusting = |name: &str, server: &str, secret: Option<&str>| {
-        let secrets: Vec<_> = secret.iter().map(|name| serde_json::json!({"name": name})).collect();
-        let trust = serde_json::json!({
-            "enabled": true, "signerSecrets": secrets, "trustServer": server,
-        });
-        serde_json::json!({"name": name, "policy": {"trust": trust}})
+fn policy() -> PolicyPlan {
+    let rule = |pattern: &str, trust: Option<TrustPlan>| RulePlan {
+        mode: Mode::Enforce,
+        mutate_image: true,
+        pattern: pattern.to_owned(),
+        trust,
     };
-    let repositories = [
-        serde_json::json!({"name": "registry.example/tools/*", "policy": {}}),
-        trusting("registry.example/shop/*", SERVER, Some("alice")),
-        trusting("registry.example/any/*", SERVER, None),
-        trusting("registry.example/stale/*", SERVER, Some("stale-alice")),
-        trusting("registry.example/far/*", DOWN, None),
-    ];
-    let name = "demo".to_owned();
-    PolicyObject {
-        id: PolicyRef { group: PolicyGroup::Portieris, name, namespace: None },
-        resource_version: None,
-        spec: serde_json::json!({"repositories": repositories}).to_string(),
+    let trusting = |pattern: &str, server: &str, secret: Option<&str>| {
+        let (server, signers) = (Some(server.to_owned()), secret.map(str::to_owned));
+        let signers = signers.into_iter().collect();
+        rule(pattern, Some(TrustPlan { server, signers, ..TrustPlan::default() }))
+    };
+    PolicyPlan {
+        group: PolicyGroup::Portieris,
+        malformed: false,
+        name: "demo".to_owned(),
+        namespace: None,
+        rules: vec![
+            rule("registry.example/tools/*", None),
+            trusting("registry.example/shop/*", SERVER, Some("alice")),
+            trusting("registry.example/any/*", SERVER, None),
+            trusting("registry.example/stale/*", SERVER, Some("stale-alice")),
+            trusting("registry.example/far/*", DOWN, None),
+        ],
     }
 }
 
@@ -106,7 +115,7 @@ fn collections() -> Vec<CollectionPlan> {
 
 fn reviews() -> Vec<PlannedReview> {
     let mut reviews = Vec::new();
-    let mut plan = |at, facts| reviews.push(PlannedReview { at, facts, spread: SECOND / 50 });
+    let mut plan = |at, facts| reviews.push(PlannedReview::once(at, SECOND / 50, facts));
     let deployment = |uid, images: &[&str]| review(uid, "apps", "Deployment", images);
     // A burst, so that collections are asked for while others are.
     let burst = SECOND / 10;

@@ -1,46 +1,77 @@
-//! The trace of a run: one line an event, and a hash over all lines.
+//! The trace of a run: one line an event, and a hash over what happened.
 //!
-//! A line is the time since the start in seconds, a mark, and what happened:
+//! A line is the true time since the start in seconds, a mark, the replica by its place (`-` is
+//! none), and what happened:
 //!
 //! | mark | event |
 //! |---|---|
-//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, their digest |
+//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, their digest if audited |
 //! | `=` | the answer to a review left: uid, `allow` or the code of the denial, what it took |
-//! | `~` | the disk made everything written durable: bytes of the journal; or has room again |
+//! | `?` | a review was sent to a replica: uid |
+//! | `.` | what the API server made of a review: uid, what |
+//! | `~` | the disk made everything written durable, or has room again |
 //! | `*` | a trust server changed: collection and server |
-//! | `^` | the replica started: incarnation |
-//! | `!` | a fault was hit |
+//! | `+` | what the API server holds changed |
+//! | `^` | the replica started: incarnation; or it ended in order |
+//! | `!` | a fault was hit: its class and what it did |
 //!
-//! Effects: `A` answer, `F` fetch, `G` gap, `N` note, `R` release, `S` send, `T` timer armed,
-//! `t` timer disarmed.
+//! Effects: `A` answer, `F` fetch, `G` gap, `L` look for an owner, `N` note, `R` release, `S` send,
+//! `T` timer armed, `t` timer disarmed.
+//!
+//! Lines are kept only when somebody wants to read them; the hash is the same either way.
 
 use portreeve_protocol::{Cause, Effect, Mono, Sha256};
 
-/// The lines of a run so far.
+/// The events of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
+    hashed: Vec<u8>,
+    keeps: bool,
     lines: Vec<String>,
 }
 
 impl Trace {
-    /// The lines, without newlines.
+    /// A trace without an event; whether its lines are kept.
+    #[must_use]
+    pub const fn new(keeps: bool) -> Self {
+        Self { hashed: Vec::new(), keeps, lines: Vec::new() }
+    }
+
+    /// The lines, without newlines; none if they were not kept.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
     }
 
-    /// SHA-256 of all lines, each with a newline behind it.
+    /// SHA-256 of what happened and when.
     #[must_use]
     pub fn hash(&self) -> Sha256 {
-        let mut text = self.lines.join("\n");
-        text.push('\n');
-        Sha256::of(text.as_bytes())
+        Sha256::of(&self.hashed)
     }
 
-    pub(crate) fn line(&mut self, at: Mono, mark: char, what: &str) {
-        let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
-        self.lines.push(format!("{seconds:>4}.{micros:06} {mark} {what}"));
+    /// Takes note of an event: `key` tells it from others, `words` is for people.
+    pub(crate) fn note(
+        &mut self,
+        at: Mono,
+        mark: char,
+        replica: Option<usize>,
+        key: &[u8],
+        words: impl FnOnce() -> String,
+    ) {
+        self.hashed.extend(at.0.to_be_bytes());
+        self.hashed.extend([u8::try_from(mark).unwrap_or_default(), place(replica)]);
+        self.hashed.extend(key);
+        self.hashed.push(b'\n');
+        if self.keeps {
+            let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
+            let who = replica.map_or_else(|| "-".to_owned(), |replica| replica.to_string());
+            self.lines.push(format!("{seconds:>4}.{micros:06} {mark} {who} {}", words()));
+        }
     }
+}
+
+fn place(replica: Option<usize>) -> u8 {
+    replica.and_then(|replica| u8::try_from(replica).ok()).unwrap_or(u8::MAX)
 }
 
 /// The cause of a delivery in short.
@@ -51,18 +82,17 @@ pub(crate) fn cause(cause: &Cause) -> String {
     }
 }
 
-/// The effects of a delivery in short.
-pub(crate) fn effects(effects: &[Effect]) -> String {
-    let letter = |effect: &Effect| match effect {
-        Effect::Answer(_) => 'A',
-        Effect::Arm { .. } => 'T',
-        Effect::Disarm { .. } => 't',
-        Effect::Fetch(_) => 'F',
-        Effect::LookUpOwner(_) => 'L',
-        Effect::Note(_) => 'N',
-        Effect::RecordGap(_) => 'G',
-        Effect::Release(_) => 'R',
-        Effect::Send { .. } => 'S',
-    };
-    effects.iter().map(letter).collect()
+/// The effects of a delivery in short, one letter each.
+pub(crate) fn letters(effects: &[Effect], text: &mut Vec<u8>) {
+    text.extend(effects.iter().map(|effect| match effect {
+        Effect::Answer(_) => b'A',
+        Effect::Arm { .. } => b'T',
+        Effect::Disarm { .. } => b't',
+        Effect::Fetch(_) => b'F',
+        Effect::LookUpOwner(_) => b'L',
+        Effect::Note(_) => b'N',
+        Effect::RecordGap(_) => b'G',
+        Effect::Release(_) => b'R',
+        Effect::Send { .. } => b'S',
+    }));
 }

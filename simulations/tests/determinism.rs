@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use portreeve_protocol::DenyCode;
-use portreeve_replay::{Outcome as Verdict, split, verify};
+use portreeve_replay::Outcome as Verdict;
 use portreeve_simulations::scripted::image;
 use portreeve_simulations::{Outcome, Summary, run, scripted};
 
@@ -37,7 +37,7 @@ fn another_seed_gives_another_interleaving_and_the_same_decisions() {
 fn a_journal_of_the_simulator_replays_to_the_same_decisions() {
     for seed in 1..6 {
         let outcome = outcome(seed);
-        let report = verify(split("simulated", &outcome.journal), &outcome, &mut |_| {}).unwrap();
+        let report = outcome.replicas[0].journal.audit().unwrap();
         assert_eq!(report.first, None, "seed {seed}");
         assert_eq!(report.outcome(), Verdict::Identical);
         assert_eq!(report.decisions, scripted().reviews.len() as u64);

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use portreeve_protocol::messages::admission::Operation;
-use portreeve_protocol::{Admitted, DenyCode, Entry, Verdict, codec};
-use portreeve_replay::{Report, split, verify};
-use portreeve_simulations::scenario::{Change, Fault, PlannedReview, Publication, SignedTag};
+use portreeve_protocol::{Admitted, DenyCode, Entry, Verdict};
+use portreeve_replay::Report;
+use portreeve_simulations::fault::{Crash, DiskFull, Fault, ServerDown};
+use portreeve_simulations::scenario::{Change, PlannedReview, Publication, SignedTag};
 use portreeve_simulations::scripted::{SERVER, image};
 use portreeve_simulations::{Outcome, Scenario, run, scripted};
 
@@ -21,9 +22,13 @@ fn cluster(reviews: &[(u64, &str, &str)]) -> Scenario {
         let mut facts = template.facts.clone();
         facts.uid = (*uid).to_owned();
         facts.images[0].image = format!("{WEB}:{tag}");
-        PlannedReview { at: second * SECOND, facts, spread: 10_000 }
+        PlannedReview::once(second * SECOND, 10_000, facts)
     };
     Scenario { faults: Vec::new(), reviews: reviews.iter().map(plan).collect(), ..scripted() }
+}
+
+fn crash(at: u64, back: u64) -> Fault {
+    Crash { at, back, replica: 0 }.into()
 }
 
 fn change(second: u64, what: Publication) -> Change {
@@ -37,7 +42,7 @@ fn sign(tag: &str) -> Publication {
 }
 
 fn replay(outcome: &Outcome) -> Report {
-    verify(split("simulated", &outcome.journal), outcome, &mut |_| {}).unwrap()
+    outcome.replicas[0].journal.audit().unwrap()
 }
 
 /// Runs the scenario with several seeds and holds what was answered against `expected`.
@@ -112,7 +117,7 @@ fn trust_data_that_goes_back_is_refused_and_so_it_is_after_a_restart() {
     scenario.changes.push(change(4, Publication::Rollback { gun: gun() }));
     let expected = [("first", ALLOWED), ("newer", ALLOWED), ("back", Some(DenyCode::Rollback))];
     decides(&scenario, &expected);
-    scenario.faults.push(Fault::Crash { at: 20 * SECOND, back: 21 * SECOND });
+    scenario.faults.push(crash(20 * SECOND, 21 * SECOND));
     decides(&scenario, &expected);
 }
 
@@ -127,7 +132,7 @@ fn another_root_is_refused_once_one_is_trusted_and_so_it_is_after_a_restart() {
     assert_eq!(code.class(), portreeve_protocol::DenyClass::Trust);
     let expected = [("first", ALLOWED), ("other", Some(code))];
     decides(&scenario, &expected);
-    scenario.faults.push(Fault::Crash { at: 20 * SECOND, back: 21 * SECOND });
+    scenario.faults.push(crash(20 * SECOND, 21 * SECOND));
     decides(&scenario, &expected);
 }
 
@@ -151,7 +156,7 @@ fn a_server_that_is_down_is_named_and_used_again_when_it_is_back() {
     ];
     let mut scenario = cluster(&reviews);
     let (from, until) = (5 * SECOND, Some(45 * SECOND));
-    scenario.faults.push(Fault::ServerDown { from, server: SERVER.to_owned(), until });
+    scenario.faults.push(ServerDown { from, server: SERVER.to_owned(), until }.into());
     let down = Some(DenyCode::Unreachable);
     let expected = [
         ("first", ALLOWED),
@@ -176,7 +181,7 @@ fn what_cannot_be_recorded_is_not_allowed_but_deletions_are() {
     ]);
     let deleted = &mut scenario.reviews[3].facts;
     (deleted.operation, deleted.images) = (Operation::Delete, Vec::new());
-    scenario.faults.push(Fault::DiskFull { from: 5 * SECOND, until: 20 * SECOND });
+    scenario.faults.push(DiskFull { from: 5 * SECOND, replica: 0, until: 20 * SECOND }.into());
     let expected = [
         ("before", ALLOWED),
         ("unrecorded", Some(DenyCode::JournalUnavailable)),
@@ -203,8 +208,7 @@ fn what_cannot_be_recorded_is_not_allowed_but_deletions_are() {
 }
 
 fn entries(outcome: &Outcome) -> Vec<Entry> {
-    let lines = outcome.journal.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| codec::read_line(line).unwrap().0.entry).collect()
+    outcome.replicas[0].journal.entries().cloned().collect()
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn every_answered_allow_is_in_the_journal_whenever_the_replica_is_killed() {
     let mut unanswered = 0;
     for seed in 1..=20 {
         let at = SECOND + seed * 10_000;
-        scenario.faults = vec![Fault::Crash { at, back: at + 1_000 }];
+        scenario.faults = vec![crash(at, at + 1_000)];
         let outcome = run(&scenario, seed).unwrap();
         let report = replay(&outcome);
         assert_eq!(report.first, None, "seed {seed}");

@@ -56,7 +56,7 @@ fn a_collection_that_cannot_be_signed_is_named() {
 
 #[test]
 fn a_node_without_a_proper_name_does_not_start() {
-    let scenario = Scenario { node: "UPPER".to_owned(), ..scripted() };
+    let scenario = Scenario { replicas: vec!["UPPER".to_owned()], ..scripted() };
     let error = run(&scenario, 1).unwrap_err();
     assert!(matches!(error, SimulationError::Protocol(ProtocolError::NodeId { .. })), "{error}");
 }

@@ -23,7 +23,8 @@ const DAY: i64 = 86_400 * 1_000_000;
 const ROOT_LIFETIME: i64 = 3_650 * DAY;
 const TARGETS_LIFETIME: i64 = 3 * 365 * DAY;
 const SNAPSHOT_LIFETIME: i64 = 3 * 365 * DAY;
-const TIMESTAMP_LIFETIME: i64 = 14 * DAY;
+/// For how long a timestamp counts, in microseconds.
+pub const TIMESTAMP_LIFETIME: i64 = 14 * DAY;
 const RELEASES: &str = "targets/releases";
 
 /// The base roles whose keys can be replaced alone.

@@ -12,7 +12,7 @@ pub mod pem;
 pub mod server;
 pub mod tls;
 
-pub use collection::{BaseRole, Collection, Documents};
+pub use collection::{BaseRole, Collection, Documents, TIMESTAMP_LIFETIME};
 pub use error::LabError;
 pub use keys::{KeyKind, KeyPlan, Keys, RoleKey};
 pub use server::{NotaryServer, Request, Route};

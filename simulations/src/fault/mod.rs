@@ -5,11 +5,14 @@
 //! network, a sync of the disk, a clock, a request. To add one, write its file and add one line to
 //! `faults!` below: the swarm draws it, scenarios can hold it, and coverage asks for its mark.
 
+mod bundle_withheld;
 mod crash;
 mod disk_full;
 mod ground;
+mod replaced_server;
 mod server_down;
 
+use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::messages::notary::FetchRequest;
 use portreeve_protocol::{Denial, Mono};
 use serde::{Deserialize, Serialize};
@@ -17,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::hostile::Hostile;
 use crate::rng::Rng;
 
+pub use bundle_withheld::BundleWithheld;
 pub use crash::Crash;
 pub use disk_full::DiskFull;
 pub use ground::Ground;
+pub use replaced_server::ReplacedServer;
 pub use server_down::ServerDown;
 
 /// What one fault does. Every hook but the needed ones may be left out. The world counts a fault as
@@ -29,6 +34,15 @@ pub trait Influence {
     fn acts(&self) -> Vec<(u64, Act)> {
         Vec::new()
     }
+
+    /// Whether it bends messages between the actors of a replica: they are many, so that only those
+    /// that do are asked.
+    fn bends_hops(&self) -> bool {
+        false
+    }
+
+    /// A replica looks at the trust bundle at `at`.
+    fn bundle(&self, _at: Mono, _replica: usize, _rng: &mut Rng, _look: &mut BundleLook) {}
 
     /// The wall clock of a replica at `at`: `wall` is microseconds it is wrong by.
     fn clock(&self, _at: Mono, _replica: usize, _wall: &mut i64) {}
@@ -100,8 +114,10 @@ macro_rules! faults {
 }
 
 faults! {
+    BundleWithheld,
     Crash,
     DiskFull,
+    ReplacedServer,
     ServerDown,
 }
 
@@ -166,6 +182,18 @@ pub enum Act {
     Start(usize),
     /// A replica that drained ends in order.
     Stop(usize),
+}
+
+/// What a look at the trust bundle comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleLook {
+    /// It is not had, or not believed.
+    Fails(BundleCode),
+    /// It finds the publication that is by so many older than the last.
+    Finds {
+        /// Publications.
+        behind: usize,
+    },
 }
 
 /// A place that things go from and to.

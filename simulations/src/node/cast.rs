@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use portreeve_machines::{Admission, JournalGate, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::{ActorId, Delivery, Effect, Input, Machine, Outbox, ProtocolError};
+use portreeve_protocol::{ActorId, Delivery, Effect, Input, Kept, Machine, Outbox, ProtocolError};
 
-/// The machines, made when they are first spoken to, as the host makes them.
+/// The machines, made when they are first spoken to, as the host makes them; those of trust servers
+/// of which something is known, at once.
 #[derive(Debug)]
 pub(super) struct Cast {
     admission: Admission,
@@ -20,10 +21,12 @@ pub(super) struct Cast {
 
 impl Cast {
     pub(super) fn new(started: Arc<Started>) -> Self {
+        let known = started.restored.trust.iter().map(|trusted| trusted.server.clone());
+        let make = |server: String| (server.clone(), NotaryFetcher::new(&started, &server));
         Self {
             admission: Admission::new(&started),
             gate: JournalGate::new(&started),
-            notary: BTreeMap::new(),
+            notary: known.map(make).collect(),
             policy: PolicyCache::new(&started),
             started,
             verifiers: BTreeMap::new(),
@@ -41,8 +44,13 @@ impl Cast {
             ActorId::Admission => handle(&mut self.admission, delivery, input),
             ActorId::Journal => handle(&mut self.gate, delivery, input),
             ActorId::Notary(server) => {
-                let make = || NotaryFetcher::new(started, server);
-                handle(self.notary.entry(server.clone()).or_insert_with(make), delivery, input)
+                if let Some(fetcher) = self.notary.get_mut(server) {
+                    return handle(fetcher, delivery, input);
+                }
+                let mut fetcher = NotaryFetcher::new(started, server);
+                let effects = handle(&mut fetcher, delivery, input);
+                self.notary.insert(server.clone(), fetcher);
+                effects
             }
             ActorId::Policy => handle(&mut self.policy, delivery, input),
             ActorId::Verify(member) => {
@@ -50,6 +58,28 @@ impl Cast {
                 handle(self.verifiers.entry(*member).or_insert_with(make), delivery, input)
             }
         }
+    }
+
+    /// What the machines that keep something between deliveries know, of those that `heard` of
+    /// anything.
+    pub(super) fn keep(
+        &self,
+        heard: impl Fn(&ActorId) -> bool,
+    ) -> Result<Vec<(ActorId, Kept)>, ProtocolError> {
+        let mut kept = Vec::new();
+        if heard(&ActorId::Admission) {
+            kept.push((ActorId::Admission, self.admission.keep()?));
+        }
+        for (server, fetcher) in &self.notary {
+            let actor = ActorId::Notary(server.clone());
+            if heard(&actor) {
+                kept.push((actor, fetcher.keep()?));
+            }
+        }
+        if heard(&ActorId::Policy) {
+            kept.push((ActorId::Policy, self.policy.keep()?));
+        }
+        Ok(kept)
     }
 }
 

@@ -1,23 +1,52 @@
-//! A journal on a simulated disk: the same lines and blobs that the host writes, and what of them a
-//! crash would leave.
+//! A journal on a simulated disk: the same records and blobs that the host writes, and what of them
+//! a crash or a bad disk would leave.
+//!
+//! Entries become bytes only when somebody reads them: a crash, a start, an auditor.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::{Blob, BlobSource, Entry, ProtocolError, Sha256, codec};
-use portreeve_replay::{Recovery, ReplayError, recover, split};
+use portreeve_replay::{Recovery, ReplayError, Report, recover, split, verify};
 
-/// The lines written, and the blobs beside them.
-#[derive(Debug)]
+use crate::SimulationError;
+
+/// The entries written, and the blobs beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     blobs: BTreeMap<Sha256, Arc<[u8]>>,
-    /// Bytes that are durable, and the hash of the last of those records.
-    durable: (usize, Sha256),
-    lines: Vec<u8>,
-    prev: Sha256,
-    /// Deliveries whose records are not durable.
-    undurable: u64,
+    /// How many entries of the last segment are durable.
+    durable: usize,
+    /// Segments from the oldest to the one that is written.
+    segments: Vec<Segment>,
+    /// Segments that were removed, from the oldest on.
+    removed: Vec<Segment>,
     writable: bool,
+}
+
+/// A segment of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    entries: Vec<Entry>,
+    number: u32,
+    /// Its bytes, as far as they were asked for, and how many entries they are.
+    written: Written,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    /// Hash of the record before the first.
+    before: Sha256,
+    /// Where each record ends, and its hash.
+    ends: Vec<(usize, Sha256)>,
+    lines: Vec<u8>,
+}
+
+impl Written {
+    /// Hash of the last record.
+    fn prev(&self) -> Sha256 {
+        self.ends.last().map_or(self.before, |(_, hash)| *hash)
+    }
 }
 
 impl Default for Journal {
@@ -25,26 +54,83 @@ impl Default for Journal {
     fn default() -> Self {
         Self {
             blobs: BTreeMap::new(),
-            durable: (0, Sha256::ZERO),
-            lines: Vec::new(),
-            prev: Sha256::ZERO,
-            undurable: 0,
+            durable: 0,
+            segments: vec![Segment::new(1, Sha256::ZERO)],
+            removed: Vec::new(),
             writable: true,
         }
     }
 }
 
-impl Journal {
-    /// The bytes written so far.
-    #[must_use]
-    pub fn lines(&self) -> &[u8] {
-        &self.lines
+impl Segment {
+    const fn new(number: u32, before: Sha256) -> Self {
+        let written = Written { before, ends: Vec::new(), lines: Vec::new() };
+        Self { entries: Vec::new(), number, written }
     }
 
-    /// The lines, and the blobs they name.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, BTreeMap<Sha256, Arc<[u8]>>) {
-        (self.lines, self.blobs)
+    /// Makes bytes of what is not yet.
+    fn write(&mut self) -> Result<(), ProtocolError> {
+        for entry in self.entries.iter().skip(self.written.ends.len()) {
+            let prev = self.written.prev();
+            let hash = codec::write_line(entry.clone(), prev, &mut self.written.lines)?;
+            self.written.ends.push((self.written.lines.len(), hash));
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("{:08}.ndjson", self.number)
+    }
+
+    /// Bytes of the first `count` entries, as far as there are bytes.
+    fn bytes(&self, count: usize) -> usize {
+        let last = count.checked_sub(1).and_then(|last| self.written.ends.get(last));
+        last.map_or(0, |(end, _)| *end)
+    }
+
+    /// Forgets all entries but the first `left`.
+    fn truncate(&mut self, left: usize) {
+        self.entries.truncate(left);
+        if self.written.ends.len() > left {
+            self.written.ends.truncate(left);
+            self.written.lines.truncate(self.bytes(left));
+        }
+    }
+}
+
+impl Journal {
+    /// Every entry that was ever written and is not lost, the oldest first; removed segments too.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.removed.iter().chain(&self.segments).flat_map(|segment| &segment.entries)
+    }
+
+    /// The entries that are durable, the oldest first; removed segments too.
+    pub fn durable(&self) -> impl Iterator<Item = &Entry> {
+        let pending = self.last().entries.len() - self.durable;
+        let all = self.removed.iter().chain(&self.segments).map(|one| one.entries.len());
+        self.entries().take(all.sum::<usize>() - pending)
+    }
+
+    /// Makes bytes of what is not yet, for an auditor.
+    ///
+    /// # Errors
+    /// An entry that cannot be written.
+    pub fn seal(&mut self) -> Result<(), ProtocolError> {
+        self.segments.iter_mut().try_for_each(Segment::write)
+    }
+
+    /// The name and the bytes of each segment, as far as there are bytes: all of a sealed journal.
+    pub fn lines(&self) -> impl Iterator<Item = (String, &[u8])> {
+        self.segments.iter().map(|one| (one.name(), &*one.written.lines))
+    }
+
+    /// Runs the machines again on what a sealed journal holds.
+    ///
+    /// # Errors
+    /// A journal that cannot be read.
+    pub fn audit(&self) -> Result<Report, ReplayError> {
+        let names: Vec<_> = self.lines().collect();
+        verify(names.iter().flat_map(|(name, lines)| split(name, lines)), self, &mut |_| {})
     }
 
     /// Whether entries can be written.
@@ -53,13 +139,34 @@ impl Journal {
         self.writable
     }
 
+    /// How many segments there are.
+    #[must_use]
+    pub const fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
     /// Writes an entry behind those before; while the disk is full it is lost.
-    pub(super) fn write(&mut self, entry: Entry) -> Result<(), ProtocolError> {
+    pub(super) fn write(&mut self, entry: Entry) {
         if self.writable {
-            self.undurable += u64::from(matches!(entry, Entry::Delivered(_)));
-            self.prev = codec::write_line(entry, self.prev, &mut self.lines)?;
+            self.last_mut().entries.push(entry);
         }
+    }
+
+    /// Begins a segment with `entry`; all before it is durable.
+    pub(super) fn begin(&mut self, entry: Entry) -> Result<(), ProtocolError> {
+        self.last_mut().write()?;
+        let (number, before) = (self.last().number + 1, self.last().written.prev());
+        let mut segment = Segment::new(number, before);
+        segment.entries.push(entry);
+        self.segments.push(segment);
+        self.sync();
         Ok(())
+    }
+
+    /// Removes the oldest segments but `kept`.
+    pub(super) fn retain(&mut self, kept: usize) {
+        let most = self.segments.len().saturating_sub(kept.max(1));
+        self.removed.extend(self.segments.drain(..most));
     }
 
     /// Keeps the bytes of blobs that an entry names.
@@ -71,48 +178,103 @@ impl Journal {
         }
     }
 
+    /// How much was written: what a sync that begins now makes durable once it ends.
+    #[must_use]
+    pub fn mark(&self) -> (u32, usize) {
+        (self.last().number, self.last().entries.len())
+    }
+
+    /// All that was written up to `mark` is durable.
+    pub fn sync_to(&mut self, mark: (u32, usize)) {
+        if mark.0 == self.last().number {
+            self.durable = self.durable.max(mark.1.min(self.last().entries.len()));
+        }
+    }
+
     /// All that was written is durable.
     pub fn sync(&mut self) {
-        self.durable = (self.lines.len(), self.prev);
-        self.undurable = 0;
+        self.durable = self.last().entries.len();
     }
 
     /// Nothing can be written any more; gives how many deliveries are lost by it.
     pub fn fail(&mut self) -> u64 {
-        self.lines.truncate(self.durable.0);
-        self.prev = self.durable.1;
+        let durable = self.durable;
+        let counts = |entry: &&Entry| matches!(entry, Entry::Delivered(_) | Entry::Panicked(_));
+        let lost = self.last().entries.iter().skip(durable).filter(counts).count();
+        self.last_mut().truncate(durable);
         self.writable = false;
-        std::mem::take(&mut self.undurable)
+        u64::try_from(lost).unwrap_or_default()
     }
 
     /// There is room again.
-    pub fn restore(&mut self) {
+    pub const fn restore(&mut self) {
         self.writable = true;
     }
 
     /// Bytes that a crash could leave of what is not durable.
-    #[must_use]
-    pub const fn at_risk(&self) -> usize {
-        self.lines.len() - self.durable.0
+    ///
+    /// # Errors
+    /// An entry that cannot be written.
+    pub fn at_risk(&mut self) -> Result<usize, ProtocolError> {
+        self.last_mut().write()?;
+        let last = self.last();
+        Ok(last.written.lines.len() - last.bytes(self.durable))
     }
 
     /// The replica is killed: of what is not durable, `left` bytes are there.
     pub fn crash(&mut self, left: usize) {
-        self.lines.truncate(self.durable.0.saturating_add(left));
+        let durable = self.last().bytes(self.durable);
+        self.last_mut().written.lines.truncate(durable.saturating_add(left));
     }
 
-    /// Finds what the next incarnation starts with, and cuts off a torn end, as the host does.
+    /// Flips a bit in the older half of what is durable: `at` names it, modulo their number. What a
+    /// flip spoils at the very end cannot be told from what a crash tore off.
     ///
     /// # Errors
-    /// A journal that no crash can have left so.
-    pub fn recover(&mut self) -> Result<Recovery, ReplayError> {
-        let found = recover(split("simulated", &self.lines), self)?;
+    /// An entry that cannot be written.
+    pub fn flip(&mut self, at: u64) -> Result<bool, ProtocolError> {
+        self.seal()?;
+        let bytes: usize = self.segments.iter().map(|one| one.written.lines.len()).sum();
+        let bits = u64::try_from(bytes / 2).unwrap_or_default() * 8;
+        let Some(at) = at.checked_rem(bits) else { return Ok(false) };
+        let mut byte = usize::try_from(at / 8).unwrap_or_default();
+        for segment in &mut self.segments {
+            if let Some(found) = segment.written.lines.get_mut(byte) {
+                *found ^= 1 << (at % 8);
+                return Ok(true);
+            }
+            byte -= segment.written.lines.len();
+        }
+        Ok(false)
+    }
+
+    /// Finds what the next incarnation starts with, and cuts off a torn end, as the host does: from
+    /// the last segment, which begins with a start or a checkpoint.
+    ///
+    /// # Errors
+    /// A journal that no crash can have left so, an entry that cannot be written.
+    pub fn recover(&mut self) -> Result<Recovery, SimulationError> {
+        self.last_mut().write()?;
+        let last = self.last();
+        let found = recover(split(&last.name(), &last.written.lines), self)?;
         let end = found.last.as_ref().map_or(0, |last| last.end);
-        self.lines.truncate(usize::try_from(end).unwrap_or(usize::MAX));
-        self.prev = found.prev;
+        let end = usize::try_from(end).unwrap_or(usize::MAX);
+        let left = last.written.ends.iter().take_while(|(one, _)| *one <= end).count();
+        self.last_mut().truncate(left);
+        self.last_mut().written.lines.truncate(end);
         self.writable = true;
         self.sync();
         Ok(found)
+    }
+
+    // There is always a segment that is written.
+    fn last(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    fn last_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
     }
 }
 
@@ -128,51 +290,72 @@ mod tests {
     use portreeve_protocol::entry::Gap;
 
     use super::*;
-    use crate::SimulationError;
 
     fn gap(lost: u64) -> Entry {
         Entry::Gap(Gap { denied: 0, exempt: 0, lost, why: "test".to_owned() })
     }
 
+    fn bytes(journal: &mut Journal) -> Result<Vec<u8>, ProtocolError> {
+        journal.seal()?;
+        Ok(journal.lines().flat_map(|(_, lines)| lines.to_vec()).collect())
+    }
+
     #[test]
     fn a_crash_leaves_what_is_durable_and_part_of_the_rest() -> Result<(), SimulationError> {
         let mut journal = Journal::default();
-        journal.write(gap(1))?;
-        let first = journal.lines().len();
+        journal.write(gap(1));
+        let first = bytes(&mut journal)?.len();
         journal.sync();
-        journal.write(gap(2))?;
-        journal.crash(5);
-        assert_eq!(journal.lines().len(), first + 5);
+        journal.write(gap(2));
+        let second = bytes(&mut journal)?.len();
+        journal.write(gap(3));
+        assert_eq!(journal.at_risk()?, (second - first) * 2);
+        journal.crash(second - first + 5);
+        assert_eq!(bytes(&mut journal)?.len(), second + 5);
         let found = journal.recover()?;
-        assert_eq!((found.records, journal.lines().len()), (1, first));
+        assert_eq!((found.records, bytes(&mut journal)?.len()), (2, second));
+        assert_eq!(journal.entries().count(), 2);
         Ok(())
     }
 
     #[test]
     fn a_full_disk_loses_what_is_not_durable_and_takes_nothing() -> Result<(), SimulationError> {
         let mut journal = Journal::default();
-        journal.write(gap(1))?;
+        journal.write(gap(1));
         journal.sync();
-        let durable = journal.lines().to_vec();
-        journal.write(gap(2))?;
+        journal.write(gap(2));
         assert_eq!(journal.fail(), 0, "no delivery was written");
-        journal.write(gap(3))?;
-        assert_eq!(journal.lines(), durable);
+        journal.write(gap(3));
+        assert_eq!(journal.entries().collect::<Vec<_>>(), [&gap(1)]);
         journal.restore();
-        journal.write(gap(4))?;
+        journal.write(gap(4));
+        assert_eq!((journal.durable().count(), journal.entries().count()), (1, 2));
         assert_eq!(journal.recover()?.records, 2);
         Ok(())
     }
 
     #[test]
-    fn a_replica_does_not_start_from_a_journal_damaged_in_the_middle() -> Result<(), ProtocolError>
+    fn a_replica_does_not_start_from_a_journal_damaged_in_the_middle() -> Result<(), SimulationError>
     {
         let mut journal = Journal::default();
-        journal.write(gap(1))?;
-        journal.write(gap(2))?;
-        journal.lines[20] ^= 1;
-        let error = journal.recover().map_err(SimulationError::from);
+        journal.write(gap(1));
+        journal.write(gap(2));
+        journal.sync();
+        assert!(journal.flip(20 * 8 + 1)?);
+        let error = journal.recover();
         assert!(matches!(error, Err(SimulationError::Recovery(_))), "{error:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_removed_segment_is_not_read_but_was_durable() -> Result<(), SimulationError> {
+        let mut journal = Journal::default();
+        journal.write(gap(1));
+        journal.begin(gap(2))?;
+        journal.retain(1);
+        journal.write(gap(3));
+        assert_eq!((journal.segments(), journal.durable().count()), (1, 2));
+        assert_eq!(journal.lines().count(), 1);
         Ok(())
     }
 }

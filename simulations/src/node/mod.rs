@@ -5,35 +5,46 @@
 
 mod cast;
 mod journal;
+mod scribe;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Answered, Delivered, Gap, Started};
+use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Started};
+use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::journal::{Appended, Gated, JournalInput, Release};
 use portreeve_protocol::{
-    ActorId, Cause, Decision, Delivery, Effect, Entry, EventId, Input, Mono, Now, ProtocolError,
-    Sha256, codec,
+    ActorId, Cause, Decision, Delivery, Denial, DenyCode, Effect, Entry, EventId, Input, Mono, Now,
+    ProtocolError, Sha256, codec,
 };
 
 use cast::Cast;
+use scribe::Scribe;
 
 pub use journal::Journal;
 
-use crate::outcome::Answer;
+use crate::history;
 
 /// One replica in one incarnation.
 #[derive(Debug)]
 pub struct Node {
     cast: Cast,
-    /// Actor to the number and Lamport time of its last delivery.
-    heard: BTreeMap<ActorId, (u64, u64)>,
-    /// Answers decided but not let out, by review, with the time of the review.
+    /// Actor to the number, Lamport time and clock of its last delivery.
+    heard: BTreeMap<ActorId, Last>,
+    /// Answers decided but not let out, by review.
     held: BTreeMap<EventId, Arc<Decision>>,
     journal: Journal,
-    /// Reviews not answered yet and when they were received.
-    received: BTreeMap<EventId, Mono>,
+    /// Reviews not answered yet: when they were received by true time, and their uids.
+    received: BTreeMap<EventId, (Mono, String)>,
+    scribe: Option<Scribe>,
     started: Arc<Started>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    lamport: u64,
+    mono: Mono,
+    seq: u64,
 }
 
 /// A message on its way to an actor.
@@ -82,60 +93,111 @@ impl Handled {
 
 impl Node {
     /// The node at the start of an incarnation, which is the next line of its journal, made
-    /// durable before anything happens.
-    ///
-    /// # Errors
-    /// A `started` that cannot be written.
-    pub fn start(started: Started, mut journal: Journal) -> Result<Self, ProtocolError> {
+    /// durable before anything happens. An audited one writes records in full, and checkpoints.
+    #[must_use]
+    pub fn start(started: Started, mut journal: Journal, audited: bool) -> Self {
+        let mut started = started;
+        journal.keep(started.restored.blobs_mut().into_iter().map(|blob| &*blob));
         let started = Arc::new(started);
-        for trusted in &started.restored.trust {
-            journal.keep([&trusted.root]);
-            journal.keep(&trusted.timestamp);
-            journal.keep(&trusted.documents);
-        }
-        journal.write(Entry::Started(Arc::clone(&started)))?;
+        journal.write(Entry::Started(Arc::clone(&started)));
         journal.sync();
-        Ok(Self {
+        Self {
             cast: Cast::new(Arc::clone(&started)),
             heard: BTreeMap::new(),
             held: BTreeMap::new(),
             journal,
             received: BTreeMap::new(),
+            scribe: audited.then(Scribe::default),
             started,
-        })
+        }
     }
 
-    /// Delivers a message: runs the machine, then writes the record.
+    /// Delivers a message at `at` by true time: runs the machine, then writes the record.
     ///
     /// # Errors
     /// `WrongActor` for a message that its receiver does not understand; an entry that cannot be
     /// written.
-    pub fn deliver(&mut self, now: Now, envelope: Envelope) -> Result<Handled, ProtocolError> {
+    pub fn deliver(
+        &mut self,
+        at: Mono,
+        now: Now,
+        envelope: Envelope,
+    ) -> Result<Handled, ProtocolError> {
         let Envelope { cause, input, lamport, root, to } = envelope;
-        let (event, lamport) = self.number(to, lamport);
+        let (event, lamport, now) = self.number(to, lamport, now);
         let root = root.unwrap_or_else(|| event.clone());
         let delivery = Delivery { event: event.clone(), now, root: root.clone() };
         let effects = self.cast.run(&delivery, &input)?;
-        let digest = codec::digest(&effects)?;
+        let mut digest = Sha256::ZERO;
+        if self.scribe.is_some() {
+            digest = codec::digest(&effects)?;
+        }
         let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
         for decision in &decisions {
             self.held.insert(decision.review.clone(), Arc::clone(decision));
         }
-        if cause == Cause::Outside(portreeve_protocol::Outside::Webhook) {
-            self.received.insert(event.clone(), now.mono);
+        if let Input::Admission(AdmissionInput::Review(facts)) = &*input {
+            self.received.insert(event.clone(), (at, facts.uid.clone()));
         }
         self.journal.keep(input.blobs());
-        self.journal.write(Entry::Delivered(Delivered {
+        let effects_digest = digest;
+        let delivered = Delivered {
             cause,
             decisions,
-            effects: digest,
+            effects: effects_digest,
             event: event.clone(),
             input,
             lamport,
             now,
             root: root.clone(),
-        }))?;
+        };
+        if let Some(scribe) = &mut self.scribe {
+            scribe.delivered(&delivered, &effects);
+        }
+        self.journal.write(Entry::Delivered(delivered));
         Ok(Handled { digest, effects, event, lamport, root })
+    }
+
+    /// As if the machine had panicked on a message: it is as it was before, as the host makes it
+    /// again. The review it served is denied; gives that denial, if there is one to be denied.
+    pub fn panic(&mut self, at: Mono, now: Now, envelope: Envelope) -> Option<Appended> {
+        let Envelope { cause, input, lamport, root, to } = envelope;
+        let (event, _, now) = self.number(to, lamport, now);
+        let root = root.unwrap_or_else(|| event.clone());
+        if let Input::Admission(AdmissionInput::Review(facts)) = &*input {
+            self.received.insert(event.clone(), (at, facts.uid.clone()));
+        }
+        self.journal.keep(input.blobs());
+        let panicked = Panicked { cause, event, input, now, root: root.clone() };
+        if let Some(scribe) = &mut self.scribe {
+            scribe.panicked(&panicked);
+        }
+        self.journal.write(Entry::Panicked(panicked));
+        let uid = self.received.get(&root).map(|(_, uid)| uid.clone())?;
+        if self.held.contains_key(&root) {
+            return None;
+        }
+        let denial = Denial::new(DenyCode::Internal, "a machine failed; its event is in the log");
+        let decision = refusal(root.clone(), uid, denial);
+        self.held.insert(root.clone(), Arc::new(decision));
+        Some(Appended { answers: vec![Gated { allowed: false, exempt: false, review: root }] })
+    }
+
+    /// Begins a segment with a checkpoint, if it is time; all before it is durable.
+    ///
+    /// # Errors
+    /// A state or an entry that cannot be written.
+    pub fn checkpoint(&mut self) -> Result<bool, ProtocolError> {
+        let Some(scribe) = self.scribe.as_mut().filter(|scribe| scribe.full()) else {
+            return Ok(false);
+        };
+        if !self.journal.is_writable() {
+            return Ok(false);
+        }
+        let kept = self.cast.keep(|actor| self.heard.contains_key(actor))?;
+        let checkpoint = scribe.checkpoint(&self.started, kept, &mut self.journal);
+        self.journal.begin(Entry::Checkpoint(Box::new(checkpoint)))?;
+        Ok(true)
     }
 
     /// Tells the journal gate; its deliveries are not themselves journaled.
@@ -143,7 +205,7 @@ impl Node {
     /// # Errors
     /// None but those of the protocol; the gate understands every such input.
     pub fn gate(&mut self, now: Now, input: JournalInput) -> Result<Vec<Effect>, ProtocolError> {
-        let (event, _) = self.number(ActorId::Journal, 0);
+        let (event, _, now) = self.number(ActorId::Journal, 0, now);
         let delivery = Delivery { root: event.clone(), event, now };
         self.cast.run(&delivery, &Input::Journal(input))
     }
@@ -160,35 +222,50 @@ impl Node {
     }
 
     /// Lets an answer go and writes down that it went; `None` if there is none to that review.
-    ///
-    /// # Errors
-    /// An entry that cannot be written.
-    pub fn release(
-        &mut self,
-        now: Now,
-        release: &Release,
-    ) -> Result<Option<Answer>, ProtocolError> {
-        let Some(decision) = self.held.remove(&release.review) else { return Ok(None) };
-        let received = self.received.remove(&release.review).unwrap_or(now.mono);
-        let latency = now.mono.since(received);
-        let instead = release.instead.clone();
-        let answer = Answer { at: now.mono, decision, instead, latency };
-        let summary = answer.summary();
-        self.journal.write(Entry::Answered(Answered {
-            allowed: summary.allowed,
-            code: summary.code,
+    pub fn release(&mut self, now: Now, release: &Release) -> Option<history::Answered> {
+        let decision = self.held.remove(&release.review)?;
+        let received = self.received.remove(&release.review).map_or(Mono(0), |(at, _)| at);
+        let (event, instead) = (release.review.clone(), release.instead.clone());
+        let answer = history::Answered { decision, event, instead, received };
+        let answered = Answered {
+            allowed: answer.allowed(),
+            code: answer.denial().map(|denial| denial.code),
             review: release.review.clone(),
             wall: now.wall,
-        }))?;
-        Ok(Some(answer))
+        };
+        if let Some(scribe) = &mut self.scribe {
+            scribe.answered(&answered);
+        }
+        self.journal.write(Entry::Answered(answered));
+        Some(answer)
     }
 
     /// Writes down what was lost.
-    ///
-    /// # Errors
-    /// An entry that cannot be written.
-    pub fn gap(&mut self, gap: &Gap) -> Result<(), ProtocolError> {
-        self.journal.write(Entry::Gap(gap.clone()))
+    pub fn gap(&mut self, gap: &Gap) {
+        if let Some(scribe) = &mut self.scribe {
+            scribe.lost();
+        }
+        self.journal.write(Entry::Gap(gap.clone()));
+    }
+
+    /// The event that the next delivery to an actor will be.
+    #[must_use]
+    pub fn next(&self, actor: ActorId) -> EventId {
+        let seq = self.heard.get(&actor).map_or(0, |last| last.seq) + 1;
+        let (node, incarnation) = (self.started.node.clone(), self.started.incarnation);
+        EventId { node, incarnation, actor, seq }
+    }
+
+    /// The number of the incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.started.incarnation
+    }
+
+    /// Reviews that are not answered, and answers that wait for their records.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.received.len(), self.held.len())
     }
 
     /// The node's journal.
@@ -208,12 +285,32 @@ impl Node {
         self.journal
     }
 
-    fn number(&mut self, actor: ActorId, cause: u64) -> (EventId, u64) {
-        let (seq, lamport) = self.heard.get(&actor).copied().unwrap_or_default();
-        let (seq, lamport) = (seq + 1, lamport.max(cause) + 1);
-        self.heard.insert(actor.clone(), (seq, lamport));
+    /// The next event of an actor. Its monotonic clock never goes back, as the host's do not.
+    fn number(&mut self, actor: ActorId, cause: u64, now: Now) -> (EventId, u64, Now) {
+        let last = self.heard.get(&actor).copied().unwrap_or_default();
+        let (seq, lamport) = (last.seq + 1, last.lamport.max(cause) + 1);
+        let now = Now { mono: now.mono.max(last.mono), wall: now.wall };
+        self.heard.insert(actor.clone(), Last { lamport, mono: now.mono, seq });
         let (node, incarnation) = (self.started.node.clone(), self.started.incarnation);
-        (EventId { node, incarnation, actor, seq }, lamport)
+        (EventId { node, incarnation, actor, seq }, lamport, now)
+    }
+}
+
+/// The answer to a review that no machine judged, as the host makes it.
+fn refusal(review: EventId, uid: String, denial: Denial) -> Decision {
+    Decision {
+        allowed: false,
+        audit: BTreeMap::new(),
+        bundle: None,
+        message: format!("{}: {}", denial.code.code(), denial.detail),
+        denial: Some(denial),
+        patch: None,
+        policy_revision: 0,
+        review,
+        seal: None,
+        uid,
+        verdicts: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -1,98 +1,127 @@
-//! The life of the replica and its disk: starts, crashes, and a disk without room.
+//! The life of a replica: starts, crashes, drains, and a machine that panics.
 
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::journal::{JournalInput, WriteFailed};
-use portreeve_protocol::{Mono, RULES_VERSION, codec};
+use portreeve_protocol::messages::admission::AdmissionInput;
+use portreeve_protocol::{ActorId, Outside, RULES_VERSION, codec};
+use portreeve_replay::Recovery;
 
-use super::{Happening, Replica, World};
+use super::World;
+use super::replica::State;
 use crate::SimulationError;
+use crate::history::Sight;
 use crate::node::{Journal, Node};
-use crate::scenario::Fault;
 
 impl World<'_> {
-    /// Whether the replica runs and was not killed since its start number `life`.
-    pub(super) const fn runs(&self, life: u64) -> bool {
-        matches!(self.replica, Replica::Up(_)) && self.life == life
+    /// Starts a replica from what its journal holds; nothing happens if it runs. Where the journal is
+    /// damaged it does not start, and an operator gives it an empty disk.
+    pub(super) fn start(&mut self, replica: usize) -> Result<(), SimulationError> {
+        let State::Down(journal) = &mut self.replicas[replica].state else { return Ok(()) };
+        let mut journal = std::mem::take(&mut **journal);
+        let found = match journal.recover() {
+            Ok(found) => found,
+            Err(error) => {
+                let why = error.to_string();
+                self.note('^', Some(replica), format!("cannot start: {why}"));
+                self.see(replica, Sight::Wiped { why });
+                self.replicas[replica].given_up.push(journal);
+                journal = Journal::default();
+                journal.recover()?
+            }
+        };
+        let started = self.opening(replica, found)?;
+        let incarnation = started.incarnation;
+        let node = Node::start(started.clone(), journal, self.scenario.audited);
+        let now = self.scheduler.now();
+        let process = &mut self.replicas[replica];
+        process.reset();
+        process.state = State::Up(Box::new(node));
+        process.started = now;
+        self.note('^', Some(replica), format!("incarnation {incarnation}"));
+        self.see(replica, Sight::Started(started.into()));
+        self.look_for_bundle(replica);
+        self.list(replica, 0);
+        Ok(())
     }
 
-    /// Starts the replica from what its journal holds; nothing happens if it runs. Without room on
-    /// the disk it does not start before there is.
-    pub(super) fn start(&mut self) -> Result<(), SimulationError> {
-        if let Some(until) = self.disk_full_until() {
-            self.scheduler.schedule(until, Happening::Start);
-            return Ok(());
+    fn opening(&self, replica: usize, found: Recovery) -> Result<Started, SimulationError> {
+        let mut settings = self.scenario.settings.clone();
+        if let Some(bundle) = &self.scenario.bundle {
+            bundle.configure(&mut settings);
         }
-        let Replica::Down(journal) = &mut self.replica else { return Ok(()) };
-        let found = journal.recover()?;
-        let started = Started {
+        Ok(Started {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: found.incarnation.saturating_add(1),
-            jitter_seed: self.seed,
-            node: self.scenario.node.parse()?,
+            jitter_seed: self.seed ^ u64::try_from(replica).unwrap_or_default(),
+            node: self.replicas[replica].name.clone(),
             restored: found.restored,
             rules: RULES_VERSION,
-            settings: self.scenario.settings.clone(),
-            settings_digest: codec::digest(&self.scenario.settings)?,
-            wall: self.wall(),
-        };
-        let incarnation = started.incarnation;
-        let Replica::Down(journal) = &mut self.replica else { return Ok(()) };
-        let node = Node::start(started, std::mem::take(journal))?;
-        self.replica = Replica::Up(Box::new(node));
-        self.life += 1;
-        self.started = self.scheduler.now();
-        self.note_line('^', &format!("incarnation {incarnation}"));
-        self.relist();
-        Ok(())
+            settings_digest: codec::digest(&settings)?,
+            settings,
+            wall: self.now_at_start(replica),
+        })
     }
 
-    /// Kills the replica: of what was not durable, part is left.
-    pub(super) fn crash(&mut self) {
-        let down = Replica::Down(Journal::default());
-        let Replica::Up(node) = std::mem::replace(&mut self.replica, down) else { return };
+    fn now_at_start(&self, replica: usize) -> portreeve_protocol::Wall {
+        let mut wrong = 0;
+        for fault in &self.scenario.faults {
+            fault.influence().clock(self.scheduler.now(), replica, &mut wrong);
+        }
+        portreeve_protocol::Wall(self.wall().0.saturating_add(wrong))
+    }
+
+    /// Kills a replica: of what was not durable, part is left. Whether it ran.
+    pub(super) fn crash(&mut self, replica: usize) -> Result<bool, SimulationError> {
+        let Some(node) = self.take_down(replica) else { return Ok(false) };
         let mut journal = node.into_journal();
-        let at_risk = journal.at_risk();
+        let at_risk = journal.at_risk()?;
         let left = self.delays.left_by_crash(at_risk);
         journal.crash(left);
-        self.replica = Replica::Down(journal);
-        self.delays.forget_messages();
-        self.timers.clear();
-        self.syncing = false;
-        self.note_line('!', &format!("killed, {left} of {at_risk} bytes left"));
+        self.replicas[replica].state = State::Down(Box::new(journal));
+        self.note('!', Some(replica), format!("killed, {left} of {at_risk} bytes left"));
+        self.see(replica, Sight::Crashed);
+        Ok(true)
     }
 
-    /// Until when the disk has no room, if it has none now.
-    pub(super) fn disk_full_until(&self) -> Option<Mono> {
-        let now = self.scheduler.now().0;
-        let full = self.scenario.faults.iter().filter_map(|fault| match fault {
-            Fault::DiskFull { from, until } if (*from..*until).contains(&now) => Some(*until),
-            Fault::DiskFull { .. } | Fault::Crash { .. } | Fault::ServerDown { .. } => None,
-        });
-        full.max().map(Mono)
-    }
-
-    /// Nothing can be made durable: what was written since the last time is lost.
-    pub(super) fn disk_full(&mut self) -> Result<(), SimulationError> {
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
-        let lost = node.journal_mut().fail();
-        self.note_line('!', &format!("the disk is full, {lost} deliveries lost"));
-        let why = "no space left on device".to_owned();
-        self.gate(JournalInput::WriteFailed(WriteFailed { lost, why }))
-    }
-
-    /// There is room again: what was lost is written down first of all, and made durable.
-    pub(super) fn disk_restored(&mut self) -> Result<(), SimulationError> {
-        let full = self.disk_full_until().is_some();
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
-        if full || node.journal().is_writable() {
-            return Ok(());
+    /// Tells a replica to stop: it drains.
+    pub(super) fn drain(&mut self, replica: usize) -> Result<bool, SimulationError> {
+        if !self.replicas[replica].is_up() {
+            return Ok(false);
         }
-        node.journal_mut().restore();
-        self.note_line('~', "the disk has room again");
-        self.gate(JournalInput::WriteRestored)?;
-        if let Replica::Up(node) = &mut self.replica {
-            node.journal_mut().sync();
+        self.replicas[replica].draining = true;
+        self.tell(replica, Outside::Host, ActorId::Admission, AdmissionInput::Drain.into())?;
+        Ok(true)
+    }
+
+    /// A replica that drained ends in order: what it wrote is durable.
+    pub(super) fn stop(&mut self, replica: usize) -> bool {
+        let Some(node) = self.take_down(replica) else { return false };
+        let mut journal = node.into_journal();
+        if journal.is_writable() {
+            journal.sync();
         }
-        Ok(())
+        self.replicas[replica].state = State::Down(Box::new(journal));
+        self.note('^', Some(replica), "ended in order");
+        self.see(replica, Sight::Stopped);
+        true
+    }
+
+    /// Ends a process; whoever waits for its answers sees the connection break.
+    fn take_down(&mut self, replica: usize) -> Option<Box<Node>> {
+        let down = State::Down(Box::default());
+        let process = &mut self.replicas[replica];
+        let node = match std::mem::replace(&mut process.state, down) {
+            State::Up(node) => node,
+            State::Down(journal) => {
+                process.state = State::Down(journal);
+                return None;
+            }
+        };
+        let calls: Vec<usize> = process.calls.values().copied().collect();
+        process.reset();
+        self.delays.forget_messages(replica);
+        for call in calls {
+            self.break_off(call);
+        }
+        Some(node)
     }
 }

@@ -1,36 +1,61 @@
-//! Everything around the machines: time, the network, the trust servers and the disk.
+//! Everything around the machines: time, the network, the API server, the trust servers, the disks,
+//! and what goes wrong with them.
 
+mod act;
+mod api_server;
+mod bundle;
+mod call;
+mod disk;
+mod fetch;
 mod life;
 mod network;
+mod object;
 mod perform;
+mod probe;
+mod replica;
 mod trust_server;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
-use portreeve_protocol::messages::admission::AdmissionInput;
-use portreeve_protocol::messages::journal::JournalInput;
-use portreeve_protocol::messages::policy::{PolicyInput, Relisted, SourceObject};
-use portreeve_protocol::{ActorId, Cause, Input, Mono, Now, Outside, Wall};
+use portreeve_protocol::messages::notary::FetchRequest;
+use portreeve_protocol::{Input, Mono, Wall};
 
+use api_server::ApiServer;
+use fetch::Flight;
 use network::Delays;
+use replica::Replica;
 use trust_server::TrustServer;
 
-use crate::node::{Envelope, Journal, Node};
-use crate::rng::Streams;
-use crate::scenario::{Change, Fault, Scenario};
+use crate::fault::{Act, Influence, Link, Passage};
+use crate::history::{Seen, Sight};
+use crate::node::{Envelope, Journal};
+use crate::outcome::{Counts, Left};
+use crate::rng::{Rng, Streams};
+use crate::scenario::Scenario;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
+use crate::truth::Truth;
 use crate::{Answer, Outcome, SimulationError};
 
-/// Runs `scenario` with `seed` until nothing is to come.
+/// Runs `scenario` with `seed` until nothing is to come, or until it is seen whether all comes right
+/// after the heal. The lines of the trace are kept if the scenario is audited.
 ///
 /// # Errors
 /// A scenario that cannot be run, or does not end.
 pub fn run(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
+    run_traced(scenario, seed, scenario.audited)
+}
+
+/// As [`run`]; `keeps` says whether the lines of the trace are kept.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_traced(scenario: &Scenario, seed: u64, keeps: bool) -> Result<Outcome, SimulationError> {
     scenario.check()?;
-    let mut world = World::new(scenario, seed)?;
+    let mut world = World::new(scenario, seed, keeps)?;
     let mut events = 0;
     while let Some(happening) = world.scheduler.advance() {
         events += 1;
@@ -38,209 +63,259 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
             return Err(SimulationError::Endless { events: scenario.most_events });
         }
         world.happen(happening)?;
+        if world.over {
+            break;
+        }
     }
-    Ok(world.outcome())
+    world.outcome()
 }
 
-/// Something that comes to pass.
+/// Something that comes to pass. What concerns a replica's process dies with it: `life` tells one
+/// process of a replica from the next.
 enum Happening {
-    /// A trust server changes.
-    Change(Change),
-    /// The replica is killed.
-    Crash,
-    /// There is room on the disk again.
-    DiskRestored,
-    /// A message within the replica arrives, if the replica was not killed since.
-    Inside { envelope: Envelope, life: u64 },
-    /// A message from outside arrives, if the replica runs.
-    Outside { input: Arc<Input>, source: Outside, to: ActorId },
-    /// The replica starts.
-    Start,
-    /// The disk has made durable what was written.
-    Synced { life: u64 },
+    /// A fault, by its place in the scenario, does something.
+    Act { act: Act, fault: usize },
+    /// An answer to a call comes to the API server; `None` if the connection broke.
+    Answered { answer: Option<Box<call::Reply>>, call: usize },
+    /// A replica looks at the trust bundle.
+    BundleLook { life: u64, replica: usize },
+    /// The API server makes a call.
+    Call(usize),
+    /// A trust server changes: the change by its place in the scenario.
+    Change(usize),
+    /// A request comes to a trust server.
+    Fetch(Box<Flight>),
+    /// What was asked of a trust server ends, unless it ended before.
+    Fetched { envelope: Envelope, life: u64, number: u64, replica: usize },
+    /// A message within a replica arrives.
+    Inside { envelope: Envelope, life: u64, replica: usize },
+    /// What the API server holds changes: the change by its place in the scenario.
+    PolicyChange(usize),
+    /// It is looked whether all came right; counted from 0.
+    Probe(u32),
+    /// A planned review, by its place in the scenario.
+    Review(usize),
+    /// A call comes to a replica.
+    Received { call: usize, replica: usize },
+    /// A replica looks whether its disk works again.
+    Retry { life: u64, replica: usize },
+    /// A disk has made durable what was written up to a mark.
+    Synced { life: u64, mark: (u32, usize), replica: usize },
+    /// The API server waits no longer for an answer.
+    TimedOut(usize),
     /// A timer fires, unless it was armed anew or disarmed meanwhile.
-    Timer { envelope: Envelope, key: TimerKey, life: u64, number: u64 },
-}
-
-/// The replica: running, or what a crash left of it.
-enum Replica {
-    Down(Journal),
-    Up(Box<Node>),
+    Timer { envelope: Envelope, key: TimerKey, life: u64, number: u64, replica: usize },
+    /// Something about policies comes to a replica over its watch number `watch`.
+    Watched { input: Arc<Input>, life: u64, replica: usize, watch: u64 },
 }
 
 struct World<'a> {
     answers: BTreeMap<String, Answer>,
+    api: ApiServer,
+    counts: Counts,
     delays: Delays,
     facts: BTreeMap<&'static str, u64>,
-    /// Counts the starts of the replica.
-    life: u64,
-    objects: Vec<SourceObject>,
-    replica: Replica,
+    /// What each fault draws from.
+    fault_rngs: Vec<Rng>,
+    /// Places of the faults that bend hops within replicas.
+    hop_faults: Vec<usize>,
+    history: Vec<Seen>,
+    marks: BTreeMap<&'static str, u64>,
+    over: bool,
+    replicas: Vec<Replica>,
     scenario: &'a Scenario,
     scheduler: Scheduler<Happening>,
     seed: u64,
     servers: BTreeMap<String, TrustServer>,
-    /// When the incarnation began: its monotonic clock starts there.
-    started: Mono,
-    /// Whether the disk is at work.
-    syncing: bool,
-    /// Actor and timer to the number of the arming that counts.
-    timers: BTreeMap<(ActorId, TimerKey), u64>,
-    timers_armed: u64,
+    stuck: Option<String>,
     /// When something last came to pass: timers that were disarmed do not count.
     took: Mono,
     trace: Trace,
+    truth: Truth,
 }
 
 impl<'a> World<'a> {
-    fn new(scenario: &'a Scenario, seed: u64) -> Result<Self, SimulationError> {
+    fn new(scenario: &'a Scenario, seed: u64, keeps: bool) -> Result<Self, SimulationError> {
         let streams = Streams::new(seed);
+        let mut truth = Truth::default();
         let mut servers = BTreeMap::new();
         for plan in &scenario.servers {
-            servers.insert(plan.url.clone(), TrustServer::new(plan, scenario)?);
+            let server = TrustServer::new(plan, scenario.published, &mut truth)?;
+            servers.insert(plan.url.clone(), server);
         }
+        let names = scenario.replicas.iter();
+        let replicas = names.map(|name| Ok(Replica::new(name.parse()?)));
+        let replicas = replicas.collect::<Result<Vec<_>, SimulationError>>()?;
+        let rng = |index: usize| streams.stream(&format!("fault-{index}"));
+        let hops = (0..).zip(&scenario.faults).filter(|(_, fault)| fault.influence().bends_hops());
         let mut world = Self {
             answers: BTreeMap::new(),
+            api: ApiServer::new(scenario)?,
+            counts: Counts::default(),
             delays: Delays::new(streams),
             facts: BTreeMap::new(),
-            life: 0,
-            objects: scenario.objects()?,
-            replica: Replica::Down(Journal::default()),
+            fault_rngs: (0..scenario.faults.len()).map(rng).collect(),
+            hop_faults: hops.map(|(index, _)| index).collect(),
+            history: Vec::new(),
+            marks: BTreeMap::new(),
+            over: false,
+            replicas,
             scenario,
             scheduler: Scheduler::new(streams.stream("ties")),
             seed,
             servers,
-            started: Mono(0),
-            syncing: false,
-            timers: BTreeMap::new(),
-            timers_armed: 0,
+            stuck: None,
             took: Mono(0),
-            trace: Trace::default(),
+            trace: Trace::new(keeps),
+            truth,
         };
-        world.start()?;
+        for replica in 0..world.replicas.len() {
+            world.start(replica)?;
+        }
         world.plan();
         Ok(world)
     }
 
-    /// Schedules what is to happen whatever the replica does.
+    /// Schedules what is to happen whatever the replicas do.
     fn plan(&mut self) {
         let scenario = self.scenario;
-        for review in &scenario.reviews {
+        for (index, review) in scenario.reviews.iter().enumerate() {
             let at = Mono(review.at).plus(self.delays.review(review.spread));
-            let facts = AdmissionInput::Review(Box::new(review.facts.clone()));
-            let (input, source) = (Arc::new(Input::Admission(facts)), Outside::Webhook);
-            let arrival = Happening::Outside { input, source, to: ActorId::Admission };
-            self.scheduler.schedule(at, arrival);
+            self.scheduler.schedule(at, Happening::Review(index));
         }
-        for change in &scenario.changes {
-            self.scheduler.schedule(Mono(change.at), Happening::Change(change.clone()));
+        for (index, change) in scenario.changes.iter().enumerate() {
+            self.scheduler.schedule(Mono(change.at), Happening::Change(index));
         }
-        for fault in &scenario.faults {
-            match fault {
-                Fault::Crash { at, back } => {
-                    self.scheduler.schedule(Mono(*at), Happening::Crash);
-                    self.scheduler.schedule(Mono(*at.max(back)).plus(1), Happening::Start);
-                }
-                Fault::DiskFull { until, .. } => {
-                    self.scheduler.schedule(Mono(*until), Happening::DiskRestored);
-                }
-                // The server itself looks at the time.
-                Fault::ServerDown { .. } => {}
+        for (index, change) in scenario.policy_changes.iter().enumerate() {
+            self.scheduler.schedule(Mono(change.at), Happening::PolicyChange(index));
+        }
+        for (index, fault) in scenario.faults.iter().enumerate() {
+            for (at, act) in fault.influence().acts() {
+                self.scheduler.schedule(Mono(at), Happening::Act { act, fault: index });
             }
         }
+        if let Some(heal) = scenario.heal {
+            self.scheduler.schedule(probe::first(heal), Happening::Probe(0));
+        }
     }
 
-    /// Hands the policies to the replica, as at every start of it.
-    fn relist(&mut self) {
-        let relisted = PolicyInput::Relisted(Relisted { objects: self.objects.clone() });
-        let (input, source) = (Arc::new(Input::Policy(relisted)), Outside::Objects);
-        let arrival = Happening::Outside { input, source, to: ActorId::Policy };
-        self.scheduler.schedule(self.scheduler.now(), arrival);
+    fn happen(&mut self, happening: Happening) -> Result<(), SimulationError> {
+        match happening {
+            Happening::Act { act, fault } => self.act(&act, fault),
+            Happening::Answered { answer, call } => self.answered(call, answer),
+            Happening::BundleLook { life, replica } if self.lives(replica, life) => {
+                self.bundle_look(replica)
+            }
+            Happening::Call(call) => self.call(call),
+            Happening::Change(index) => self.change(index),
+            Happening::Fetch(flight) => self.serve(*flight),
+            Happening::Fetched { envelope, life, number, replica } => {
+                self.fetched(replica, life, number, envelope)
+            }
+            Happening::Inside { envelope, life, replica } if self.lives(replica, life) => {
+                self.deliver(replica, envelope)
+            }
+            Happening::PolicyChange(index) => self.change_policies(index),
+            Happening::Probe(round) => self.probe(round),
+            Happening::Review(index) => self.review(index),
+            Happening::Received { call, replica } => self.receive(call, replica),
+            Happening::Retry { life, replica } if self.lives(replica, life) => {
+                self.disk_restored(replica)
+            }
+            Happening::Synced { life, mark, replica } if self.lives(replica, life) => {
+                self.synced(replica, mark)
+            }
+            Happening::TimedOut(call) => self.timed_out(call),
+            Happening::Timer { envelope, key, life, number, replica }
+                if self.lives(replica, life) =>
+            {
+                self.timer(replica, key, number, envelope)
+            }
+            Happening::Watched { input, life, replica, watch } if self.lives(replica, life) => {
+                self.watched(replica, watch, input)
+            }
+            // It died with the process.
+            Happening::BundleLook { .. }
+            | Happening::Inside { .. }
+            | Happening::Retry { .. }
+            | Happening::Synced { .. }
+            | Happening::Timer { .. }
+            | Happening::Watched { .. } => Ok(()),
+        }
     }
 
+    /// The right time.
     fn wall(&self) -> Wall {
         let since = i64::try_from(self.scheduler.now().0).unwrap_or(i64::MAX);
         Wall(self.scenario.start.0.saturating_add(since))
     }
 
-    /// The clocks of the replica.
-    fn now(&self) -> Now {
-        Now { mono: Mono(self.scheduler.now().since(self.started)), wall: self.wall() }
-    }
-
-    fn happen(&mut self, happening: Happening) -> Result<(), SimulationError> {
-        match happening {
-            Happening::Change(change) => self.change(&change),
-            Happening::Crash => {
-                self.crash();
-                Ok(())
+    /// How something gets from one place to another, faults and all.
+    fn passage(&mut self, link: &Link<'_>) -> Passage {
+        let mut passage = self.delays.passage(link.traffic);
+        let at = self.scheduler.now();
+        let hop = matches!(link.traffic, crate::fault::Traffic::Hop);
+        let all = if hop { None } else { Some(0..self.scenario.faults.len()) };
+        let hops = std::mem::take(&mut self.hop_faults);
+        for index in all.into_iter().flatten().chain(hops.iter().copied().filter(|_| hop)) {
+            let before = passage;
+            self.influence(index).pass(at, link, &mut self.fault_rngs[index], &mut passage);
+            if passage != before {
+                self.hit(index);
             }
-            Happening::DiskRestored => self.disk_restored(),
-            Happening::Inside { envelope, life } if self.runs(life) => self.deliver(envelope),
-            Happening::Outside { input, source, to } => self.arrive(input, source, to),
-            Happening::Start => self.start(),
-            Happening::Synced { life } if self.runs(life) => self.synced(),
-            Happening::Timer { envelope, key, life, number } if self.runs(life) => {
-                let timer = (envelope.to.clone(), key);
-                if self.timers.get(&timer) != Some(&number) {
-                    return Ok(());
-                }
-                self.timers.remove(&timer);
-                self.deliver(envelope)
-            }
-            // It died with the replica.
-            Happening::Inside { .. } | Happening::Synced { .. } | Happening::Timer { .. } => Ok(()),
         }
+        self.hop_faults = hops;
+        passage
     }
 
-    fn arrive(
-        &mut self,
-        input: Arc<Input>,
-        source: Outside,
-        to: ActorId,
-    ) -> Result<(), SimulationError> {
-        if matches!(self.replica, Replica::Down(_)) {
-            self.note_line('!', "nobody listens");
-            return Ok(());
-        }
-        let cause = Cause::Outside(source);
-        self.deliver(Envelope { cause, input, lamport: 0, root: None, to })
+    fn influence(&self, fault: usize) -> &'a dyn Influence {
+        self.scenario.faults[fault].influence()
     }
 
-    fn change(&mut self, change: &Change) -> Result<(), SimulationError> {
-        let wall = self.wall();
-        if let Some(server) = self.servers.get_mut(&change.server) {
-            server.change(&change.what, wall)?;
-        }
-        self.note_line('*', &format!("{} at {}", change.what.gun(), change.server));
-        Ok(())
+    /// Counts a fault as hit.
+    fn hit(&mut self, fault: usize) {
+        let class = self.scenario.faults[fault].class();
+        *self.marks.entry(class).or_default() += 1;
     }
 
-    fn synced(&mut self) -> Result<(), SimulationError> {
-        self.syncing = false;
-        if self.disk_full_until().is_some() {
-            return self.disk_full();
-        }
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
-        node.journal_mut().sync();
-        let bytes = node.journal().lines().len();
-        self.note_line('~', &format!("{bytes} bytes"));
-        self.gate(JournalInput::Synced)
+    fn see(&mut self, replica: usize, what: Sight) {
+        self.history.push(Seen { at: self.scheduler.now(), replica, what });
     }
 
-    fn note_line(&mut self, mark: char, what: &str) {
+    fn note(&mut self, mark: char, replica: Option<usize>, what: impl Into<String>) {
+        let what = what.into();
         self.took = self.scheduler.now();
-        self.trace.line(self.took, mark, what);
+        self.trace.note(self.took, mark, replica, what.as_bytes(), || what.clone());
     }
 
-    fn outcome(self) -> Outcome {
-        let journal = match self.replica {
-            Replica::Down(journal) => journal,
-            Replica::Up(node) => node.into_journal(),
+    fn outcome(self) -> Result<Outcome, SimulationError> {
+        let audited = self.scenario.audited;
+        let left = |replica: Replica| {
+            let (mut journal, mut given_up) = replica.into_journals();
+            if audited {
+                journal.seal()?;
+                given_up.iter_mut().try_for_each(Journal::seal)?;
+            }
+            Ok(Left { given_up, journal })
         };
-        let (journal, blobs) = journal.into_parts();
-        let trace_hash = self.trace.hash();
-        let (answers, facts, trace, took) = (self.answers, self.facts, self.trace, self.took);
-        Outcome { answers, blobs, facts, journal, trace, trace_hash, took }
+        let replicas = self.replicas.into_iter().map(left);
+        Ok(Outcome {
+            answers: self.answers,
+            counts: self.counts,
+            facts: self.facts,
+            history: self.history,
+            marks: self.marks,
+            replicas: replicas.collect::<Result<_, SimulationError>>()?,
+            stuck: self.stuck,
+            trace_hash: self.trace.hash(),
+            trace: self.trace,
+            truth: self.truth,
+            took: self.took,
+        })
     }
+}
+
+/// What a fetch asks for, in short.
+fn asked(request: &FetchRequest) -> String {
+    format!("{} of {} at {}", request.document, request.gun, request.server)
 }

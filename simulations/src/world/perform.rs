@@ -3,114 +3,187 @@
 use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
-use portreeve_protocol::messages::admission::{AdmissionInput, OwnerFound, OwnerOutcome};
+use portreeve_protocol::messages::admission::{AdmissionInput, HopRefused};
 use portreeve_protocol::messages::journal::JournalInput;
-use portreeve_protocol::messages::notary::{FetchRequest, Fetched, NotaryInput};
-use portreeve_protocol::{DenyCode, Effect, Input, Mono};
+use portreeve_protocol::messages::notary::{NotaryInput, VerifierRefused};
+use portreeve_protocol::messages::verify::VerifyInput;
+use portreeve_protocol::{ActorId, ActorKind, Cause, Denial, DenyCode, Effect, Input, Outside};
 use portreeve_replay::input_name;
 
-use super::trust_server::unreachable;
-use super::{Happening, Replica, World};
+use super::{Happening, World};
+use crate::fault::{Link, Place, Traffic};
+use crate::history::Sight;
 use crate::node::{Envelope, Handled, Node};
 use crate::{Answer, SimulationError, trace};
 
 impl World<'_> {
-    /// Delivers a message to the replica, if it runs.
-    pub(super) fn deliver(&mut self, envelope: Envelope) -> Result<(), SimulationError> {
-        let now = self.now();
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
-        let name = input_name(&envelope.input);
-        let cause = trace::cause(&envelope.cause);
-        let handled = node.deliver(now, envelope)?;
-        let writable = node.journal().is_writable();
-        let letters = trace::effects(&handled.effects);
-        let digest = &handled.digest.to_hex()[..12];
-        self.note_line('>', &format!("{} {name} <- {cause} [{letters}] {digest}", handled.event));
+    /// Delivers something from outside the machines to a replica, if it runs.
+    pub(super) fn tell(
+        &mut self,
+        replica: usize,
+        source: Outside,
+        to: ActorId,
+        input: Input,
+    ) -> Result<(), SimulationError> {
+        let (cause, input) = (Cause::Outside(source), Arc::new(input));
+        self.deliver(replica, Envelope { cause, input, lamport: 0, root: None, to })
+    }
+
+    /// Delivers a message to a replica, if it runs.
+    pub(super) fn deliver(
+        &mut self,
+        replica: usize,
+        envelope: Envelope,
+    ) -> Result<(), SimulationError> {
+        let (at, now) = (self.scheduler.now(), self.now(replica));
+        let process = &mut self.replicas[replica];
+        let panics = process.panics && envelope.to.kind() != ActorKind::Journal;
+        process.panics &= !panics;
+        let Some(node) = process.node() else { return Ok(()) };
+        self.counts.deliveries += 1;
+        if panics {
+            let name = input_name(&envelope.input);
+            let appended = node.panic(at, now, envelope);
+            self.note('!', Some(replica), format!("a machine panics on {name}"));
+            return appended.map_or(Ok(()), |appended| self.appended(replica, appended));
+        }
+        let input = Arc::clone(&envelope.input);
+        let cause = envelope.cause.clone();
+        let handled = node.deliver(at, now, envelope)?;
         let appended = Node::gated(&handled.effects);
-        let answers = !appended.answers.is_empty();
-        // A healthy gate has no use for records without answers; a degraded one counts them.
-        if answers || !writable {
-            self.gate(JournalInput::Appended(appended))?;
-        }
-        if answers && writable && !self.syncing {
-            self.syncing = true;
-            let at = self.scheduler.now().plus(self.delays.sync());
-            let life = self.life;
-            self.scheduler.schedule(at, Happening::Synced { life });
-        }
+        self.delivered(replica, &input, &cause, &handled);
+        self.appended(replica, appended)?;
         for (effect, index) in handled.effects.iter().zip(0..) {
-            self.perform(&handled, effect, index)?;
+            self.perform(replica, &handled, effect, index)?;
         }
         Ok(())
+    }
+
+    /// Writes down a delivery, for whoever reads the trace and for the oracles.
+    fn delivered(&mut self, replica: usize, input: &Arc<Input>, cause: &Cause, handled: &Handled) {
+        let name = input_name(input);
+        let mut key = Vec::with_capacity(64);
+        key.extend(name.as_bytes());
+        key.extend(handled.event.seq.to_be_bytes());
+        trace::letters(&handled.effects, &mut key);
+        key.extend(handled.digest.as_bytes());
+        self.took = self.scheduler.now();
+        self.trace.note(self.took, '>', Some(replica), &key, || {
+            let mut letters = Vec::new();
+            trace::letters(&handled.effects, &mut letters);
+            let (cause, letters) = (trace::cause(cause), String::from_utf8_lossy(&letters));
+            let digest = &handled.digest.to_hex()[..12];
+            format!("{} {name} <- {cause} [{letters}] {digest}", handled.event)
+        });
+        match &**input {
+            Input::Admission(AdmissionInput::Policies(_)) => self.replicas[replica].ready = true,
+            Input::Admission(AdmissionInput::Resolution(resolution)) => {
+                self.see(replica, Sight::Resolved(Arc::clone(resolution)));
+            }
+            Input::Policy(_) => self.see(replica, Sight::Policies(Arc::clone(input))),
+            Input::Verify(_) => self.counts.verifications += 1,
+            Input::Admission(_) | Input::Journal(_) | Input::Notary(_) => {}
+        }
     }
 
     /// Has an effect come to pass, in time.
     fn perform(
         &mut self,
+        replica: usize,
         handled: &Handled,
         effect: &Effect,
         index: u32,
     ) -> Result<(), SimulationError> {
-        let (actor, life) = (&handled.event.actor, self.life);
-        let now = self.scheduler.now();
+        let actor = &handled.event.actor;
+        let life = self.replicas[replica].life;
         match effect {
             Effect::Arm { at, key } => {
-                self.timers_armed += 1;
-                let number = self.timers_armed;
-                self.timers.insert((actor.clone(), key.clone()), number);
+                let number = handled.event.seq.wrapping_shl(16) | u64::from(index);
+                let timers = &mut self.replicas[replica].timers;
+                timers.insert((actor.clone(), key.clone()), number);
+                let armed = u64::try_from(timers.len()).unwrap_or_default();
+                self.counts.most_timers = self.counts.most_timers.max(armed);
                 let envelope = handled.envelope(index, actor.clone(), Arc::new(fired(key)));
-                let timer = Happening::Timer { envelope, key: key.clone(), life, number };
-                self.scheduler.schedule(self.started.plus(at.0), timer);
+                let key = key.clone();
+                let timer = Happening::Timer { envelope, key, life, number, replica };
+                self.scheduler.schedule(self.when(replica, *at), timer);
             }
-            Effect::Disarm { key } => drop(self.timers.remove(&(actor.clone(), key.clone()))),
-            Effect::Fetch(request) => {
-                let (at, fetched) = self.fetch(now, request);
-                let input = Arc::new(Input::Notary(NotaryInput::Fetched(fetched)));
-                let envelope = handled.envelope(index, actor.clone(), input);
-                self.scheduler.schedule(at, Happening::Inside { envelope, life });
+            Effect::Disarm { key } => {
+                self.replicas[replica].timers.remove(&(actor.clone(), key.clone()));
             }
-            Effect::LookUpOwner(query) => {
-                // No workload of this world has been stored, so no owner is ever found.
-                let micros = self.delays.look();
-                let (outcome, review) = (OwnerOutcome::Absent, query.review.clone());
-                let found = AdmissionInput::OwnerFound(OwnerFound { micros, outcome, review });
-                let envelope = handled.envelope(index, actor.clone(), Arc::new(found.into()));
-                let at = now.plus(micros);
-                self.scheduler.schedule(at, Happening::Inside { envelope, life });
-            }
+            Effect::Fetch(request) => self.fetch(replica, handled, index, request),
+            Effect::LookUpOwner(query) => self.look_up(replica, handled, index, query),
             Effect::Answer(_) | Effect::Note(_) | Effect::RecordGap(_) | Effect::Release(_) => {
-                self.conclude(effect)?;
+                self.conclude(replica, effect)?;
             }
-            Effect::Send { message, to } => {
-                let to = self.delays.receiver(to);
-                let at = self.delays.arrival(now, actor, &to);
-                let envelope = handled.envelope(index, to, Arc::clone(message));
-                self.scheduler.schedule(at, Happening::Inside { envelope, life });
-            }
+            Effect::Send { message, to } => self.hop(replica, handled, index, (to, message)),
         }
         Ok(())
     }
 
+    /// A message from an actor to another.
+    fn hop(
+        &mut self,
+        replica: usize,
+        handled: &Handled,
+        index: u32,
+        (to, message): (&ActorId, &Arc<Input>),
+    ) {
+        let life = self.replicas[replica].life;
+        let (from, place) = (&handled.event.actor, Place::Replica(replica));
+        let passage = self.passage(&Link { from: place, to: place, traffic: Traffic::Hop });
+        let refused = if passage.copies == 0 { refusal(to, message) } else { None };
+        let (to, input) = match refused {
+            Some(refused) => (from.clone(), Arc::new(refused)),
+            None => (self.delays.receiver(to), Arc::clone(message)),
+        };
+        let now = self.scheduler.now();
+        let at = self.delays.arrival(now, replica, (from, &to), passage.delay);
+        let envelope = handled.envelope(index, to, input);
+        self.scheduler.schedule(at, Happening::Inside { envelope, life, replica });
+    }
+
+    pub(super) fn timer(
+        &mut self,
+        replica: usize,
+        key: TimerKey,
+        number: u64,
+        envelope: Envelope,
+    ) -> Result<(), SimulationError> {
+        let timer = (envelope.to.clone(), key);
+        let timers = &mut self.replicas[replica].timers;
+        if timers.get(&timer) != Some(&number) {
+            return Ok(());
+        }
+        timers.remove(&timer);
+        self.deliver(replica, envelope)
+    }
+
     /// Tells the gate, and lets out what it releases. Its effects lead to no delivery.
-    pub(super) fn gate(&mut self, input: JournalInput) -> Result<(), SimulationError> {
-        let now = self.now();
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
+    pub(super) fn gate(
+        &mut self,
+        replica: usize,
+        input: JournalInput,
+    ) -> Result<(), SimulationError> {
+        let now = self.now(replica);
+        let Some(node) = self.replicas[replica].node() else { return Ok(()) };
+        self.counts.deliveries += 1;
         for effect in node.gate(now, input)? {
-            self.conclude(&effect)?;
+            self.conclude(replica, &effect)?;
         }
         Ok(())
     }
 
     /// Performs an effect that leads to no delivery.
-    fn conclude(&mut self, effect: &Effect) -> Result<(), SimulationError> {
-        let now = self.now();
-        let Replica::Up(node) = &mut self.replica else { return Ok(()) };
+    fn conclude(&mut self, replica: usize, effect: &Effect) -> Result<(), SimulationError> {
+        let now = self.now(replica);
+        let Some(node) = self.replicas[replica].node() else { return Ok(()) };
         match effect {
             Effect::Note(fact) => *self.facts.entry(fact.name()).or_default() += 1,
-            Effect::RecordGap(gap) => node.gap(gap)?,
+            Effect::RecordGap(gap) => node.gap(gap),
             Effect::Release(release) => {
-                if let Some(answer) = node.release(now, release)? {
-                    self.answered(answer);
+                if let Some(answered) = node.release(now, release) {
+                    self.release(replica, answered)?;
                 }
             }
             // Answers are held by the node until the gate lets them out.
@@ -124,34 +197,31 @@ impl World<'_> {
         Ok(())
     }
 
-    fn answered(&mut self, answer: Answer) {
+    /// An answer leaves a replica.
+    fn release(
+        &mut self,
+        replica: usize,
+        answered: crate::history::Answered,
+    ) -> Result<(), SimulationError> {
         let at = self.scheduler.now();
-        let word = answer.summary().code.map_or("allow", DenyCode::code);
-        let uid = answer.decision.uid.clone();
-        self.note_line('=', &format!("{uid} {word} after {} us", answer.latency));
-        self.answers.insert(uid, Answer { at, ..answer });
-    }
-
-    /// The end of a fetch and when it comes: at the latest when the request's time is over.
-    fn fetch(&mut self, now: Mono, request: &FetchRequest) -> (Mono, Fetched) {
-        let served = match self.servers.get(&request.server) {
-            Some(server) => server.serve(request, now),
-            None => unreachable(request),
+        let answer = Answer {
+            at,
+            decision: Arc::clone(&answered.decision),
+            instead: answered.instead.clone(),
+            latency: at.since(answered.received),
         };
-        if served.fault {
-            self.note_line('!', &format!("{} is down", request.server));
+        let word = answered.denial().map_or("allow", |denial| denial.code.code());
+        let uid = answered.decision.uid.clone();
+        self.note('=', Some(replica), format!("{uid} {word} after {} us", answer.latency));
+        self.counts.reviews += 1;
+        self.answers.insert(uid, answer);
+        let call = self.replicas[replica].calls.remove(&answered.event);
+        let reply = super::call::Reply::of(&answered);
+        self.see(replica, Sight::Answered(Box::new(answered)));
+        if let Some(call) = call {
+            self.reply(replica, call, reply);
         }
-        let micros = self.delays.fetch().min(request.timeout);
-        let fetched = Fetched {
-            credential: None,
-            document: request.document.clone(),
-            flight: request.flight,
-            gun: request.gun.clone(),
-            micros,
-            outcome: served.outcome,
-            retry_after: None,
-        };
-        (now.plus(micros), fetched)
+        Ok(())
     }
 }
 
@@ -160,5 +230,21 @@ fn fired(key: &TimerKey) -> Input {
     match key {
         TimerKey::Admission(timer) => Input::Admission(AdmissionInput::Timer(timer.clone())),
         TimerKey::Notary(timer) => Input::Notary(NotaryInput::Timer(timer.clone())),
+    }
+}
+
+/// What the sender of a message is told when a full mailbox refuses it; `None` where the host makes
+/// it wait instead.
+fn refusal(to: &ActorId, message: &Input) -> Option<Input> {
+    let why = Denial::new(DenyCode::Overloaded, format!("the mailbox of {to} is full"));
+    match message {
+        Input::Notary(NotaryInput::Resolve(_)) => {
+            Some(Input::Admission(AdmissionInput::HopRefused(HopRefused { to: to.clone(), why })))
+        }
+        Input::Verify(VerifyInput::Verify(request)) => {
+            let (flight, gun) = (request.flight, request.gun.clone());
+            Some(Input::Notary(NotaryInput::VerifierRefused(VerifierRefused { flight, gun, why })))
+        }
+        Input::Admission(_) | Input::Journal(_) | Input::Notary(_) | Input::Policy(_) => None,
     }
 }

@@ -1,111 +1,250 @@
-//! A simulated trust server: what it holds, how that changes, and when it cannot be reached.
+//! A simulated trust server: what it holds, how that changes, and what bad content it serves instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use portreeve_lab::{BaseRole, Collection, Documents};
+use portreeve_lab::{BaseRole, Collection, Documents, TIMESTAMP_LIFETIME};
 use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
-use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Wall};
+use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Sha256, Wall};
 
+use super::World;
 use crate::SimulationError;
-use crate::scenario::{Fault, Publication, Scenario, TrustServerPlan};
+use crate::hostile::{self, Hostile, Material};
+use crate::scenario::{CollectionPlan, Publication, TrustServerPlan};
+use crate::truth::{Edition, Served, Stand, Truth};
 
 /// A trust server.
 pub(super) struct TrustServer {
-    /// Times without service: from, until.
-    down: Vec<(u64, u64)>,
     shelves: BTreeMap<String, Shelf>,
+    url: String,
 }
 
 /// A collection and what is served of it.
 struct Shelf {
-    before: Documents,
+    /// The publication that was served before the last change; `None` if nothing was.
+    before: Option<usize>,
     collection: Collection,
-    served: Documents,
+    /// What was published, in order.
+    history: Vec<Documents>,
+    /// The collection as it stands, as data.
+    plan: CollectionPlan,
+    served: BTreeMap<String, Blob>,
+    /// The publication that is served; `None` if nothing is.
+    stand: Option<usize>,
 }
 
-/// What a server makes of a request.
-pub(super) struct Served {
-    /// Whether a fault decided it.
-    pub(super) fault: bool,
-    pub(super) outcome: FetchOutcome,
-}
+/// The instant of a change: by true time, and by the right wall clock.
+#[derive(Clone, Copy)]
+pub(super) struct When(pub(super) Mono, pub(super) Wall);
 
 impl Shelf {
-    fn new(collection: Collection) -> Self {
-        let served = collection.documents().clone();
-        Self { before: Documents::new(), collection, served }
+    fn new(plan: &CollectionPlan, published: Wall) -> Result<Self, SimulationError> {
+        let collection = plan.sign(published)?;
+        let history = vec![collection.documents().clone()];
+        let (plan, served) = (plan.clone(), BTreeMap::new());
+        Ok(Self { before: None, collection, history, plan, served, stand: Some(0) })
+    }
+
+    /// Another publication is served, or none.
+    fn turn(&mut self, to: Option<usize>) {
+        self.before = std::mem::replace(&mut self.stand, to);
+        let documents = to.and_then(|index| self.history.get(index)).cloned().unwrap_or_default();
+        self.show(&documents);
+    }
+
+    /// Serves documents.
+    fn show(&mut self, documents: &Documents) {
+        let blob = |(name, bytes): (&String, &Arc<[u8]>)| (name.clone(), Blob::new(bytes.clone()));
+        self.served = documents.iter().map(blob).collect();
+    }
+
+    fn edition(&self, at: When, fresh: bool) -> Result<Edition, SimulationError> {
+        let documents = self.collection.documents();
+        let tag = |tag: &crate::scenario::SignedTag| (tag.tag.clone(), tag.clone());
+        Ok(Edition {
+            at: at.0,
+            expires: Wall(at.1.0.saturating_add(TIMESTAMP_LIFETIME)),
+            fresh,
+            root_keys: root_keys(documents)?,
+            signers: self.plan.signers.iter().map(|one| (one.clone(), self.plan.keys)).collect(),
+            tags: self.plan.tags.iter().map(tag).collect(),
+        })
     }
 }
 
 impl TrustServer {
     pub(super) fn new(
         plan: &TrustServerPlan,
-        scenario: &Scenario,
+        published: Wall,
+        truth: &mut Truth,
     ) -> Result<Self, SimulationError> {
-        let down = scenario.faults.iter().filter_map(|fault| match fault {
-            Fault::ServerDown { from, server, until } if *server == plan.url => {
-                Some((*from, until.unwrap_or(u64::MAX)))
-            }
-            Fault::ServerDown { .. } | Fault::Crash { .. } | Fault::DiskFull { .. } => None,
-        });
-        let mut shelves = BTreeMap::new();
+        let mut server = Self { shelves: BTreeMap::new(), url: plan.url.clone() };
         for collection in &plan.collections {
-            let shelf = Shelf::new(collection.sign(scenario.published)?);
-            shelves.insert(collection.gun.clone(), shelf);
+            server.publish(collection, When(Mono(0), published), truth)?;
         }
-        Ok(Self { down: down.collect(), shelves })
+        Ok(server)
     }
 
-    /// Changes what is served. A change to a collection that is not there is none.
-    pub(super) fn change(&mut self, what: &Publication, wall: Wall) -> Result<(), SimulationError> {
-        if let Publication::Publish(plan) = what {
-            self.shelves.insert(plan.gun.clone(), Shelf::new(plan.sign(wall)?));
-            return Ok(());
-        }
-        let Some(shelf) = self.shelves.get_mut(what.gun()) else { return Ok(()) };
-        let collection = &mut shelf.collection;
-        match what {
-            Publication::Publish(_) => {}
-            Publication::Remove { tag, .. } => collection.remove(tag),
-            Publication::Rollback { .. } => {
-                shelf.served = std::mem::take(&mut shelf.before);
-                return Ok(());
-            }
-            Publication::RotateRoot { .. } => collection.rotate_root(wall)?,
-            Publication::RotateTimestamp { .. } => collection.rotate(BaseRole::Timestamp)?,
-            Publication::Sign { tag, .. } => tag.sign(collection)?,
-            Publication::Withdraw { .. } => {
-                shelf.before = std::mem::take(&mut shelf.served);
-                return Ok(());
-            }
-        }
-        let documents = collection.publish(wall)?.clone();
-        shelf.before = std::mem::replace(&mut shelf.served, documents);
+    /// Publishes a collection begun anew.
+    fn publish(
+        &mut self,
+        plan: &CollectionPlan,
+        at: When,
+        truth: &mut Truth,
+    ) -> Result<(), SimulationError> {
+        let mut shelf = Shelf::new(plan, at.1)?;
+        shelf.turn(Some(0));
+        self.published(&plan.gun, &shelf, at, true, truth)?;
+        self.shelves.insert(plan.gun.clone(), shelf);
         Ok(())
     }
 
-    /// Answers a request as the host's client would tell of it.
-    pub(super) fn serve(&self, request: &FetchRequest, now: Mono) -> Served {
-        if self.down.iter().any(|(from, until)| (*from..*until).contains(&now.0)) {
-            return unreachable(request);
+    fn published(
+        &self,
+        gun: &str,
+        shelf: &Shelf,
+        at: When,
+        fresh: bool,
+        truth: &mut Truth,
+    ) -> Result<(), SimulationError> {
+        let known = truth.collections.entry((self.url.clone(), gun.to_owned())).or_default();
+        known.editions.push(shelf.edition(at, fresh)?);
+        let what = Served::Edition(known.editions.len() - 1);
+        known.served.push(Stand { from: at.0, what });
+        Ok(())
+    }
+
+    /// Changes what is served. A change to a collection that is not there is none.
+    pub(super) fn change(
+        &mut self,
+        what: &Publication,
+        at: When,
+        truth: &mut Truth,
+    ) -> Result<(), SimulationError> {
+        if let Publication::Publish(plan) = what {
+            return self.publish(plan, at, truth);
         }
+        let gun = what.gun().to_owned();
+        let Some(mut shelf) = self.shelves.remove(&gun) else { return Ok(()) };
+        let known = truth.collections.entry((self.url.clone(), gun.clone())).or_default();
+        match what {
+            Publication::Withdraw { .. } => {
+                shelf.turn(None);
+                known.served.push(Stand { from: at.0, what: Served::Nothing });
+            }
+            Publication::Rollback { .. } => {
+                let before = shelf.before;
+                shelf.turn(before);
+                let what = before.map_or(Served::Nothing, Served::Edition);
+                known.served.push(Stand { from: at.0, what });
+            }
+            Publication::Publish(_)
+            | Publication::Remove { .. }
+            | Publication::RotateRoot { .. }
+            | Publication::RotateTimestamp { .. }
+            | Publication::Sign { .. } => {
+                let documents = shelf.revise(what, at.1)?;
+                shelf.history.push(documents);
+                shelf.turn(Some(shelf.history.len() - 1));
+                self.published(&gun, &shelf, at, false, truth)?;
+            }
+        }
+        self.shelves.insert(gun, shelf);
+        Ok(())
+    }
+
+    /// Serves bad content instead of a collection; whether there is one.
+    pub(super) fn misbehave(
+        &mut self,
+        (gun, class): (&str, Hostile),
+        at: When,
+        truth: &mut Truth,
+    ) -> Result<bool, SimulationError> {
+        let Some(shelf) = self.shelves.get_mut(gun) else { return Ok(false) };
+        let evil = Sha256::of(format!("evil {gun} {}", class.id()).as_bytes());
+        let Some(served) = shelf.history.last() else { return Ok(false) };
+        let material = Material {
+            collection: &shelf.collection,
+            evil,
+            history: &shelf.history,
+            now: at.1,
+            served,
+        };
+        let documents = hostile::serve(class, &material)?;
+        shelf.show(&documents);
+        let known = truth.collections.entry((self.url.clone(), gun.to_owned())).or_default();
+        known.served.push(Stand { from: at.0, what: Served::Bad { class, evil } });
+        Ok(true)
+    }
+
+    /// Serves a collection as its publishers made it last; whether there is one.
+    pub(super) fn behave(&mut self, gun: &str, at: When, truth: &mut Truth) -> bool {
+        let Some(shelf) = self.shelves.get_mut(gun) else { return false };
+        let Some(documents) = shelf.history.last().cloned() else { return false };
+        shelf.show(&documents);
+        let known = truth.collections.entry((self.url.clone(), gun.to_owned())).or_default();
+        let what = Served::Edition(known.editions.len().saturating_sub(1));
+        known.served.push(Stand { from: at.0, what });
+        true
+    }
+
+    /// Answers a request as the host's client would tell of it.
+    pub(super) fn serve(&self, request: &FetchRequest) -> FetchOutcome {
         let shelf = self.shelves.get(&request.gun);
-        let found = shelf.and_then(|shelf| shelf.served.get(&request.document.to_string()));
-        let outcome = match found {
+        match shelf.and_then(|shelf| shelf.served.get(&request.document.to_string())) {
             None => FetchOutcome::Absent,
-            Some(bytes) if bytes.len() as u64 > request.limit => FetchOutcome::Failed(Denial::new(
+            Some(blob) if blob.length() > request.limit => FetchOutcome::Failed(Denial::new(
                 DenyCode::Oversize,
                 format!("{} is longer than {} bytes", request.document, request.limit),
             )),
-            Some(bytes) => FetchOutcome::Document(Blob::new(bytes.clone())),
-        };
-        Served { fault: false, outcome }
+            Some(blob) => FetchOutcome::Document(blob.clone()),
+        }
     }
 }
 
-/// What a request to a server that takes no connection comes to.
-pub(super) fn unreachable(request: &FetchRequest) -> Served {
-    let detail = format!("{} refuses the connection", request.server);
-    let outcome = FetchOutcome::Failed(Denial::new(DenyCode::Unreachable, detail));
-    Served { fault: true, outcome }
+impl Shelf {
+    /// Changes the collection as its publishers do, and publishes it.
+    fn revise(&mut self, what: &Publication, wall: Wall) -> Result<Documents, SimulationError> {
+        let collection = &mut self.collection;
+        match what {
+            Publication::Remove { tag, .. } => {
+                collection.remove(tag);
+                self.plan.tags.retain(|one| one.tag != *tag);
+            }
+            Publication::RotateRoot { .. } => collection.rotate_root(wall)?,
+            Publication::RotateTimestamp { .. } => collection.rotate(BaseRole::Timestamp)?,
+            Publication::Sign { tag, .. } => {
+                tag.sign(collection)?;
+                self.plan.tags.retain(|one| one.tag != tag.tag);
+                self.plan.tags.push(tag.clone());
+            }
+            Publication::Publish(_)
+            | Publication::Rollback { .. }
+            | Publication::Withdraw { .. } => {}
+        }
+        Ok(collection.publish(wall)?.clone())
+    }
+}
+
+impl World<'_> {
+    pub(super) fn change(&mut self, index: usize) -> Result<(), SimulationError> {
+        let change = &self.scenario.changes[index];
+        let when = When(self.scheduler.now(), self.wall());
+        if let Some(server) = self.servers.get_mut(&change.server) {
+            server.change(&change.what, when, &mut self.truth)?;
+        }
+        self.note('*', None, format!("{} at {}", change.what.gun(), change.server));
+        Ok(())
+    }
+}
+
+/// Ids of the root keys, as the published root names them.
+fn root_keys(documents: &Documents) -> Result<BTreeSet<Sha256>, SimulationError> {
+    let bytes = documents.get("root.json").map_or(&[][..], |bytes| &**bytes);
+    let root: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| {
+        let (name, why) = ("root.json".to_owned(), error.to_string());
+        SimulationError::Document { name, why }
+    })?;
+    let ids = root["signed"]["roles"]["root"]["keyids"].as_array().into_iter().flatten();
+    Ok(ids.filter_map(|id| id.as_str()?.parse().ok()).collect())
 }

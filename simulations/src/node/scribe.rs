@@ -1,0 +1,82 @@
+//! Keeps the account of what is under way, and writes checkpoints of it, as the host's journal
+//! thread does. Only audited replicas have a scribe.
+
+use std::sync::Arc;
+
+use portreeve_protocol::entry::{Answered, Checkpoint, Delivered, MachineState, Panicked, Started};
+use portreeve_protocol::evidence::TrustedCollection;
+use portreeve_protocol::{ActorId, Effect, Kept};
+use portreeve_replay::Ledger;
+
+use super::Journal;
+
+/// Records of a segment, before the next is begun with a checkpoint.
+const SEGMENT_RECORDS: u64 = 400;
+/// Segments that are kept.
+const SEGMENTS: usize = 4;
+
+/// Keeps account of what is under way.
+#[derive(Debug, Default)]
+pub(super) struct Scribe {
+    ledger: Ledger,
+    /// Records in the segment that is written.
+    records: u64,
+}
+
+impl Scribe {
+    pub(super) fn delivered(&mut self, delivered: &Delivered, effects: &[Effect]) {
+        self.ledger.delivered(delivered, effects);
+        self.records += 1;
+    }
+
+    pub(super) fn panicked(&mut self, panicked: &Panicked) {
+        self.ledger.panicked(panicked);
+        self.records += 1;
+    }
+
+    pub(super) fn answered(&mut self, answered: &Answered) {
+        self.ledger.answered(answered);
+        self.records += 1;
+    }
+
+    pub(super) fn lost(&mut self) {
+        self.ledger.lost();
+    }
+
+    /// Whether it is time for a checkpoint.
+    pub(super) const fn full(&self) -> bool {
+        self.records >= SEGMENT_RECORDS
+    }
+
+    /// A checkpoint of machines that know what is `kept`; the blobs it names go to the journal.
+    pub(super) fn checkpoint(
+        &mut self,
+        started: &Started,
+        kept: Vec<(ActorId, Kept)>,
+        journal: &mut Journal,
+    ) -> Checkpoint {
+        let mut started = started.clone();
+        let mut states = Vec::new();
+        for (actor, kept) in kept {
+            journal.keep(&kept.blobs);
+            match &actor {
+                ActorId::Admission => {
+                    started.restored.bundle = kept.restored.bundle;
+                    started.restored.revoked = kept.restored.revoked;
+                }
+                ActorId::Notary(server) => {
+                    started.restored.trust.retain(|one| one.server != *server);
+                    started.restored.trust.extend(kept.restored.trust);
+                }
+                ActorId::Journal | ActorId::Policy | ActorId::Verify(_) => {}
+            }
+            states.push(MachineState { actor, state: kept.state });
+        }
+        let key = |one: &TrustedCollection| (one.server.clone(), one.gun.clone());
+        started.restored.trust.sort_by_key(key);
+        journal.keep(started.restored.blobs_mut().into_iter().map(|blob| &*blob));
+        journal.retain(SEGMENTS);
+        self.records = 0;
+        self.ledger.checkpoint(Arc::new(started), states)
+    }
+}
