@@ -138,6 +138,36 @@ impl Collection {
         &self.root.key
     }
 
+    /// The keys that sign a role as of now, in order of listing: one for a base role, that of the
+    /// signer for `targets/<signer>`, and for `targets/releases` those of all signers.
+    ///
+    /// # Errors
+    /// `UnknownSigner` for any other role.
+    pub fn keys_of(&self, role: &str) -> Result<Vec<&RoleKey>, LabError> {
+        if role == "root" {
+            return Ok(vec![&self.root.key]);
+        }
+        if let Some(base) = BaseRole::ALL.into_iter().find(|base| base.name() == role) {
+            return Ok(vec![self.base_key(base)?]);
+        }
+        if role == RELEASES && !self.signers.is_empty() {
+            return Ok(self.signers.iter().map(|signer| &signer.key).collect());
+        }
+        let name = role.strip_prefix("targets/").unwrap_or(role);
+        Ok(vec![self.signer_key(name)?])
+    }
+
+    /// Has the next publication sign every role but the root with a version `by` higher than it
+    /// would: what a publisher does who finds that somebody else used versions up.
+    pub fn leap(&mut self, by: u64) {
+        for file in self.files.values_mut() {
+            file.changed = true;
+            file.version = file.version.saturating_add(by);
+        }
+        self.snapshot_version = self.snapshot_version.saturating_add(by);
+        self.timestamp_version = self.timestamp_version.saturating_add(by);
+    }
+
     /// What is served, as of the last publication.
     #[must_use]
     pub const fn documents(&self) -> &Documents {
@@ -364,10 +394,7 @@ impl Collection {
         let targets: Map<String, Value> = file
             .tags
             .iter()
-            .map(|(tag, (image, length))| {
-                let hash = STANDARD.encode(image.as_bytes());
-                (tag.clone(), json!({"hashes": {"sha256": hash}, "length": length}))
-            })
+            .map(|(tag, (image, length))| (tag.clone(), entry(*image, *length)))
             .collect();
         let is_base = role == "targets";
         let delegations =
@@ -451,14 +478,26 @@ fn envelope(signed: &Value, signers: &[&RoleKey]) -> Result<Arc<[u8]>, LabError>
     Ok(Arc::from(text.into_bytes()))
 }
 
-fn file_meta(bytes: &[u8]) -> Value {
+/// The entry of an image in a targets document.
+#[must_use]
+pub fn entry(image: Sha256, length: u64) -> Value {
+    json!({"hashes": {"sha256": STANDARD.encode(image.as_bytes())}, "length": length})
+}
+
+/// How a parent names a document: its length, SHA-256 and SHA-512.
+#[must_use]
+pub fn file_meta(bytes: &[u8]) -> Value {
     let sha256 = STANDARD.encode(Sha256::of(bytes).as_bytes());
     let sha512 = STANDARD.encode(digest(&SHA512, bytes).as_ref());
     json!({"hashes": {"sha256": sha256, "sha512": sha512}, "length": bytes.len()})
 }
 
-/// `now` and a lifetime on, in RFC 3339 as Go writes it: UTC, a fraction only where there is one.
-fn rfc3339(now: Wall, lifetime: i64) -> Result<String, LabError> {
+/// `lifetime` microseconds after `now` (before it, if negative), in RFC 3339 as Go writes it: UTC,
+/// a fraction only where there is one.
+///
+/// # Errors
+/// `Time` if it lies outside the years that can be written.
+pub fn rfc3339(now: Wall, lifetime: i64) -> Result<String, LabError> {
     let micros = now.0.saturating_add(lifetime);
     let unwritable = || LabError::Time { micros };
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)

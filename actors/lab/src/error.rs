@@ -85,4 +85,14 @@ pub enum LabError {
         /// What the operating system reported.
         why: String,
     },
+    /// A document that should have been published is not there, or is not one.
+    #[error("the collection {gun} has no document `{document}` to start from: {why}")]
+    Unpublished {
+        /// The collection.
+        gun: String,
+        /// The document.
+        document: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }

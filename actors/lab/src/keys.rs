@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portreeve_protocol::{Sha256, Wall};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
-    PublicKeyData as _, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, PublicKeyData as _, SerialNumber,
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
@@ -82,6 +82,8 @@ pub struct KeyPlan {
 pub struct Keys {
     plan: KeyPlan,
     seed: Option<u64>,
+    /// Whether they belong to somebody who has none of the keys that other seeds give.
+    stranger: bool,
 }
 
 /// TEST ONLY keys, published in this repository; see `actors/lab/test-keys/README.md`.
@@ -90,6 +92,9 @@ const TEST_ONLY_RSA: [&str; 3] = [
     include_str!("../test-keys/TEST-ONLY-rsa-2048-b.pem"),
     include_str!("../test-keys/TEST-ONLY-rsa-2048-c.pem"),
 ];
+
+/// TEST ONLY: the RSA key of strangers, which no other seed leads to.
+const TEST_ONLY_STRANGER: &str = include_str!("../test-keys/TEST-ONLY-rsa-2048-stranger.pem");
 
 impl Keys {
     /// Random keys as the notary client makes them: ECDSA P-256 throughout, signers bare.
@@ -106,7 +111,7 @@ impl Keys {
     /// Random keys of the kinds in `plan`.
     #[must_use]
     pub const fn fresh_with(plan: KeyPlan) -> Self {
-        Self { plan, seed: None }
+        Self { plan, seed: None, stranger: false }
     }
 
     /// Keys that follow from `seed`, the GUN and the role, and that sign the same bytes each time.
@@ -128,7 +133,20 @@ impl Keys {
     /// As [`Keys::deterministic`] with kinds of your own; only Ed25519 and RSA PKCS#1 v1.5 will do.
     #[must_use]
     pub const fn deterministic_with(plan: KeyPlan, seed: u64) -> Self {
-        Self { plan, seed: Some(seed) }
+        Self { plan, seed: Some(seed), stranger: false }
+    }
+
+    /// As [`Keys::deterministic`], of somebody who has none of the keys that those have, whatever
+    /// their seed. A stranger has one RSA key, however often it is replaced.
+    #[must_use]
+    pub const fn stranger(seed: u64) -> Self {
+        Self { stranger: true, ..Self::deterministic(seed) }
+    }
+
+    /// As [`Keys::stranger`], with kinds of your own as for [`Keys::deterministic_with`].
+    #[must_use]
+    pub const fn stranger_with(plan: KeyPlan, seed: u64) -> Self {
+        Self { plan, seed: Some(seed), stranger: true }
     }
 
     /// The root key number `generation` of `gun`, in a certificate valid for ten years from `now`.
@@ -180,7 +198,14 @@ impl Material {
     ) -> Result<Self, LabError> {
         let pkcs8 = match keys.seed {
             None => random_pkcs8(kind)?,
-            Some(seed) => derived_pkcs8(kind, seed, &format!("{gun}\n{role}"), generation)?,
+            Some(_) if keys.stranger && kind == KeyKind::RsaPkcs1v15 => {
+                pem::decode("PRIVATE KEY", TEST_ONLY_STRANGER)?
+            }
+            Some(seed) => {
+                let label = format!("{gun}\n{role}");
+                let label = if keys.stranger { format!("{label}\nstranger") } else { label };
+                derived_pkcs8(kind, seed, &label, generation)?
+            }
         };
         Ok(Self { kind, pkcs8 })
     }
@@ -319,7 +344,8 @@ impl RoleKey {
         let (_, Some(keytype)) = kind.keytypes() else {
             return Err(LabError::NoCertificateForm { kind });
         };
-        let text = pem::encode("CERTIFICATE", &certificate(&key, common_name, now)?);
+        let plan = CertificatePlan::of_ten_years(common_name, now)?;
+        let text = pem::encode("CERTIFICATE", &certificate(&key, &plan)?);
         Self::listed(key, keytype, text.clone().as_bytes(), Some(text))
     }
 
@@ -334,6 +360,31 @@ impl RoleKey {
         let id = Sha256::of(&canonical(&listing)?);
         let spki = key.spki()?;
         Ok(Self { certificate, id, key, listing, spki })
+    }
+
+    /// The same private key, listed as this type with these bytes, which need not fit each other or
+    /// the key: what a list can say and no client would.
+    ///
+    /// # Errors
+    /// `Key` if the key itself cannot be read.
+    pub fn listed_as(&self, keytype: &str, public: &[u8]) -> Result<Self, LabError> {
+        Self::listed(self.key.clone(), keytype, public, None)
+    }
+
+    /// The same private key, listed bare.
+    ///
+    /// # Errors
+    /// As [`RoleKey::listed_as`].
+    pub fn listed_bare(&self) -> Result<Self, LabError> {
+        Self::bare(self.key.clone())
+    }
+
+    /// PEM text of a self-signed certificate over this key.
+    ///
+    /// # Errors
+    /// `Certificate`, `Time`.
+    pub fn certificate(&self, plan: &CertificatePlan<'_>) -> Result<String, LabError> {
+        Ok(pem::encode("CERTIFICATE", &certificate(&self.key, plan)?))
     }
 
     /// Notary's id of the key as listed (`tuf/data/keys.go:TUFKey.ID`).
@@ -377,7 +428,35 @@ impl std::fmt::Debug for RoleKey {
     }
 }
 
-fn certificate(key: &Material, common_name: &str, now: Wall) -> Result<Vec<u8>, LabError> {
+/// What a self-signed certificate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificatePlan<'a> {
+    /// Whether it is that of an authority.
+    pub authority: bool,
+    /// The common name, its only name.
+    pub common_name: &'a str,
+    /// The second from which it is valid.
+    pub from: Wall,
+    /// The second until which it is valid.
+    pub until: Wall,
+}
+
+impl<'a> CertificatePlan<'a> {
+    /// What the notary client writes (`trustmanager` in Notary): ten years, not an authority.
+    ///
+    /// # Errors
+    /// `Time` if these years cannot be written.
+    pub fn of_ten_years(common_name: &'a str, from: Wall) -> Result<Self, LabError> {
+        let until = from.0.checked_add(3_650 * 86_400 * 1_000_000);
+        let until = Wall(until.ok_or(LabError::Time { micros: from.0 })?);
+        Ok(Self { authority: false, common_name, from, until })
+    }
+}
+
+/// Key usages are those of the client's certificates: code signing. The serial number follows from
+/// key and name.
+fn certificate(key: &Material, plan: &CertificatePlan<'_>) -> Result<Vec<u8>, LabError> {
+    let CertificatePlan { authority, common_name, from, until } = *plan;
     let failed = |error: rcgen::Error| LabError::Certificate {
         subject: common_name.to_owned(),
         why: error.to_string(),
@@ -392,13 +471,11 @@ fn certificate(key: &Material, common_name: &str, now: Wall) -> Result<Vec<u8>, 
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-    params.is_ca = IsCa::ExplicitNoCa;
+    params.is_ca =
+        if authority { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-    params.not_before = whole_second(now)?;
-    params.not_after = params
-        .not_before
-        .checked_add(time::Duration::days(3_650))
-        .ok_or(LabError::Time { micros: now.0 })?;
+    params.not_before = whole_second(from)?;
+    params.not_after = whole_second(until)?;
     params.serial_number = Some(SerialNumber::from(serial));
     Ok(params.self_signed(&pair).map_err(failed)?.der().to_vec())
 }

@@ -12,8 +12,10 @@ pub mod pem;
 pub mod server;
 pub mod tls;
 
-pub use collection::{BaseRole, Collection, Documents, TIMESTAMP_LIFETIME};
+pub use collection::{
+    BaseRole, Collection, Documents, TIMESTAMP_LIFETIME, entry, file_meta, rfc3339,
+};
 pub use error::LabError;
-pub use keys::{KeyKind, KeyPlan, Keys, RoleKey};
+pub use keys::{CertificatePlan, KeyKind, KeyPlan, Keys, RoleKey};
 pub use server::{NotaryServer, Request, Route};
 pub use tls::LoopbackTls;

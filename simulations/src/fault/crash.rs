@@ -18,7 +18,7 @@ pub struct Crash {
 
 impl Influence for Crash {
     fn acts(&self) -> Vec<(u64, Act)> {
-        let back = self.back.max(self.at) + 1;
+        let back = self.back.max(self.at + 1);
         vec![(self.at, Act::Crash(self.replica)), (back, Act::Start(self.replica))]
     }
 }

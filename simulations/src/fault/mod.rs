@@ -5,12 +5,46 @@
 //! network, a sync of the disk, a clock, a request. To add one, write its file and add one line to
 //! `faults!` below: the swarm draws it, scenarios can hold it, and coverage asks for its mark.
 
+mod api_server_away;
+mod bit_flip;
 mod bundle_withheld;
+mod clock_drift;
+mod clock_skew;
+mod clock_step;
+mod clogging;
 mod crash;
+mod crash_loop;
+mod delay;
 mod disk_full;
+mod duplicate_events;
+mod duplication;
+mod endless_body;
+mod full_mailbox;
 mod ground;
+mod hostile_content;
+mod impostor;
+mod late_events;
+mod loss;
+mod one_way_partition;
+mod operator_reset;
+mod panic;
+mod partition;
+mod reordering;
 mod replaced_server;
+mod rolling_upgrade;
 mod server_down;
+mod server_errors;
+mod server_hangs;
+mod slow_owner;
+mod slow_sync;
+mod slow_trust_server;
+mod stale_list;
+mod sync_error;
+mod token_server_down;
+mod unauthorized;
+mod watch_broken;
+mod watch_gone;
+mod wire;
 
 use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::messages::notary::FetchRequest;
@@ -20,12 +54,46 @@ use serde::{Deserialize, Serialize};
 use crate::hostile::Hostile;
 use crate::rng::Rng;
 
+pub use api_server_away::ApiServerAway;
+pub use bit_flip::BitFlip;
 pub use bundle_withheld::BundleWithheld;
+pub use clock_drift::ClockDrift;
+pub use clock_skew::ClockSkew;
+pub use clock_step::ClockStep;
+pub use clogging::Clogging;
 pub use crash::Crash;
+pub use crash_loop::CrashLoop;
+pub use delay::Delay;
 pub use disk_full::DiskFull;
+pub use duplicate_events::DuplicateEvents;
+pub use duplication::Duplication;
+pub use endless_body::EndlessBody;
+pub use full_mailbox::FullMailbox;
 pub use ground::Ground;
+pub use hostile_content::HostileContent;
+pub use impostor::Impostor;
+pub use late_events::LateEvents;
+pub use loss::Loss;
+pub use one_way_partition::OneWayPartition;
+pub use operator_reset::OperatorReset;
+pub use panic::Panic;
+pub use partition::Partition;
+pub use reordering::Reordering;
 pub use replaced_server::ReplacedServer;
+pub use rolling_upgrade::RollingUpgrade;
 pub use server_down::ServerDown;
+pub use server_errors::ServerErrors;
+pub use server_hangs::ServerHangs;
+pub use slow_owner::SlowOwner;
+pub use slow_sync::SlowSync;
+pub use slow_trust_server::SlowTrustServer;
+pub use stale_list::StaleList;
+pub use sync_error::SyncError;
+pub use token_server_down::TokenServerDown;
+pub use unauthorized::Unauthorized;
+pub use watch_broken::WatchBroken;
+pub use watch_gone::WatchGone;
+pub use wire::Spot;
 
 /// What one fault does. Every hook but the needed ones may be left out. The world counts a fault as
 /// hit, under its class's id, whenever an act of it is done or a hook changed what it was given.
@@ -114,11 +182,44 @@ macro_rules! faults {
 }
 
 faults! {
+    ApiServerAway,
+    BitFlip,
     BundleWithheld,
+    ClockDrift,
+    ClockSkew,
+    ClockStep,
+    Clogging,
     Crash,
+    CrashLoop,
+    Delay,
     DiskFull,
+    DuplicateEvents,
+    Duplication,
+    EndlessBody,
+    FullMailbox,
+    HostileContent,
+    Impostor,
+    LateEvents,
+    Loss,
+    OneWayPartition,
+    OperatorReset,
+    Panic,
+    Partition,
+    Reordering,
     ReplacedServer,
+    RollingUpgrade,
     ServerDown,
+    ServerErrors,
+    ServerHangs,
+    SlowOwner,
+    SlowSync,
+    SlowTrustServer,
+    StaleList,
+    SyncError,
+    TokenServerDown,
+    Unauthorized,
+    WatchBroken,
+    WatchGone,
 }
 
 /// How faults of one class are drawn; see [`Class::draw`].

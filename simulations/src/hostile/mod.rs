@@ -1,51 +1,80 @@
-//! Stub.
+//! Every class of bad content that a trust server can serve, as a pure function of what it could
+//! serve instead.
+//!
+//! Most classes are by somebody who holds all keys of the collection and has every tag name an
+//! image that nobody signed; all is in order but for the one fault the class is named after. Whoever
+//! looks away from that fault allows the image. With deterministic keys ([`portreeve_lab::Keys`])
+//! the same material always gives the same bytes.
+
+#[macro_use]
+mod registry;
+
+mod certificates;
+mod classes;
+mod delegations;
+mod draft;
+mod entries;
+mod harmless;
+mod headers;
+mod impostors;
+mod keys;
+mod naming;
+mod roots;
+mod signatures;
+mod spelling;
+mod stale;
+mod thresholds;
+
 use portreeve_lab::{Collection, Documents, LabError};
 use portreeve_protocol::{Sha256, Wall};
-use serde::{Deserialize, Serialize};
-/// Stub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Hostile {
-    /// Stub.
-    Stale,
-}
-impl Hostile {
-    /// Stub.
-    pub const ALL: &'static [Self] = &[Self::Stale];
-    /// Stub.
-    pub const fn id(self) -> &'static str {
-        "stale"
-    }
-    /// Stub.
-    pub const fn nature(self) -> Nature {
-        Nature::Genuine
-    }
-}
-/// Stub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+
+pub use classes::Hostile;
+
+/// What a replica may make of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nature {
-    /// Stub.
+    /// Nothing that needs it may be allowed by it.
     Refused,
-    /// Stub.
+    /// Means the same as the genuine content, and is allowed as that is.
     Harmless,
-    /// Stub.
+    /// Genuinely signed, but old, withheld, mixed, or said in two ways: whether it is believed
+    /// hangs on what the replica knows and what the policy asks for, and the image it gives is
+    /// always one that was genuinely signed.
     Genuine,
-    /// Stub.
+    /// Well signed by keys of nobody we know: only a replica at first contact can be taken in.
     Impostor,
 }
-/// Stub.
+
+/// What a class is made from.
+#[derive(Clone, Copy)]
 pub struct Material<'a> {
-    /// Stub.
+    /// The genuine collection, with its keys.
     pub collection: &'a Collection,
-    /// Stub.
+    /// The digest of an image nobody signed, which most classes name for every tag.
     pub evil: Sha256,
-    /// Stub.
+    /// Earlier publications, oldest first.
     pub history: &'a [Documents],
-    /// Stub.
+    /// When it is served.
     pub now: Wall,
-    /// Stub.
+    /// What is genuinely served now.
     pub served: &'a Documents,
 }
-/// Stub.
-pub fn serve(_: Hostile, material: &Material<'_>) -> Result<Documents, LabError> {
-    Ok(material.history[0].clone())
+
+/// The documents served instead, beside those served before; `evil` is the digest of an image
+/// nobody signed, which the class tries to have allowed for every tag.
+///
+/// # Errors
+/// `Unpublished` if nothing complete is served nor was published last; `Key`, `Time` and
+/// `Certificate` if the lab cannot sign it.
+pub fn serve(class: Hostile, material: &Material<'_>) -> Result<Documents, LabError> {
+    class.make(material)
+}
+
+/// The publication with which most classes begin: every tag names `evil`, and nothing is wrong with
+/// it. No class serves it; it shows that all hangs on the fault a class adds.
+///
+/// # Errors
+/// As [`serve`].
+pub fn faultless(material: &Material<'_>) -> Result<Documents, LabError> {
+    draft::Draft::tainted(material)?.finish()
 }
