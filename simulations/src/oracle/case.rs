@@ -1,8 +1,12 @@
 //! An answer, with all that can be known of what it should rest on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{Resolution, ReviewFacts};
+use portreeve_protocol::anchors::TrustAnchors;
+use portreeve_protocol::messages::admission::{
+    AdmissionInput, BundleLoaded, Resolution, ReviewFacts,
+};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{EventId, Input, Mono};
 
@@ -21,6 +25,8 @@ pub(super) struct Case<'a> {
     pub(super) answered: &'a Answered,
     /// When it left, by true time.
     pub(super) at: Mono,
+    /// The trust bundle that the review came under.
+    pub(super) bundle: Option<Arc<TrustAnchors>>,
     /// The review.
     pub(super) facts: &'a ReviewFacts,
     /// The policies that may have been in force for it, the newest first.
@@ -40,7 +46,7 @@ pub(super) struct Case<'a> {
 }
 
 /// GUN and tag to what trust servers said of it.
-pub(super) type Told<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Resolution>>;
+pub(super) type Told<'a> = BTreeMap<(String, String), Vec<&'a Resolution>>;
 
 impl Case<'_> {
     /// What is wrong with it.
@@ -48,13 +54,28 @@ impl Case<'_> {
         let what = format!("review {}: {what}", self.facts.uid);
         Violation { at: self.at, oracle, replica: Some(self.replica), what }
     }
+
+    /// Whether the replica may have believed what an impostor serves.
+    pub(super) fn impostor(&self, server: &str, gun: &str) -> bool {
+        let pinned = self.bundle.as_ref().is_some_and(|bundle| bundle.root(gun).pins());
+        !pinned && self.roots.impostor(server, gun)
+    }
+}
+
+/// A trust bundle: its version, and what it says.
+type Bundle = (u64, Arc<TrustAnchors>);
+
+fn read(loaded: &BundleLoaded) -> Option<Bundle> {
+    let anchors = TrustAnchors::parse(loaded.anchors.bytes()).ok()?;
+    Some((loaded.versions.targets, Arc::new(anchors)))
 }
 
 #[derive(Default)]
 struct Replica<'a> {
+    bundle: Option<Bundle>,
     /// Since when what policies are in force.
     policies: Vec<(Mono, InForce)>,
-    received: BTreeMap<&'a EventId, (Mono, &'a ReviewFacts, bool)>,
+    received: BTreeMap<&'a EventId, Received<'a>>,
     roots: Roots,
     started: Mono,
     told: Told<'a>,
@@ -69,17 +90,15 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
         replica.roots.see(seen.at, &seen.what, &run.outcome.truth);
         match &seen.what {
             Sight::Answered(answered) => {
-                let Some((received, facts, probe)) = replica.received.remove(&answered.event)
-                else {
-                    continue;
-                };
+                let Some(review) = replica.received.remove(&answered.event) else { continue };
                 look(&Case {
                     answered,
                     at: seen.at,
-                    facts,
-                    policies: replica.between(received.minus(POLICIES_TRAVEL), seen.at),
-                    probe,
-                    received,
+                    bundle: review.bundle.map(|(_, anchors)| anchors),
+                    facts: review.facts,
+                    policies: replica.between(review.at.minus(POLICIES_TRAVEL), seen.at),
+                    probe: review.probe,
+                    received: review.at,
                     replica: seen.replica,
                     roots: &replica.roots,
                     started: replica.started,
@@ -96,17 +115,20 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
             }
             Sight::Received { event, probe, .. } => {
                 if let Some(facts) = seen.what.review() {
-                    replica.received.insert(event, (seen.at, facts, *probe));
+                    let (at, bundle, probe) = (seen.at, replica.bundle.clone(), *probe);
+                    replica.received.insert(event, Received { at, bundle, facts, probe });
                 }
             }
             Sight::Resolved(resolution) => {
-                let key = (resolution.gun.as_str(), resolution.tag.as_str());
+                let key = (resolution.gun.clone(), resolution.tag.clone());
                 replica.told.entry(key).or_default().push(resolution);
             }
-            Sight::Started(_) => {
+            Sight::Started(started) => {
                 let roots = std::mem::take(&mut replica.roots);
                 *replica = Replica { roots, started: seen.at, ..Replica::default() };
+                replica.bundle = started.restored.bundle.as_deref().and_then(read);
             }
+            Sight::Bundle(input) => replica.take_bundle(input),
             Sight::Crashed
             | Sight::GaveUp { .. }
             | Sight::Reached { .. }
@@ -117,7 +139,24 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
     }
 }
 
+struct Received<'a> {
+    at: Mono,
+    bundle: Option<Bundle>,
+    facts: &'a ReviewFacts,
+    probe: bool,
+}
+
 impl Replica<'_> {
+    /// Takes a trust bundle that is newer than the one before.
+    fn take_bundle(&mut self, input: &Input) {
+        let Input::Admission(AdmissionInput::BundleLoaded(loaded)) = input else { return };
+        let next = read(loaded);
+        let version = |bundle: &Option<Bundle>| bundle.as_ref().map(|(version, _)| *version);
+        if version(&next) > version(&self.bundle) {
+            self.bundle = next;
+        }
+    }
+
     /// The policies in force at some instant from `from` to `to`, the newest first.
     fn between(&self, from: Mono, to: Mono) -> Vec<&InForce> {
         let mut found = Vec::new();

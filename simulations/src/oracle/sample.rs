@@ -86,10 +86,8 @@ pub fn policy() -> PolicyPlan {
 
 /// The scenario.
 pub fn scenario() -> Scenario {
-    let settings = Settings {
-        approved_servers: BTreeSet::from([SERVER.to_owned()]),
-        ..Settings::default()
-    };
+    let settings =
+        Settings { approved_servers: BTreeSet::from([SERVER.to_owned()]), ..Settings::default() };
     let collection = CollectionPlan {
         gun: GUN.to_owned(),
         keys: ALICE,
@@ -98,6 +96,7 @@ pub fn scenario() -> Scenario {
     };
     Scenario {
         audited: false,
+        bundle: None,
         changes: Vec::new(),
         faults: Vec::new(),
         heal: None,
@@ -262,9 +261,8 @@ pub fn decision(event: &EventId, facts: &ReviewFacts, verdict: Verdict) -> Decis
         Verdict::Denied(denial) => Some(denial.clone()),
     };
     let pins = verdicts.iter().filter_map(ContainerVerdict::pin);
-    let operation = |pin: &Pin| {
-        serde_json::json!({"op": "replace", "path": pin.pointer, "value": pin.to})
-    };
+    let operation =
+        |pin: &Pin| serde_json::json!({"op": "replace", "path": pin.pointer, "value": pin.to});
     let operations: Vec<_> = pins.map(operation).collect();
     Decision {
         allowed: denial.is_none(),
@@ -334,18 +332,36 @@ impl Story {
         self.see(at, Sight::Resolved(resolution(Mono(checked_at)).into()));
     }
 
+    /// The receipt of a review is recorded.
+    pub fn record_review(&mut self, at: u64, event: &EventId, facts: &ReviewFacts) {
+        let input = AdmissionInput::Review(Box::new(facts.clone()));
+        self.write(Now { mono: Mono(at), wall: START }, event.clone(), input, Vec::new());
+    }
+
     /// A decision is recorded, by a replica whose wall clock shows `wall`.
     pub fn record(&mut self, at: u64, wall: Wall, decision: &Arc<Decision>) {
         self.deliveries += 1;
         let event = event(1, self.deliveries);
+        let decisions = vec![Arc::clone(decision)];
+        self.write(Now { mono: Mono(at), wall }, event, AdmissionInput::Drain, decisions);
+    }
+
+    /// A delivery is recorded.
+    pub fn write(
+        &mut self,
+        now: Now,
+        event: EventId,
+        input: impl Into<Input>,
+        decisions: Vec<Arc<Decision>>,
+    ) {
         let delivered = Delivered {
             cause: Cause::Outside(Outside::Webhook),
-            decisions: vec![Arc::clone(decision)],
+            decisions,
             effects: Sha256::ZERO,
             event: event.clone(),
-            input: Arc::new(Input::Admission(AdmissionInput::Drain)),
+            input: Arc::new(input.into()),
             lamport: 1,
-            now: Now { mono: Mono(at), wall },
+            now,
             root: event,
         };
         for left in &mut self.outcome.replicas {

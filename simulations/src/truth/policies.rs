@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portreeve_protocol::messages::policy::{ObjectRef, PolicyInput, SignerSecret, SourceObject};
 use portreeve_protocol::policy::PolicyRef;
 use portreeve_protocol::reference::{ImageReference, split_port};
-use portreeve_protocol::{Settings, Sha256};
+use portreeve_protocol::{Mono, Settings, Sha256};
 
 use super::pattern::closeness;
 use crate::Scenario;
@@ -73,14 +73,15 @@ impl Catalogue {
         catalogue
     }
 
-    /// What the API server holds at the end.
+    /// What the API server holds at `at`.
     #[must_use]
-    pub fn last(&self, scenario: &Scenario) -> InForce {
+    pub fn last(&self, scenario: &Scenario, at: Mono) -> InForce {
         let mut held = InForce { listed: true, ..InForce::default() };
         for object in scenario.objects().into_iter().flatten() {
             held.take(self, &object);
         }
-        let mut changes: Vec<_> = scenario.policy_changes.iter().collect();
+        let mut changes: Vec<_> =
+            scenario.policy_changes.iter().filter(|change| change.at <= at.0).collect();
         changes.sort_by_key(|change| change.at);
         for change in changes {
             match &change.what {
@@ -226,9 +227,9 @@ fn mapped(settings: &Settings, image: &ImageReference) -> Option<String> {
         let (wanted, wanted_port) = split_port(registry);
         let ported = wanted_port.is_none_or(|wanted| wanted == port.unwrap_or("443"));
         let named = match wanted.strip_prefix('.') {
-            Some(end) => name.strip_suffix(end).is_some_and(|head| {
-                head.strip_suffix('.').is_some_and(|head| !head.is_empty())
-            }),
+            Some(end) => name
+                .strip_suffix(end)
+                .is_some_and(|head| head.strip_suffix('.').is_some_and(|head| !head.is_empty())),
             None => name == wanted,
         };
         ported && named
@@ -240,10 +241,7 @@ fn mapped(settings: &Settings, image: &ImageReference) -> Option<String> {
 /// All ids of root keys that an image's root is held against: the rule's pins and the operator's,
 /// each by themselves.
 #[must_use]
-pub fn pins<'a>(
-    trust: &'a TrustPlan,
-    operator: &'a BTreeSet<Sha256>,
-) -> Vec<&'a BTreeSet<Sha256>> {
+pub fn pins<'a>(trust: &'a TrustPlan, operator: &'a BTreeSet<Sha256>) -> Vec<&'a BTreeSet<Sha256>> {
     [&trust.pins, operator].into_iter().filter(|pins| !pins.is_empty()).collect()
 }
 
@@ -332,10 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_deleted_or_replaced_is_not_in_force_any_more() {
-        let scenario = Scenario {
-            policies: vec![plan("all", None, &["*"])],
-            ..sample::scenario()
-        };
+        let scenario = Scenario { policies: vec![plan("all", None, &["*"])], ..sample::scenario() };
         let (catalogue, held) = listed(&scenario);
         let id = plan("all", None, &[]).id();
         let told = PolicyInput::Deleted(Deleted { object: ObjectRef::Policy(id) });
@@ -343,15 +338,14 @@ mod tests {
         let unknown = SourceObject::Policy(plan("all", None, &["nginx"]).object());
         let told = PolicyInput::Applied(Applied { object: unknown });
         assert_eq!(rules(&held.after(&catalogue, &told), "shop", "nginx"), None);
-        assert_eq!(catalogue.last(&scenario), held);
+        assert_eq!(catalogue.last(&scenario, Mono(0)), held);
     }
 
     #[test]
     fn a_demand_names_the_server_and_the_signers_with_their_keys() -> Result<(), String> {
         let scenario = sample::scenario();
         let (_, held) = listed(&scenario);
-        let image: ImageReference =
-            sample::IMAGE.parse().map_err(|error| format!("{error}"))?;
+        let image: ImageReference = sample::IMAGE.parse().map_err(|error| format!("{error}"))?;
         let settings = &scenario.settings;
         let Ruling::Rules(rules) = held.ruling(settings, "shop", &image) else {
             return Err("no rule".to_owned());

@@ -38,6 +38,7 @@ impl Roots {
             }
             Sight::Wiped { .. } => self.held.clear(),
             Sight::Answered(_)
+            | Sight::Bundle(_)
             | Sight::Crashed
             | Sight::GaveUp { .. }
             | Sight::Policies(_)
@@ -79,10 +80,9 @@ mod tests {
         let mut truth = sample::truth();
         let impostor = |class: &&Hostile| class.nature() == Nature::Impostor;
         for shelf in truth.collections.values_mut() {
-            for class in Hostile::ALL.iter().find(impostor) {
-                let what = Served::Bad { class: *class, evil: sample::digest() };
-                shelf.served.push(Stand { from: Mono(100), what });
-            }
+            let class = Hostile::ALL.iter().find(impostor);
+            let bad = class.map(|class| Served::Bad { class: *class, evil: sample::digest() });
+            shelf.served.extend(bad.map(|what| Stand { from: Mono(100), what }));
         }
         truth
     }
