@@ -29,7 +29,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
         }
         let known = recorded.get(seen.replica).and_then(|all| all.get(&answered.event));
         let what = match known {
-            Some(decision) if **decision == answered.decision => continue,
+            Some(all) if all.iter().any(|one| **one == answered.decision) => continue,
             Some(_) => "is not the one that the journal has",
             None => "is not in the journal",
         };
@@ -42,13 +42,18 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     }
 }
 
-/// The decisions in all journals of a replica.
-fn decisions(left: &Left) -> BTreeMap<&EventId, &Arc<Decision>> {
+/// The decisions in all journals of a replica, by review. Incarnations begin anew on an empty disk,
+/// so that two reviews may have one id.
+fn decisions(left: &Left) -> BTreeMap<&EventId, Vec<&Arc<Decision>>> {
     let journals = left.given_up.iter().chain([&left.journal]);
     let delivered = journals.flat_map(|journal| journal.entries()).filter_map(|entry| {
         if let Entry::Delivered(delivered) = entry { Some(&delivered.decisions) } else { None }
     });
-    delivered.flatten().map(|decision| (&decision.review, decision)).collect()
+    let mut decisions: BTreeMap<&EventId, Vec<&Arc<Decision>>> = BTreeMap::new();
+    for decision in delivered.flatten() {
+        decisions.entry(&decision.review).or_default().push(decision);
+    }
+    decisions
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use portreeve_protocol::messages::verify::VerifyInput;
 use portreeve_protocol::{ActorId, Entry, EventId, Input, limits};
 
 use super::{Oracle, Run, Violation};
-use crate::outcome::Left;
+use crate::node::Journal;
 
 /// The oracle.
 pub const ORACLE: Oracle = Oracle {
@@ -48,7 +48,8 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
         }
     }
     for (replica, left) in run.outcome.replicas.iter().enumerate() {
-        found.extend(recorded(left).into_iter().map(|what| Violation {
+        let journals = left.given_up.iter().chain([&left.journal]);
+        found.extend(journals.flat_map(recorded).map(|what| Violation {
             at: run.outcome.took,
             oracle: ORACLE.id,
             replica: Some(replica),
@@ -72,7 +73,7 @@ fn collections(run: &Run<'_>) -> usize {
 /// Incarnation, trust server, number of the flight.
 type Flight<'a> = (u32, &'a str, u64);
 
-/// What was counted in the records of a replica.
+/// What was counted in a journal.
 #[derive(Default)]
 struct Counted<'a> {
     decided: BTreeMap<&'a EventId, u64>,
@@ -83,33 +84,27 @@ struct Counted<'a> {
     verifications: BTreeMap<Flight<'a>, u64>,
 }
 
-fn recorded(left: &Left) -> Vec<String> {
+/// What is wrong in a journal. Each is for itself, for incarnations begin anew on an empty disk.
+fn recorded(journal: &Journal) -> Vec<String> {
     let mut counted = Counted::default();
     let mut whole = true;
-    for journal in left.given_up.iter().chain([&left.journal]) {
-        for entry in journal.entries() {
-            match entry {
-                Entry::Delivered(delivered) => {
-                    counted.count(&delivered.event, &delivered.input);
-                    for decision in &delivered.decisions {
-                        *counted.decided.entry(&decision.review).or_default() += 1;
-                        let bytes = decision.message.len();
-                        if bytes > limits::MESSAGE_BYTES {
-                            let uid = &decision.uid;
-                            counted.faults.push(format!("review {uid}: {bytes} bytes of message"));
-                        }
+    for entry in journal.entries() {
+        match entry {
+            Entry::Delivered(delivered) => {
+                counted.count(&delivered.event, &delivered.input);
+                for decision in &delivered.decisions {
+                    *counted.decided.entry(&decision.review).or_default() += 1;
+                    let bytes = decision.message.len();
+                    if bytes > limits::MESSAGE_BYTES {
+                        let uid = &decision.uid;
+                        counted.faults.push(format!("review {uid}: {bytes} bytes of message"));
                     }
                 }
-                // What is lost cannot be counted.
-                Entry::Gap(_) => whole = false,
-                Entry::Answered(_)
-                | Entry::Checkpoint(_)
-                | Entry::Panicked(_)
-                | Entry::Started(_) => {}
             }
+            // What is lost cannot be counted.
+            Entry::Gap(_) => whole = false,
+            Entry::Answered(_) | Entry::Checkpoint(_) | Entry::Panicked(_) | Entry::Started(_) => {}
         }
-        // A journal that was given up ended before its time.
-        counted.decided.clear();
     }
     counted.judge(whole)
 }

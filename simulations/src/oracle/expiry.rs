@@ -7,10 +7,13 @@
 //! an incarnation cannot be known to be wrong; what it costs is bounded by its error.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::reference::ImageReference;
-use portreeve_protocol::{ActorKind, Admitted, Entry, EventId, Input, Mono, Verdict, Wall, limits};
+use portreeve_protocol::{
+    ActorKind, Admitted, Decision, Entry, EventId, Input, Mono, Verdict, Wall, limits,
+};
 
 use super::bind::{Subject, binding, demands, met, tag};
 use super::case::{Case, each};
@@ -31,6 +34,9 @@ struct Clock {
     now: Wall,
 }
 
+/// A decision and the clock at it.
+type Decided<'a> = (&'a Arc<Decision>, Clock);
+
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     let mut decided = BTreeMap::new();
     for left in &run.outcome.replicas {
@@ -41,15 +47,17 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
             return;
         }
         // That there is a record is for another oracle to judge.
-        let Some(clock) = decided.get(&case.answered.event) else { return };
-        for fault in faults(run, case, *clock) {
-            found.push(case.violation(ORACLE.id, &fault));
+        let all = decided.get(&case.answered.event).map_or(&[][..], Vec::as_slice);
+        let of = |(decision, _): &&Decided<'_>| *decision == &case.answered.decision;
+        if let Some((_, clock)) = all.iter().find(of) {
+            let faults = faults(run, case, *clock);
+            found.extend(faults.iter().map(|fault| case.violation(ORACLE.id, fault)));
         }
     });
 }
 
 /// Takes note of the clock at each decision.
-fn read<'a>(journal: &'a Journal, decided: &mut BTreeMap<&'a EventId, Clock>) {
+fn read<'a>(journal: &'a Journal, decided: &mut BTreeMap<&'a EventId, Vec<Decided<'a>>>) {
     let mut highest = Wall(i64::MIN);
     for entry in journal.entries() {
         if matches!(entry, Entry::Started(_)) {
@@ -64,7 +72,8 @@ fn read<'a>(journal: &'a Journal, decided: &mut BTreeMap<&'a EventId, Clock>) {
             matches!(&*delivered.input, Input::Admission(AdmissionInput::AcknowledgeClock(_)));
         highest = if set { now } else { highest.max(now) };
         for decision in &delivered.decisions {
-            decided.insert(&decision.review, Clock { highest, now });
+            let of = decided.entry(&decision.review).or_default();
+            of.push((decision, Clock { highest, now }));
         }
     }
 }
@@ -111,8 +120,6 @@ fn unexpired_by_truth(run: &Run<'_>, case: &Case<'_>, subject: Subject<'_>) -> R
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::oracle::sample::{self, IMAGE, START, Story, digest, facts, verified};
 
