@@ -132,8 +132,6 @@ bugs! {
         "Nothing is allowed by evidence that has expired since.";
     FirstAnswerDecides "first-answer-decides" Admission
         "An image is decided when all that its rules ask for is known.";
-    FirstModeCounts "first-mode-counts" Admission
-        "Of rules that are not met, the strictest counts.";
     ForgottenRemembered "forgotten-remembered" Admission
         "What was said of a collection whose trust was reset is forgotten.";
     FreshnessIgnored "freshness-ignored" Admission
@@ -146,6 +144,8 @@ bugs! {
         "All rules that fit most closely must hold.";
     LoosestRuleWins "loosest-rule-wins" Admission
         "The rules that fit most closely decide.";
+    MildestModeCounts "mildest-mode-counts" Admission
+        "Of rules that are not met, the strictest counts.";
     NamespaceLoosensBundle "namespace-loosens-bundle" Admission
         "An ImagePolicy loosens nothing that the trust bundle says.";
     NamespacePoliciesIgnored "namespace-policies-ignored" Admission

@@ -433,7 +433,7 @@ fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
     let first = all.next()?;
     Some(all.fold(first, |worst, next| {
         let stricter = strictness(next.1) > strictness(worst.1);
-        if stricter && !planted::is(Bug::FirstModeCounts) { next } else { worst }
+        if stricter != planted::is(Bug::MildestModeCounts) { next } else { worst }
     }))
 }
 

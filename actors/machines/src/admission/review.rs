@@ -161,11 +161,11 @@ fn exempt(facts: &ReviewFacts) -> Option<&'static str> {
         Operation::Connect => Some("connect"),
         Operation::Update if planted::is(Bug::UpdateUnseen) => Some("update"),
         Operation::Create | Operation::Update => {
+            if facts.sub_resource.is_some() && planted::is(Bug::EphemeralUnseen) {
+                return Some("no-image");
+            }
             match carrier(group, kind, facts.sub_resource.as_deref()) {
                 Carrier::NoImage => Some("no-image"),
-                Carrier::EphemeralContainers if planted::is(Bug::EphemeralUnseen) => {
-                    Some("no-image")
-                }
                 Carrier::PodSpec(_) | Carrier::EphemeralContainers | Carrier::Unknown => None,
             }
         }
