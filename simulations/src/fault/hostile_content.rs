@@ -40,7 +40,11 @@ impl HostileContent {
         let (from, end) = ground.span(rate, rng);
         // The server behaves before it is forgotten what it did, and not before it misbehaved.
         let (from, until) = (from.min(end.saturating_sub(2)), end.saturating_sub(1));
-        let forgotten = if class.lasting() { vec![end, ground.heal] } else { Vec::new() };
+        let forgotten = if class.mark() != crate::hostile::Mark::Passing {
+            vec![end, ground.heal]
+        } else {
+            Vec::new()
+        };
         let (gun, replicas, server) = (gun.to_owned(), ground.replicas, server.to_owned());
         Some(Self { class, forgotten, from, gun, replicas, server, until })
     }

@@ -7,7 +7,9 @@ use portreeve_machines::{Admission, JournalGate, NotaryFetcher, PolicyCache, Ver
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::notary::Verification;
 use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
-use portreeve_protocol::{ActorId, Delivery, Effect, Input, Kept, Machine, Now, Outbox, ProtocolError};
+use portreeve_protocol::{
+    ActorId, Delivery, Effect, Input, Kept, Machine, Now, Outbox, ProtocolError,
+};
 
 use super::Memo;
 

@@ -134,7 +134,7 @@ fn released(
 fn plain(shelf: &Shelf) -> bool {
     let begun = shelf.editions.iter().filter(|edition| edition.fresh).count();
     let lasts = shelf.served.iter().any(|stand| match &stand.what {
-        Served::Bad { class, .. } => class.lasting(),
+        Served::Bad { class, .. } => class.mark() != crate::hostile::Mark::Passing,
         Served::Edition(_) | Served::Nothing => false,
     });
     begun == 1 && !lasts
