@@ -23,6 +23,9 @@ pub struct Seen {
 pub enum Sight {
     /// An answer left a replica.
     Answered(Box<Answered>),
+    /// A replica was told of a look at the trust bundle: `BundleLoaded` or `BundleFailed` of the
+    /// admission actor.
+    Bundle(Arc<Input>),
     /// A replica was killed.
     Crashed,
     /// The client of the API server gave a review up: no answer came in its time, or none can come.

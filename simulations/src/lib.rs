@@ -19,6 +19,8 @@ pub mod rng;
 pub mod scenario;
 pub mod scheduler;
 pub mod scripted;
+pub mod shrink;
+pub mod swarm;
 pub mod trace;
 pub mod truth;
 pub mod world;

@@ -32,6 +32,7 @@ pub fn scripted() -> Scenario {
     let start = Wall(1_795_415_688_000_000);
     Scenario {
         audited: true,
+        bundle: None,
         changes: Vec::new(),
         faults: vec![ServerDown { from: 0, server: DOWN.to_owned(), until: None }.into()],
         heal: None,

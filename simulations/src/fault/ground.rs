@@ -10,6 +10,8 @@ pub struct Ground {
     pub collections: Vec<(String, String)>,
     /// Until when faults may last, in microseconds after the start.
     pub heal: u64,
+    /// Server and GUN of each collection whose root the trust bundle pins at any time.
+    pub pinned: Vec<(String, String)>,
     /// How many replicas there are.
     pub replicas: usize,
     /// URLs of the trust servers.

@@ -7,6 +7,7 @@
 
 mod api_server_away;
 mod bit_flip;
+mod bundle_withheld;
 mod clock_drift;
 mod clock_skew;
 mod clock_step;
@@ -29,6 +30,7 @@ mod operator_reset;
 mod panic;
 mod partition;
 mod reordering;
+mod replaced_server;
 mod rolling_upgrade;
 mod server_down;
 mod server_errors;
@@ -44,6 +46,7 @@ mod watch_broken;
 mod watch_gone;
 mod wire;
 
+use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::messages::notary::FetchRequest;
 use portreeve_protocol::{Denial, Mono};
 use serde::{Deserialize, Serialize};
@@ -53,6 +56,7 @@ use crate::rng::Rng;
 
 pub use api_server_away::ApiServerAway;
 pub use bit_flip::BitFlip;
+pub use bundle_withheld::BundleWithheld;
 pub use clock_drift::ClockDrift;
 pub use clock_skew::ClockSkew;
 pub use clock_step::ClockStep;
@@ -75,6 +79,7 @@ pub use operator_reset::OperatorReset;
 pub use panic::Panic;
 pub use partition::Partition;
 pub use reordering::Reordering;
+pub use replaced_server::ReplacedServer;
 pub use rolling_upgrade::RollingUpgrade;
 pub use server_down::ServerDown;
 pub use server_errors::ServerErrors;
@@ -103,6 +108,9 @@ pub trait Influence {
     fn bends_hops(&self) -> bool {
         false
     }
+
+    /// A replica looks at the trust bundle at `at`.
+    fn bundle(&self, _at: Mono, _replica: usize, _rng: &mut Rng, _look: &mut BundleLook) {}
 
     /// The wall clock of a replica at `at`: `wall` is microseconds it is wrong by.
     fn clock(&self, _at: Mono, _replica: usize, _wall: &mut i64) {}
@@ -176,6 +184,7 @@ macro_rules! faults {
 faults! {
     ApiServerAway,
     BitFlip,
+    BundleWithheld,
     ClockDrift,
     ClockSkew,
     ClockStep,
@@ -197,6 +206,7 @@ faults! {
     Panic,
     Partition,
     Reordering,
+    ReplacedServer,
     RollingUpgrade,
     ServerDown,
     ServerErrors,
@@ -273,6 +283,18 @@ pub enum Act {
     Start(usize),
     /// A replica that drained ends in order.
     Stop(usize),
+}
+
+/// What a look at the trust bundle comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleLook {
+    /// It is not had, or not believed.
+    Fails(BundleCode),
+    /// It finds the publication that is by so many older than the last.
+    Finds {
+        /// Publications.
+        behind: usize,
+    },
 }
 
 /// A place that things go from and to.

@@ -1,6 +1,7 @@
 //! A scenario: what is to happen, as data. Together with a seed it is a whole run, so it can be
 //! printed, kept in a file, shrunk, and given to another host of the same machines.
 
+mod bundle;
 mod change;
 mod collection;
 mod policy;
@@ -13,6 +14,7 @@ use portreeve_protocol::messages::policy::{SignerSecret, SourceObject};
 use portreeve_protocol::{Settings, Wall};
 use serde::{Deserialize, Serialize};
 
+pub use bundle::{BundleEdition, BundlePlan};
 pub use change::{Change, Publication};
 pub use collection::{CollectionPlan, SignedTag};
 pub use policy::{PolicyChange, PolicyEvent, PolicyPlan, RulePlan, TrustPlan};
@@ -27,6 +29,9 @@ pub struct Scenario {
     /// Whether records are written with all their digests, and replayed at the end. Otherwise they
     /// become bytes only where a crash makes a replica read them.
     pub audited: bool,
+    /// The trust bundle, if replicas are to have one; its place in the settings is filled in by the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundlePlan>,
     /// What is published later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,

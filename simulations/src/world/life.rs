@@ -38,12 +38,16 @@ impl World<'_> {
         process.started = now;
         self.note('^', Some(replica), format!("incarnation {incarnation}"));
         self.see(replica, Sight::Started(started.into()));
+        self.look_for_bundle(replica);
         self.list(replica, 0);
         Ok(())
     }
 
     fn opening(&self, replica: usize, found: Recovery) -> Result<Started, SimulationError> {
-        let settings = &self.scenario.settings;
+        let mut settings = self.scenario.settings.clone();
+        if let Some(bundle) = &self.scenario.bundle {
+            bundle.configure(&mut settings);
+        }
         Ok(Started {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: found.incarnation.saturating_add(1),
@@ -51,8 +55,8 @@ impl World<'_> {
             node: self.replicas[replica].name.clone(),
             restored: found.restored,
             rules: RULES_VERSION,
-            settings: settings.clone(),
-            settings_digest: codec::digest(settings)?,
+            settings_digest: codec::digest(&settings)?,
+            settings,
             wall: self.now_at_start(replica),
         })
     }

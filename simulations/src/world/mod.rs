@@ -3,6 +3,7 @@
 
 mod act;
 mod api_server;
+mod bundle;
 mod call;
 mod disk;
 mod fetch;
@@ -76,6 +77,8 @@ enum Happening {
     Act { act: Act, fault: usize },
     /// An answer to a call comes to the API server; `None` if the connection broke.
     Answered { answer: Option<Box<call::Reply>>, call: usize },
+    /// A replica looks at the trust bundle.
+    BundleLook { life: u64, replica: usize },
     /// The API server makes a call.
     Call(usize),
     /// A trust server changes: the change by its place in the scenario.
@@ -200,6 +203,9 @@ impl<'a> World<'a> {
         match happening {
             Happening::Act { act, fault } => self.act(&act, fault),
             Happening::Answered { answer, call } => self.answered(call, answer),
+            Happening::BundleLook { life, replica } if self.lives(replica, life) => {
+                self.bundle_look(replica)
+            }
             Happening::Call(call) => self.call(call),
             Happening::Change(index) => self.change(index),
             Happening::Fetch(flight) => self.serve(*flight),
@@ -229,7 +235,8 @@ impl<'a> World<'a> {
                 self.watched(replica, watch, input)
             }
             // It died with the process.
-            Happening::Inside { .. }
+            Happening::BundleLook { .. }
+            | Happening::Inside { .. }
             | Happening::Retry { .. }
             | Happening::Synced { .. }
             | Happening::Timer { .. }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use portreeve_protocol::effect::TimerKey;
+use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::journal::Appended;
 use portreeve_protocol::{ActorId, EventId, Mono, NodeId, Now, Wall};
 
@@ -11,6 +12,8 @@ use crate::node::{Journal, Node};
 
 /// A replica.
 pub(super) struct Replica {
+    /// What its last look at the trust bundle came to.
+    pub(super) bundle: Option<AdmissionInput>,
     /// Reviews being decided, by event: the call each answers.
     pub(super) calls: BTreeMap<EventId, usize>,
     /// Whether it was told to stop.
@@ -57,6 +60,7 @@ impl Replica {
     /// A replica that never ran.
     pub(super) fn new(name: NodeId) -> Self {
         Self {
+            bundle: None,
             calls: BTreeMap::new(),
             draining: false,
             fetches: BTreeSet::new(),
@@ -96,6 +100,7 @@ impl Replica {
     /// Forgets what a process knows; the next one has the number that is given.
     pub(super) fn reset(&mut self) {
         self.life += 1;
+        self.bundle = None;
         self.calls.clear();
         self.draining = false;
         self.fetches.clear();

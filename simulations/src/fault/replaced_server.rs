@@ -1,0 +1,60 @@
+//! A trust server is replaced by an attacker's, with a fresh, well-signed root of its own, for a
+//! collection that the trust bundle pins.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Act, Class, Ground, Influence};
+use crate::hostile::{Hostile, Nature};
+use crate::rng::Rng;
+
+/// An attacker's trust server stands in the place of a collection's, which the trust bundle pins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedServer {
+    /// What it serves: content well signed by keys of nobody we know.
+    pub class: Hostile,
+    /// From when; microseconds after the start.
+    pub from: u64,
+    /// The collection.
+    pub gun: String,
+    /// The server's URL.
+    pub server: String,
+    /// Until when.
+    pub until: u64,
+}
+
+impl Influence for ReplacedServer {
+    fn acts(&self) -> Vec<(u64, Act)> {
+        let (gun, server) = (self.gun.clone(), self.server.clone());
+        let back = Act::Behave { gun: gun.clone(), server: server.clone() };
+        vec![
+            (self.from, Act::Misbehave { class: self.class, gun, server }),
+            (self.until.max(self.from + 1), back),
+        ]
+    }
+
+    fn moved(&mut self, from: &str, to: &str) {
+        if self.server == from {
+            to.clone_into(&mut self.server);
+        }
+    }
+}
+
+impl Class for ReplacedServer {
+    const ID: &'static str = "replaced-server";
+
+    fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
+        let strangers: Vec<Hostile> =
+            Hostile::ALL.iter().copied().filter(|one| one.nature() == Nature::Impostor).collect();
+        let replaced = |_| {
+            let (server, gun) = rng.pick(&ground.pinned)?.clone();
+            let class = *rng.pick(&strangers)?;
+            let (mut from, until) = ground.span(rate, rng);
+            // Half of them are there before any replica saw the genuine one.
+            if rng.chance(500) {
+                from = 0;
+            }
+            Some(Self { class, from, gun, server, until })
+        };
+        (0..1 + rate / 200).filter_map(replaced).collect()
+    }
+}
