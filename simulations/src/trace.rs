@@ -25,6 +25,7 @@ use portreeve_protocol::{Cause, Effect, Mono, Sha256};
 /// The events of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
+    events: u64,
     hashed: Vec<u8>,
     keeps: bool,
     lines: Vec<String>,
@@ -34,7 +35,13 @@ impl Trace {
     /// A trace without an event; whether its lines are kept.
     #[must_use]
     pub const fn new(keeps: bool) -> Self {
-        Self { hashed: Vec::new(), keeps, lines: Vec::new() }
+        Self { events: 0, hashed: Vec::new(), keeps, lines: Vec::new() }
+    }
+
+    /// How many events there were, whether their lines were kept or not.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.events
     }
 
     /// The lines, without newlines; none if they were not kept.
@@ -58,6 +65,7 @@ impl Trace {
         key: &[u8],
         words: impl FnOnce() -> String,
     ) {
+        self.events += 1;
         self.hashed.extend(at.0.to_be_bytes());
         self.hashed.extend([u8::try_from(mark).unwrap_or_default(), place(replica)]);
         self.hashed.extend(key);

@@ -2,7 +2,7 @@
 
 use portreeve_simulations::scripted;
 use portreeve_simulations::shrink::Case;
-use portreeve_simulations::swarm::{Ending, Examined, draw, examine};
+use portreeve_simulations::swarm::{Ending, Examined, draw, examine_traced};
 
 use super::args::{Printed, ReplayArgs, RunArgs};
 use super::error::CommandError;
@@ -29,7 +29,7 @@ fn one(case: &Case, printed: Printed) -> Result<Status, CommandError> {
     if printed.show {
         line(file::text(case)?.trim_end());
     }
-    let (examined, outcome) = examine(&case.scenario, case.seed);
+    let (examined, outcome) = examine_traced(&case.scenario, case.seed, true);
     let Some(outcome) = outcome else { return failed(examined) };
     if printed.trace {
         outcome.trace.lines().iter().for_each(|text| line(text));

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portreeve_simulations::Outcome;
 use portreeve_simulations::oracle::Violation;
 use portreeve_simulations::shrink::Case;
-use portreeve_simulations::swarm::{Ending, Tally, draw, examine};
-use portreeve_simulations::{Outcome, run};
+use portreeve_simulations::swarm::{Ending, Tally, draw, examine_traced};
+use portreeve_simulations::world::run_traced;
 use serde_json::json;
 
 use super::args::{Seeds, SwarmArgs};
@@ -88,7 +89,7 @@ fn first_difference(seeds: Seeds) -> Result<Option<String>, CommandError> {
         if draw(seed) != draw(seed) {
             return Ok(Some(format!("seed {seed}: two scenarios were drawn")));
         }
-        let once = || run(&draw(seed), seed).map_err(simulation);
+        let once = || run_traced(&draw(seed), seed, true).map_err(simulation);
         let (first, second) = (once()?, once()?);
         if first != second {
             return Ok(Some(difference(seed, &first, &second)));
@@ -153,7 +154,7 @@ fn report_broken(swarm: &Swarm, kept: &BTreeMap<&'static str, PathBuf>) {
 /// Prints the trace of the small scenario around what is wrong.
 fn report_small(path: &std::path::Path, oracle: &str) {
     let Ok(case) = file::read(path) else { return };
-    let (examined, outcome) = examine(&case.scenario, case.seed);
+    let (examined, outcome) = examine_traced(&case.scenario, case.seed, true);
     let found = examined.violations().iter().find(|violation| violation.oracle == oracle);
     if let (Some(violation), Some(outcome)) = (found, outcome) {
         report::excerpt(&outcome, violation);

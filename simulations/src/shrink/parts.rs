@@ -33,6 +33,9 @@ impl Shrinker<'_> {
         self.thin("faults", &|scenario| Some(&mut scenario.faults));
         self.thin("changes", &|scenario| Some(&mut scenario.changes));
         self.thin("changes of policies", &|scenario| Some(&mut scenario.policy_changes));
+        self.thin("editions of the trust bundle", &|scenario| {
+            Some(&mut scenario.bundle.as_mut()?.editions)
+        });
         self.thin("signers", &|scenario| Some(&mut scenario.signers));
         self.thin("policies", &|scenario| Some(&mut scenario.policies));
         for place in 0..self.best.policies.len() {

@@ -52,7 +52,6 @@ const RULE: &[Simpler<RulePlan>] = &[
 
 const SETTINGS: &[Simpler<Settings>] = &[
     |settings| settings.approved_only = false,
-    |settings| settings.bundle = None,
     |settings| settings.client_required = false,
     |settings| settings.freshness = Settings::default().freshness,
     |settings| settings.max_staleness = 0,
@@ -85,6 +84,7 @@ impl Shrinker<'_> {
         for simpler in SETTINGS {
             self.changed(&|scenario| simpler(&mut scenario.settings));
         }
+        self.changed(&|scenario| scenario.bundle = None);
         self.changed(&|scenario| scenario.audited = false);
         self.simplify_faults();
         self.changed(&|scenario| scenario.heal = None);

@@ -108,6 +108,12 @@ impl Estate {
         &self.repositories[usize::try_from(place).unwrap_or_default()]
     }
 
+    /// Server and GUN of each collection, those that are published later too.
+    pub(super) fn collections(&self) -> Vec<(String, String)> {
+        let place = |it: &Repository| (self.servers[it.server].url.clone(), it.gun.clone());
+        self.repositories.iter().map(place).collect()
+    }
+
     /// The trust server's URL for images of a registry.
     pub(super) fn server_of(&self, registry: &str) -> Option<&str> {
         let place = self.registries.iter().position(|known| known == registry)?;
@@ -143,8 +149,9 @@ pub(super) fn digest(gun: &str, tag: &str, edition: u64) -> Sha256 {
 }
 
 fn collection(gun: &str, mix: &Mix, rng: &mut Rng) -> CollectionPlan {
-    let most = rng.below(4);
-    let signers: Vec<_> = SIGNERS.iter().take(usize::try_from(most).unwrap_or_default()).collect();
+    let most = [0, 1, 1, 2, 2, 2, 3, 3];
+    let most = rng.pick(&most).copied().unwrap_or_default();
+    let signers: Vec<_> = SIGNERS.iter().take(most).collect();
     let signers: Vec<String> = signers.into_iter().map(|&name| name.to_owned()).collect();
     let mut tags = Vec::new();
     for number in 0..rng.between(1, 3) {
@@ -166,7 +173,7 @@ fn collection(gun: &str, mix: &Mix, rng: &mut Rng) -> CollectionPlan {
 
 /// Those of a collection who sign a tag: mostly all of them.
 pub(super) fn some_of(signers: &[String], rng: &mut Rng) -> Vec<String> {
-    let all = rng.chance(800);
+    let all = rng.chance(900);
     let few = rng.below(signers.len() as u64 + 1);
     let taken = if all { signers.len() } else { usize::try_from(few).unwrap_or_default() };
     signers.iter().take(taken).cloned().collect()

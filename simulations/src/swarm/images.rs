@@ -28,8 +28,8 @@ pub(super) fn reference(estate: &Estate, mix: &Mix, rng: &mut Rng) -> String {
     if mix.now(Odd::UnsignedTag, rng) {
         return format!("{name}:never{}", rng.below(3));
     }
-    // Of the tags the first is asked for more often than the others.
-    let tag = if rng.chance(600) { repository.tags.first() } else { rng.pick(&repository.tags) };
+    // The first tag is signed from the start, some of the others may be signed later.
+    let tag = if rng.chance(750) { repository.tags.first() } else { rng.pick(&repository.tags) };
     let tag = tag.map_or("1.0", String::as_str);
     let other = mix.now(Odd::WrongDigest, rng);
     if other || mix.now(Odd::RightDigest, rng) {

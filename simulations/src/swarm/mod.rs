@@ -26,7 +26,7 @@ use crate::rng::Streams;
 
 pub use reach::{HOST_ONLY, reachable};
 pub use tally::Tally;
-pub use verdict::{Ending, Examined, examine};
+pub use verdict::{Ending, Examined, examine, examine_traced};
 
 /// Events of one run at most; the longest runs of the swarm have some hundred thousand.
 const MOST_EVENTS: u64 = 3_000_000;
@@ -51,12 +51,10 @@ pub fn draw(seed: u64) -> Scenario {
     let ends = reviews.iter().map(|review| review.at + review.spread);
     let ends = ends.chain(changes.iter().map(|change| change.at));
     let ends = ends.chain(policy_changes.iter().map(|change| change.at));
+    let editions = bundle.iter().flat_map(|bundle| &bundle.editions);
+    let ends = ends.chain(editions.map(|edition| edition.at));
     let heal = ends.max().unwrap_or_default().max(estate.lasts) + REST;
-    let collections: Vec<_> = estate
-        .repositories
-        .iter()
-        .map(|it| (estate.servers[it.server].url.clone(), it.gun.clone()))
-        .collect();
+    let collections = estate.collections();
     let pinned = |(_, gun): &&(String, String)| bundle.as_ref().is_some_and(|it| it.pins(gun));
     let ground = Ground {
         pinned: collections.iter().filter(pinned).cloned().collect(),

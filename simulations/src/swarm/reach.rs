@@ -5,7 +5,6 @@ use portreeve_protocol::DenyCode;
 /// The codes that no simulated run can give, and why.
 pub const HOST_ONLY: &[(DenyCode, &str)] = &[
     (DenyCode::ApiServer, "the host gives it for an owner it cannot see, which denies nothing"),
-    (DenyCode::BundleExpired, "no simulated run has a trust bundle that was loaded"),
     (DenyCode::StateSpoilt, "`portreeve check` gives it for the directory it keeps trust in"),
 ];
 

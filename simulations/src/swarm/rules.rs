@@ -72,8 +72,9 @@ impl Drawer<'_> {
     }
 
     fn registry_rule(&mut self, registry: &str) -> RulePlan {
-        let pattern = match self.rng.below(6) {
-            0 => format!("{registry}*"),
+        let pattern = match self.rng.below(12) {
+            // Without a slash it stands for names of Docker Hub, and covers hardly anything.
+            0 if self.rng.chance(200) => format!("{registry}*"),
             1 => format!("{}*/*", &registry[..registry.len().min(5)]),
             2 => format!("{}/*", registry.to_ascii_uppercase()),
             _ => format!("{registry}/*"),
@@ -112,15 +113,17 @@ impl Drawer<'_> {
         let Self { estate, mix, rng } = self;
         let named = registry.and_then(|registry| estate.server_of(registry));
         // What `settings` maps need not be named; a registry that it does not map has no server.
-        let named = if mix.now(Odd::NoServer, rng) { None } else { named };
+        // What covers much is odd less often: else there would be runs in which all is denied.
+        let odd = |odd, rng: &mut Rng| mix.now(odd, rng) && (gun.is_some() || rng.chance(200));
+        let named = if odd(Odd::NoServer, rng) { None } else { named };
         let mut trust = TrustPlan {
             freshness: rng.chance(300).then(|| rng.between(2, 60)),
             max_staleness: rng.chance(250).then(|| rng.between(10, 300)),
             server: named.map(str::to_owned),
-            strict_roles: mix.now(Odd::Strict, rng),
+            strict_roles: odd(Odd::Strict, rng),
             ..TrustPlan::default()
         };
-        trust.signers = signers(mix, rng);
+        trust.signers = signers(&odd, rng);
         let wrong = mix.now(Odd::WrongPin, rng);
         if let Some(gun) = gun.filter(|_| mix.now(Odd::Pinned, rng) || wrong) {
             let keys = if wrong { OTHER_KEYS } else { KEYS };
@@ -131,20 +134,20 @@ impl Drawer<'_> {
 }
 
 /// The Secrets of those who must have signed: mostly alice, or nobody.
-fn signers(mix: &Mix, rng: &mut Rng) -> Vec<String> {
+fn signers(odd: &dyn Fn(Odd, &mut Rng) -> bool, rng: &mut Rng) -> Vec<String> {
     let mut names = BTreeSet::new();
-    match rng.below(8) {
-        0..=2 => {}
-        3..=5 => drop(names.insert(SIGNERS[0])),
-        6 => names.extend(&SIGNERS[..2]),
+    match rng.below(12) {
+        0..=4 => {}
+        5..=9 => drop(names.insert(SIGNERS[0])),
+        10 => names.extend(&SIGNERS[..2]),
         _ => names.extend(rng.pick(&SIGNERS)),
     }
-    for (odd, secret) in [
+    for (what, secret) in [
         (Odd::LostSecret, "lost"),
         (Odd::BrokenSecret, BROKEN_SECRET),
         (Odd::OtherKey, OTHER_SECRET),
     ] {
-        if mix.now(odd, rng) {
+        if odd(what, rng) {
             names.insert(secret);
         }
     }

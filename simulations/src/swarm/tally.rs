@@ -19,7 +19,7 @@ pub struct Tally {
     pub deliveries: u64,
     /// Code of denial to the number of answers with it.
     pub denied: BTreeMap<&'static str, u64>,
-    /// Lines of traces.
+    /// Events: what a line of a trace stands for.
     pub events: u64,
     /// How often each fact was noted, by its name.
     pub facts: BTreeMap<&'static str, u64>,
@@ -55,7 +55,7 @@ impl Tally {
             outcome.counts;
         let mut tally = Self {
             deliveries,
-            events: outcome.trace.lines().len() as u64,
+            events: outcome.trace.events(),
             facts: outcome.facts.clone(),
             fetches,
             judged: ORACLES.len() as u64,

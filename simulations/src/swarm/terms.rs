@@ -1,7 +1,7 @@
 //! The settings of the machines.
 
-use portreeve_protocol::settings::{BundleExpired, BundleSettings, TrustServerRule};
-use portreeve_protocol::{Settings, Sha256};
+use portreeve_protocol::Settings;
+use portreeve_protocol::settings::TrustServerRule;
 
 use super::estate::{Estate, KEYS, OTHER_KEYS};
 use super::mix::{Mix, Odd};
@@ -31,12 +31,6 @@ pub(super) fn draw(streams: &Streams, mix: &Mix, estate: &Estate) -> Settings {
         }
     }
     pins(&mut settings, mix, estate, &mut streams.stream("swarm/pins"));
-    // A trust bundle that never comes; a run of this kind decides little, so there are few.
-    let rng = &mut streams.stream("swarm/bundle");
-    if rng.below(100) == 0 {
-        let root = Sha256::of(b"the root of a trust bundle");
-        settings.bundle = Some(BundleSettings { expired: BundleExpired::Deny, root });
-    }
     settings
 }
 

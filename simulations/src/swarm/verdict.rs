@@ -4,7 +4,8 @@ use portreeve_protocol::Sha256;
 
 use super::Tally;
 use crate::oracle::{Run, Violation, judge};
-use crate::{Outcome, Scenario, SimulationError, run};
+use crate::world::run_traced;
+use crate::{Outcome, Scenario, SimulationError};
 
 /// How a run came out.
 #[derive(Debug)]
@@ -33,7 +34,17 @@ pub struct Examined {
 /// Runs `scenario` with `seed` and judges the run. What the run gave comes along if it ended.
 #[must_use]
 pub fn examine(scenario: &Scenario, seed: u64) -> (Examined, Option<Box<Outcome>>) {
-    let outcome = match run(scenario, seed) {
+    examine_traced(scenario, seed, false)
+}
+
+/// As [`examine`]; `keeps` says whether the lines of the trace are kept.
+#[must_use]
+pub fn examine_traced(
+    scenario: &Scenario,
+    seed: u64,
+    keeps: bool,
+) -> (Examined, Option<Box<Outcome>>) {
+    let outcome = match run_traced(scenario, seed, keeps) {
         Ok(outcome) => outcome,
         Err(error) => {
             let (ending, tally) = (Ending::Failed(error), Tally::default());
