@@ -61,11 +61,13 @@ impl Shelf {
     fn edition(&self, at: When, fresh: bool) -> Result<Edition, SimulationError> {
         let documents = self.collection.documents();
         let tag = |tag: &crate::scenario::SignedTag| (tag.tag.clone(), tag.clone());
+        let mut root_keys = root_keys(documents)?;
+        root_keys.insert(self.collection.root_key().spki());
         Ok(Edition {
             at: at.0,
             expires: Wall(at.1.0.saturating_add(TIMESTAMP_LIFETIME)),
             fresh,
-            root_keys: root_keys(documents)?,
+            root_keys,
             signers: self.plan.signers.iter().map(|one| (one.clone(), self.plan.keys)).collect(),
             tags: self.plan.tags.iter().map(tag).collect(),
         })
