@@ -20,6 +20,7 @@ pub mod ids;
 pub mod limits;
 pub mod machine;
 pub mod messages;
+pub mod planted;
 pub mod policy;
 pub mod proof;
 pub mod reason;

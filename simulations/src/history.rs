@@ -89,13 +89,14 @@ impl Sight {
     /// The review, if one was received.
     #[must_use]
     pub fn review(&self) -> Option<&ReviewFacts> {
-        let Self::Received { input, .. } = self else { return None };
-        if let Input::Admission(AdmissionInput::Review(facts)) = &**input {
-            Some(facts)
-        } else {
-            None
-        }
+        if let Self::Received { input, .. } = self { review(input) } else { None }
     }
+}
+
+/// The review that is delivered, if it is one.
+#[must_use]
+pub fn review(input: &Input) -> Option<&ReviewFacts> {
+    if let Input::Admission(AdmissionInput::Review(facts)) = input { Some(facts) } else { None }
 }
 
 impl Answered {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use portreeve_tests::tidy::graph::{BANNED, Graph, KEPT, LAYERS, SIDE_EFFECTS, built, resolve};
 use portreeve_tests::tidy::{
-    Source, Violation, forms, function, lint, manual, pages, reasons, report, rules, tree,
+    Source, Violation, forms, function, lint, manual, pages, planted, reasons, report, rules, tree,
 };
 
 /// Applies `rule` to every Rust file and fails with file, line and rule.
@@ -85,6 +85,27 @@ fn private_keys_stand_only_in_files_marked_test_only() {
     hold_of_all_files("a private key stands only in a file marked TEST ONLY", |text| {
         rules::private_key(text).filter(|_| !text.contains("TEST ONLY"))
     });
+}
+
+#[test]
+fn a_planted_bug_is_one_line_of_the_machine_that_it_names() {
+    let sources = tree::sources(&tree::root()).expect("the workspace can be read");
+    let violations = planted::placed(&sources);
+    assert!(violations.is_empty(), "\n{}\n", report(violations));
+}
+
+#[test]
+fn no_manifest_but_that_of_the_simulations_has_planted_bugs_on() {
+    let root = tree::root();
+    let mut manifests = tree::files(&root).expect("the workspace can be read");
+    manifests.retain(|path| path.ends_with("Cargo.toml"));
+    assert!(manifests.len() > 10, "only {} manifests were found", manifests.len());
+    for path in manifests {
+        let text = tree::read(&root, &path).expect("a manifest can be read");
+        assert_eq!(planted::enabled(&path, &text), None, "{path}");
+    }
+    let host = tree::read(&root, "actors/host/src/lib.rs").expect("the host is there");
+    assert!(host.contains("!portreeve_protocol::planted::COMPILED"), "the host refuses them");
 }
 
 #[test]

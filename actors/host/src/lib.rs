@@ -27,3 +27,11 @@ pub mod webhook;
 pub mod yaml;
 
 pub use error::HostError;
+
+/// A server must not be able to do wrong on purpose, not even where nothing chose that.
+const _: () = assert!(
+    !portreeve_protocol::planted::COMPILED,
+    "the feature `planted-bugs` is on, and no server may be built with it: build \
+     `portreeve-simulations` alone for it (`-p portreeve-simulations --features planted-bugs`), \
+     in a target directory of its own, and everything else without"
+);

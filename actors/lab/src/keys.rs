@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::canonical::canonical;
-use crate::{LabError, pem};
+use crate::{LabError, memo, pem};
 
 /// A kind of key, together with the way it signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +221,16 @@ impl Material {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, LabError> {
+        match self.kind {
+            KeyKind::Ed25519 | KeyKind::RsaPkcs1v15 => {
+                memo::once(&[b"signature", &self.pkcs8, message], || self.sign_anew(message))
+            }
+            // Each signature of these is another one.
+            KeyKind::Ecdsa | KeyKind::RsaPss => self.sign_anew(message),
+        }
+    }
+
+    fn sign_anew(&self, message: &[u8]) -> Result<Vec<u8>, LabError> {
         let load = |error| self.failed("loading", error);
         let sign = |error| self.failed("signing", error);
         let random = SystemRandom::new();
@@ -251,17 +261,19 @@ impl Material {
     /// What Notary's `public` member holds of a bare key: SubjectPublicKeyInfo or 32 raw bytes.
     fn bare_public(&self) -> Result<Vec<u8>, LabError> {
         match self.kind {
-            KeyKind::Ed25519 => {
+            KeyKind::Ed25519 => memo::once(&[b"public", &self.pkcs8], || {
                 let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.pkcs8)
                     .map_err(|error| self.failed("loading", error))?;
                 Ok(key.public_key().as_ref().to_vec())
-            }
+            }),
             KeyKind::Ecdsa | KeyKind::RsaPkcs1v15 | KeyKind::RsaPss => self.spki(),
         }
     }
 
     fn spki(&self) -> Result<Vec<u8>, LabError> {
-        Ok(self.certifying()?.subject_public_key_info())
+        memo::once(&[b"spki", self.kind.method().as_bytes(), &self.pkcs8], || {
+            Ok(self.certifying()?.subject_public_key_info())
+        })
     }
 }
 
@@ -456,6 +468,18 @@ impl<'a> CertificatePlan<'a> {
 /// Key usages are those of the client's certificates: code signing. The serial number follows from
 /// key and name.
 fn certificate(key: &Material, plan: &CertificatePlan<'_>) -> Result<Vec<u8>, LabError> {
+    if key.kind != KeyKind::RsaPkcs1v15 {
+        return certificate_anew(key, plan);
+    }
+    let CertificatePlan { authority, common_name, from, until } = *plan;
+    let (authority, name) = ([u8::from(authority)], common_name.as_bytes());
+    let (from, until) = (from.0.to_be_bytes(), until.0.to_be_bytes());
+    memo::once(&[b"certificate", &key.pkcs8, &authority, name, &from, &until], || {
+        certificate_anew(key, plan)
+    })
+}
+
+fn certificate_anew(key: &Material, plan: &CertificatePlan<'_>) -> Result<Vec<u8>, LabError> {
     let CertificatePlan { authority, common_name, from, until } = *plan;
     let failed = |error: rcgen::Error| LabError::Certificate {
         subject: common_name.to_owned(),

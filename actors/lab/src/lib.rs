@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod collection;
 mod error;
 pub mod keys;
+mod memo;
 pub mod pem;
 pub mod server;
 pub mod tls;

@@ -166,3 +166,51 @@ fn a_time_beyond_the_year_9999_cannot_be_written() {
     let refused = collection.publish(Wall(i64::MAX));
     assert!(matches!(refused, Err(LabError::Time { .. })));
 }
+
+#[test]
+fn a_stranger_has_none_of_the_keys_that_other_seeds_give() -> Result<(), LabError> {
+    let mut known = Vec::new();
+    for seed in 0..3 {
+        for generation in 0..3 {
+            let keys = Keys::deterministic(seed);
+            known.push(keys.root(GUN, generation, NOW)?.spki());
+            known.push(keys.base(GUN, "targets", generation)?.spki());
+        }
+        let stranger = Keys::stranger(seed);
+        assert!(!known.contains(&stranger.root(GUN, 0, NOW)?.spki()));
+        assert!(!known.contains(&stranger.base(GUN, "targets", 0)?.spki()));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_role_tells_the_keys_that_sign_it() -> Result<(), LabError> {
+    let mut collection = Collection::new(GUN, Keys::deterministic(1), NOW)?;
+    collection.add_signer("alice", NOW)?;
+    collection.add_signer("bob", NOW)?;
+    let ids = |role: &str| -> Result<Vec<_>, LabError> {
+        Ok(collection.keys_of(role)?.iter().map(|key| key.id()).collect())
+    };
+    let (alice, bob) = (collection.signer_key("alice")?.id(), collection.signer_key("bob")?.id());
+    assert_eq!(ids("root")?, [collection.root_key().id()]);
+    assert_eq!(ids("targets/alice")?, [alice]);
+    assert_eq!(ids("targets/releases")?, [alice, bob]);
+    assert_eq!(ids("snapshot")?, [Keys::deterministic(1).base(GUN, "snapshot", 0)?.id()]);
+    assert!(
+        matches!(ids("targets/eve"), Err(LabError::UnknownSigner { signer, .. }) if signer == "eve")
+    );
+    Ok(())
+}
+
+#[test]
+fn a_leap_raises_every_version_but_that_of_the_root() -> Result<(), LabError> {
+    let mut collection = Collection::new(GUN, Keys::deterministic(1), NOW)?;
+    collection.publish(NOW)?;
+    collection.leap(10);
+    let documents = collection.publish(NOW)?;
+    for role in ["targets", "snapshot", "timestamp"] {
+        assert_eq!(documents[&format!("12.{role}.json")], documents[&format!("{role}.json")]);
+    }
+    assert_eq!(documents["1.root.json"], documents["root.json"]);
+    Ok(())
+}

@@ -146,3 +146,28 @@ fn a_second_answer_to_a_waiting_review_is_noted_and_does_not_leave() {
 fn word_of_restoration_without_a_failure_is_noted() {
     assert_eq!(facts(&Bench::new().handle(&JournalInput::WriteRestored)), ["unexpected"]);
 }
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn each_planted_bug_breaks_the_test_of_its_rule() {
+    use portreeve_protocol::planted::{Bug, Seat, choose};
+    let broken: [(Bug, fn()); 8] = [
+        (Bug::AnswerBeforeDurable, an_answer_waits_for_its_record_and_leaves_once_in_order),
+        (Bug::DegradedAllows, an_allow_whose_record_is_lost_leaves_as_a_denial),
+        (Bug::ExemptTooWide, an_allow_whose_record_is_lost_leaves_as_a_denial),
+        (Bug::FirstAnswerOnly, an_answer_waits_for_its_record_and_leaves_once_in_order),
+        (Bug::GapNotRecorded, while_the_journal_is_degraded_answers_leave_at_once_and_are_counted),
+        (Bug::LossNotCounted, while_the_journal_is_degraded_answers_leave_at_once_and_are_counted),
+        (Bug::ReleasedBackwards, an_answer_waits_for_its_record_and_leaves_once_in_order),
+        (Bug::WaitingOutliveFailure, an_allow_whose_record_is_lost_leaves_as_a_denial),
+    ];
+    for (bug, test) in broken {
+        test();
+        choose(Some(bug));
+        let breaks = std::panic::catch_unwind(test).is_err();
+        choose(None);
+        assert!(breaks, "{} breaks nothing", bug.id());
+    }
+    let all = Bug::ALL.iter().copied().filter(|bug| bug.machine() == Seat::Journal);
+    assert_eq!(broken.map(|(bug, _)| bug).to_vec(), all.collect::<Vec<_>>());
+}

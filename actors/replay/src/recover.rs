@@ -7,6 +7,7 @@ use portreeve_machines::NotaryFetcher;
 use portreeve_machines::admission::bundle::succeeds;
 use portreeve_protocol::entry::{Checkpoint, Delivered, MachineState, Restored, Started};
 use portreeve_protocol::messages::admission::{AdmissionInput, BundleLoaded, RevokeSeal};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{
     ActorId, BlobSource, Delivery, Entry, Input, Machine, NodeId, Outbox, ProtocolError,
@@ -131,7 +132,8 @@ fn tail(
     for line in rest {
         let line = line?;
         let body = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
-        if line.segment != at.segment || codec::read_line(body).is_ok() {
+        let intact = codec::read_line(body).is_ok() && !planted::is(Bug::DamagePassedOver);
+        if line.segment != at.segment || intact {
             return Err(ReplayError::Damaged {
                 segment: at.segment.to_string(),
                 line: at.line,
@@ -215,7 +217,8 @@ impl Fetchers {
     }
 
     fn begin(&mut self, started: Arc<Started>, found: &mut Recovery) {
-        found.incarnation = started.incarnation;
+        let reused = u32::from(planted::is(Bug::IncarnationReused));
+        found.incarnation = started.incarnation.saturating_sub(reused);
         found.node = Some(started.node.clone());
         let servers = started.restored.trust.iter().map(|kept| kept.server.clone());
         self.fetchers =
@@ -233,6 +236,7 @@ impl Fetchers {
         let Delivered { event, mut input, now, root, .. } = delivered;
         if let Input::Admission(AdmissionInput::RevokeSeal(revoke)) = &*input
             && self.revoked.len() < limits::REVOKED_SEALS
+            && !planted::is(Bug::RevocationNotRecovered)
         {
             let RevokeSeal { digest, gun, .. } = revoke;
             self.revoked.insert(RevokedSeal { digest: *digest, gun: gun.clone() });
@@ -249,7 +253,9 @@ impl Fetchers {
             .fetchers
             .entry(server.clone())
             .or_insert_with(|| NotaryFetcher::new(started, server));
-        if let Some(input) = NotaryFetcher::accept(&input) {
+        if let Some(input) = NotaryFetcher::accept(&input)
+            && !planted::is(Bug::DeliveriesNotRecovered)
+        {
             let delivery = Delivery { event: event.clone(), now, root };
             fetcher.handle(&delivery, input, &mut Outbox::default());
         }
@@ -260,6 +266,7 @@ impl Fetchers {
     fn take_bundle(&mut self, input: &Input) {
         if let Input::Admission(AdmissionInput::BundleLoaded(loaded)) = input
             && succeeds(self.bundle.as_deref(), loaded).is_ok()
+            && !planted::is(Bug::BundleNotRecovered)
         {
             self.bundle = Some(loaded.clone());
         }
@@ -269,7 +276,12 @@ impl Fetchers {
         Restored {
             bundle: self.bundle.clone(),
             revoked: self.revoked.clone(),
-            trust: self.fetchers.values().flat_map(NotaryFetcher::trusted).collect(),
+            trust: self
+                .fetchers
+                .values()
+                .flat_map(NotaryFetcher::trusted)
+                .filter(|_| !planted::is(Bug::TrustNotRecovered))
+                .collect(),
         }
     }
 }

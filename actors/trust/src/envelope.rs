@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portreeve_protocol::evidence::SigningKey;
 use portreeve_protocol::limits::SIGNATURES;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Sha256};
 
 use crate::error::TrustError;
 use crate::fields::Fields;
 use crate::json::Value;
 use crate::key::Key;
-use crate::role::RoleKeys;
+use crate::role::{RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
 use crate::signature::{self, Method};
 use crate::{canonical, json};
 
@@ -116,7 +117,13 @@ impl Envelope {
         }
         let signers = self.signed_by(&role.keys);
         let valid = distinct(&signers);
-        if valid < role.threshold {
+        let passed = (document == TIMESTAMP && planted::is(Bug::TimestampUnsigned))
+            || (document == SNAPSHOT && planted::is(Bug::SnapshotUnsigned))
+            || (document == TARGETS && planted::is(Bug::TargetsUnsigned))
+            || (document.contains('/') && planted::is(Bug::DelegationUnsigned))
+            || planted::is(Bug::ThresholdZero)
+            || (valid == 1 && planted::is(Bug::ThresholdOne));
+        if valid < role.threshold && !passed {
             return Err(TrustError::Threshold { document, valid, threshold: role.threshold });
         }
         Ok(signers)
@@ -125,7 +132,9 @@ impl Envelope {
 
 /// How many public keys are among `signers`: one key under two ids is one key.
 pub(crate) fn distinct(signers: &[SigningKey]) -> u32 {
-    let keys: BTreeSet<_> = signers.iter().map(|signer| signer.spki).collect();
+    let by_id = planted::is(Bug::KeyCountedTwice);
+    let key = |signer: &SigningKey| if by_id { signer.keyid } else { signer.spki };
+    let keys: BTreeSet<_> = signers.iter().map(key).collect();
     u32::try_from(keys.len()).unwrap_or(u32::MAX)
 }
 

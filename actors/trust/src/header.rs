@@ -1,6 +1,7 @@
 //! What `signed` holds in every role (Notary `tuf/data/types.go:SignedCommon`).
 
 use portreeve_protocol::Wall;
+use portreeve_protocol::planted::{self, Bug};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -39,7 +40,8 @@ pub(crate) fn read<'a>(
     }
     let expires = instant(fields.text("expires")?)
         .ok_or_else(|| fields.invalid("expires", "must be a time as in RFC 3339"))?;
-    Ok((Header { expires, version }, fields))
+    let years = i64::from(planted::is(Bug::ExpiryIgnored)) << 48;
+    Ok((Header { expires: Wall(expires.0.saturating_add(years)), version }, fields))
 }
 
 /// An instant as Go reads it: letters upper-case, no leap second. Below a microsecond it is cut.

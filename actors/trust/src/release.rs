@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use portreeve_protocol::evidence::TargetEntry;
+use portreeve_protocol::evidence::{SigningKey, TargetEntry};
 use portreeve_protocol::messages::admission::VerifiedTag;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{FROM_BUNDLE, SignerKey, SignerRequirement, TrustRequirement};
 use portreeve_protocol::{Denial, DenyCode, Sha256};
 
@@ -42,6 +43,7 @@ pub fn release(
     root_is_pinned(tag, &requirement.pins)?;
     releases_stand(tag, requirement.strict_roles, &mut warnings)?;
     let (role, digest) = released(tag)?;
+    let digest = named.filter(|_| planted::is(Bug::DigestFromRequest)).unwrap_or(digest);
     let entries = &tag.view.entries;
     if let (RELEASES, Some(base)) = (role, entries.get(TARGETS)) {
         match base {
@@ -57,7 +59,8 @@ pub fn release(
         }
     }
     let mut signers = Vec::new();
-    for required in &requirement.signers {
+    let most = if planted::is(Bug::FirstSignerOnly) { 1 } else { usize::MAX };
+    for required in requirement.signers.iter().take(most) {
         let name = signed_by(tag, required, digest)?;
         if !signers.contains(&name) {
             signers.push(name);
@@ -79,7 +82,7 @@ pub fn release(
 /// # Errors
 /// `RootPinMismatch`.
 pub fn root_is_pinned(tag: &VerifiedTag, pins: &BTreeSet<Sha256>) -> Result<(), Denial> {
-    if pins.is_empty() {
+    if pins.is_empty() || planted::is(Bug::PolicyPinsIgnored) {
         return Ok(());
     }
     let root = tag.evidence.roles.get(ROOT);
@@ -124,7 +127,11 @@ fn releases_stand(
 /// The role that releases the tag, and the digest it names.
 fn released(tag: &VerifiedTag) -> Result<(&'static str, Sha256), Denial> {
     let entries = &tag.view.entries;
-    let entry = [RELEASES, TARGETS].into_iter().find_map(|role| Some((role, entries.get(role)?)));
+    let mut order = [RELEASES, TARGETS];
+    if planted::is(Bug::ReleasesIgnored) {
+        order.reverse();
+    }
+    let entry = order.into_iter().find_map(|role| Some((role, entries.get(role)?)));
     match entry {
         Some((role, TargetEntry::Image { sha256, .. })) => Ok((role, *sha256)),
         Some((role, TargetEntry::Unusable(why))) => Err(bad_entry(role, why)),
@@ -167,6 +174,7 @@ fn signed_by(
     let role = format!("targets/{name}");
     match tag.view.entries.get(&role) {
         Some(TargetEntry::Image { sha256, .. }) if *sha256 == digest => {}
+        Some(TargetEntry::Image { .. }) if planted::is(Bug::SignerDigestIgnored) => {}
         Some(TargetEntry::Image { sha256, .. }) => {
             let (other, digest) = (sha256.to_oci(), digest.to_oci());
             return Err(Denial::new(
@@ -185,7 +193,8 @@ fn signed_by(
         }
     }
     let signed = tag.evidence.roles.get(&role);
-    if !signed.is_some_and(|role| role.signed_by.iter().any(|key| key.spki == *spki)) {
+    let by = |key: &SigningKey| key.spki == *spki || planted::is(Bug::SignerKeyNotCompared);
+    if !signed.is_some_and(|role| role.signed_by.iter().any(by)) {
         return Err(Denial::new(
             DenyCode::SignerKeyMismatch,
             format!("{role} is not signed with the key in {secret}"),

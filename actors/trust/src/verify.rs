@@ -8,6 +8,7 @@ use portreeve_protocol::limits::{
 };
 use portreeve_protocol::messages::notary::{VerifiedCollection, VerifyOutcome, Wanted};
 use portreeve_protocol::messages::verify::VerifyRequest;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Sha256, Wall};
 
 use crate::envelope::Envelope;
@@ -95,7 +96,9 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
         evidence: Evidence {
             dropped: found.dropped,
             expires: expires.unwrap_or(root.header.expires),
-            first_use: request.first_use && !pins::cover(&request.pins),
+            first_use: request.first_use
+                && !pins::cover(&request.pins)
+                && !planted::is(Bug::FirstUseHidden),
             gun: request.gun.clone(),
             roles: book.evidence,
         },

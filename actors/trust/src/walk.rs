@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::evidence::{DroppedRole, Floor, Floors, RoleEvidence, TagView};
 use portreeve_protocol::limits::{COLLECTION_SIGNATURES, DELEGATIONS, TARGETS_BYTES};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Denial, DenyCode, Sha256, Wall};
 
 use crate::envelope::Envelope;
@@ -165,7 +166,7 @@ impl Found {
     /// Adds a verified role: its entries within its paths, and what holds of it.
     fn take(&mut self, role: Delegation, verified: Verified) {
         for (tag, entry) in verified.targets.entries {
-            if within(&tag, &role.paths)
+            if (within(&tag, &role.paths) || planted::is(Bug::DelegationPathIgnored))
                 && let Some(view) = self.tags.get_mut(&tag)
             {
                 view.entries.insert(role.name.clone(), entry);
@@ -182,7 +183,8 @@ impl Found {
             return;
         }
         let dropped = self.dropped.iter_mut().find(|dropped| dropped.role == RELEASES);
-        let why = match (floors.contains_key(RELEASES), &dropped) {
+        let known = floors.contains_key(RELEASES) && !planted::is(Bug::WithdrawalAccepted);
+        let why = match (known, &dropped) {
             (true, Some(dropped)) => Denial::new(
                 DenyCode::RoleWithdrawn,
                 format!("targets/releases was verified before, but now: {}", dropped.why.detail),

@@ -31,9 +31,9 @@ impl Class for BitFlip {
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let flip = |_| {
-            let at = rng.below(ground.heal.saturating_sub(2));
+            let at = rng.below(ground.heal.saturating_sub(3));
             let back = at + rng.log_between(1_000, 5_000_000);
-            Self { at, back: back.min(ground.heal), replica: ground.replica(rng) }
+            Self { at, back: back.min(ground.heal.saturating_sub(1)), replica: ground.replica(rng) }
         };
         (0..1 + rate / 300).map(flip).collect()
     }

@@ -29,9 +29,9 @@ impl Class for Crash {
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let most = 1 + rate / 100;
         let crash = |_| {
-            let at = rng.below(ground.heal);
+            let at = rng.below(ground.heal.saturating_sub(1));
             let back = at + rng.log_between(1_000, 20_000_000);
-            Self { at, back: back.min(ground.heal), replica: ground.replica(rng) }
+            Self { at, back: back.min(ground.heal.saturating_sub(1)), replica: ground.replica(rng) }
         };
         (0..most).map(crash).collect()
     }

@@ -40,10 +40,11 @@ impl Class for CrashLoop {
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let crashes = |_| {
-            let from = rng.below(ground.heal);
+            let last = ground.heal.saturating_sub(1);
+            let from = rng.below(last);
             let period = rng.log_between(2_000, 10_000_000);
             let times = rng.between(2, 3 + rate / 30);
-            let until = from.saturating_add(period.saturating_mul(times)).min(ground.heal);
+            let until = from.saturating_add(period.saturating_mul(times)).min(last);
             Self { from, period, replica: ground.replica(rng), until }
         };
         (0..1 + rate / 500).map(crashes).collect()

@@ -6,26 +6,65 @@ use super::{Act, Class, Ground, Influence};
 use crate::hostile::Hostile;
 use crate::rng::Rng;
 
-/// A trust server serves bad content of any class instead of a collection.
+/// A trust server serves bad content of any class instead of a collection. Where that may have left
+/// something at those who believed it, an operator has them forget it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostileContent {
     /// What is bad about it.
     pub class: Hostile,
-    /// From when; microseconds after the start.
+    /// When every replica is made to forget what it trusts of the collection; microseconds after
+    /// the start. More than once, as one that does not run then hears nothing of it.
+    pub forgotten: Vec<u64>,
+    /// From when.
     pub from: u64,
     /// The collection.
     pub gun: String,
+    /// How many replicas there are.
+    pub replicas: usize,
     /// The trust server's URL.
     pub server: String,
     /// Until when.
     pub until: u64,
 }
 
+impl HostileContent {
+    /// Draws what is bad from `classes`, and all else from the ground; `None` if there is none.
+    pub(super) fn of(
+        classes: &[Hostile],
+        ground: &Ground,
+        rate: u64,
+        rng: &mut Rng,
+    ) -> Option<Self> {
+        let class = *rng.pick(classes)?;
+        let (server, gun) = ground.collection(rng)?;
+        let (from, end) = ground.span(rate, rng);
+        // The server behaves before it is forgotten what it did, and not before it misbehaved.
+        let (from, until) = (from.min(end.saturating_sub(2)), end.saturating_sub(1));
+        let forgotten = if class.mark() != crate::hostile::Mark::Passing {
+            vec![end, ground.heal]
+        } else {
+            Vec::new()
+        };
+        let (gun, replicas, server) = (gun.to_owned(), ground.replicas, server.to_owned());
+        Some(Self { class, forgotten, from, gun, replicas, server, until })
+    }
+}
+
 impl Influence for HostileContent {
     fn acts(&self) -> Vec<(u64, Act)> {
         let (gun, server) = (self.gun.clone(), self.server.clone());
         let behave = Act::Behave { gun: gun.clone(), server: server.clone() };
-        vec![(self.from, Act::Misbehave { class: self.class, gun, server }), (self.until, behave)]
+        let mut acts = vec![
+            (self.from, Act::Misbehave { class: self.class, gun, server }),
+            (self.until, behave),
+        ];
+        for at in &self.forgotten {
+            for replica in 0..self.replicas {
+                let (gun, server) = (self.gun.clone(), self.server.clone());
+                acts.push((*at, Act::Reset { gun, replica, server }));
+            }
+        }
+        acts
     }
 
     fn moved(&mut self, from: &str, to: &str) {
@@ -39,13 +78,7 @@ impl Class for HostileContent {
     const ID: &'static str = "hostile-content";
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
-        let classes: Vec<Hostile> = Hostile::ALL.to_vec();
-        let hostile = |_| {
-            let (from, until) = ground.span(rate, rng);
-            let (server, gun) = ground.collection(rng)?;
-            let class = *rng.pick(&classes)?;
-            Some(Self { class, from, gun: gun.to_owned(), server: server.to_owned(), until })
-        };
+        let hostile = |_| Self::of(Hostile::ALL, ground, rate, rng);
         (0..1 + rate / 100).filter_map(hostile).collect()
     }
 }

@@ -40,7 +40,11 @@ impl Class for RollingUpgrade {
             let from = rng.below(ground.heal / 2);
             // Long enough for each to do all of it at different instants.
             let until = from + rng.log_between(1_000_000, (ground.heal / 2).max(1_000_000));
-            Self { from, replicas: ground.replicas, until: until.min(ground.heal) }
+            Self {
+                from,
+                replicas: ground.replicas,
+                until: until.min(ground.heal.saturating_sub(1)),
+            }
         };
         (0..1 + rate / 500).map(upgrade).collect()
     }

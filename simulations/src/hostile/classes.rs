@@ -28,11 +28,12 @@ const ROOT: &[DenyCode] = &[RootUntrusted, RootRotation];
 const STRANGE: &[DenyCode] =
     &[RootChanged, RootRotation, Signature, RootPinMismatch, RootUnpinned, SignerKeyMismatch];
 const GONE: &[DenyCode] = &[NotSigned, MissingDocument];
-const OLD: &[DenyCode] = &[Rollback, RootChanged, Signature, Expired];
+const OLD: &[DenyCode] = &[Rollback, RootChanged, Signature, Expired, TagNotSigned, NotReleased];
+/// As `OLD`, for one role that the others do not go with.
+const ODD: &[DenyCode] =
+    &[Rollback, Signature, Expired, TagNotSigned, NotReleased, SignersDisagree];
 /// A time zone in which that year ends late.
 const LATE: &str = "9999-12-31T23:59:59-07:00";
-/// The highest version that a double holds exactly.
-const HIGHEST: u64 = 1 << 53;
 
 classes! {
     // Signatures.
@@ -44,7 +45,7 @@ classes! {
         signatures::flipped("snapshot"), "One letter of the signature of snapshot is another.";
     FlippedSignatureTargets "flipped-signature-targets" Refused Passing &[Signature],
         signatures::flipped("targets"), "One letter of the signature of targets is another.";
-    FlippedSignatureReleases "flipped-signature-releases" Refused Passing UNBELIEVED,
+    FlippedSignatureReleases "flipped-signature-releases" Refused Versions UNBELIEVED,
         signatures::flipped("targets/releases"),
         "One letter of the signature of targets/releases is another.";
     StrangerSignedRoot "stranger-signed-root" Refused Passing ROOT, signatures::by_stranger("root"),
@@ -55,13 +56,13 @@ classes! {
         signatures::by_stranger("snapshot"), "Somebody signed snapshot whose key is not listed.";
     StrangerSignedTargets "stranger-signed-targets" Refused Passing &[Signature],
         signatures::by_stranger("targets"), "Somebody signed targets whose key is not listed.";
-    StrangerSignedReleases "stranger-signed-releases" Refused Passing UNBELIEVED,
+    StrangerSignedReleases "stranger-signed-releases" Refused Versions UNBELIEVED,
         signatures::by_stranger("targets/releases"),
         "Somebody signed targets/releases whose key is not listed.";
     StrangerClaimsTargetsKey "stranger-claims-targets-key" Refused Passing &[Signature],
         signatures::claimed_id("targets"),
         "Somebody signed targets under the id of the genuine key.";
-    StrangerClaimsReleasesKey "stranger-claims-releases-key" Refused Passing UNBELIEVED,
+    StrangerClaimsReleasesKey "stranger-claims-releases-key" Refused Versions UNBELIEVED,
         signatures::claimed_id("targets/releases"),
         "Somebody signed targets/releases under the id of the genuine key.";
     UnsignedTimestamp "unsigned-timestamp" Refused Passing &[Signature],
@@ -73,7 +74,8 @@ classes! {
         "The list of signatures of targets/releases is empty.";
     UnsignedRoot "unsigned-root" Refused Passing ROOT, signatures::none("root"),
         "The list of signatures of root is empty.";
-    SignaturesAbsent "signatures-absent" Refused Passing &[Signature], signatures::absent("targets"),
+    SignaturesAbsent "signatures-absent" Refused Passing &[Signature],
+        signatures::absent("targets"),
         "The document targets has no member for signatures.";
     SignatureNotBase64 "signature-not-base64" Refused Passing &[InvalidMetadata],
         signatures::not_base64("snapshot"), "A signature of snapshot is not base64.";
@@ -96,7 +98,7 @@ classes! {
         signatures::by_role("timestamp", "root"), "The root's key signed timestamp.";
     RootSignedByTargetsKey "root-signed-by-targets-key" Refused Passing ROOT,
         signatures::by_role("root", "targets"), "The key of targets signed root.";
-    DelegationsSignedByTargetsKey "delegations-signed-by-targets-key" Refused Passing UNBELIEVED,
+    DelegationsSignedByTargetsKey "delegations-signed-by-targets-key" Refused Versions UNBELIEVED,
         signatures::by_other_signer(), "The key of targets signed every delegation.";
     SignatureOfLastTimestamp "signature-of-last-timestamp" Refused Passing &[Signature],
         signatures::of_the_last("timestamp"),
@@ -130,7 +132,7 @@ classes! {
         "The number of signatures of timestamp is a text.";
     ThresholdZeroReleases "threshold-zero-releases" Refused Passing &[InvalidMetadata],
         thresholds::of_releases(json!(0)), "No signature of targets/releases is asked for.";
-    ReleasesOneOfTwo "releases-one-of-two" Refused Passing UNBELIEVED,
+    ReleasesOneOfTwo "releases-one-of-two" Refused Versions UNBELIEVED,
         thresholds::of_releases(json!(9)),
         "More signatures of targets/releases are asked for than there are.";
 
@@ -143,9 +145,9 @@ classes! {
         "A delegation's key is listed under an id that is not its own.";
     KeyIdWithoutKey "key-id-without-key" Refused Passing &[InvalidMetadata], keys::id_without_key(),
         "The root names a key of targets that it does not list.";
-    KeysMissingReleases "keys-missing-releases" Refused Passing UNBELIEVED,
+    KeysMissingReleases "keys-missing-releases" Refused Versions UNBELIEVED,
         keys::none_for_releases(), "The delegation targets/releases has no keys.";
-    KeyReplacedReleases "key-replaced-releases" Refused Passing UNBELIEVED, keys::replaced(),
+    KeyReplacedReleases "key-replaced-releases" Refused Versions UNBELIEVED, keys::replaced(),
         "The key of targets/releases was replaced, and the old one signed.";
     KeyPrivatePublished "key-private-published" Refused Passing &[InvalidMetadata], keys::private(),
         "The root publishes private halves of keys.";
@@ -171,7 +173,8 @@ classes! {
     CertificateOfLongerName "certificate-of-longer-name" Refused Passing &[RootUntrusted],
         certificates::longer_name(),
         "The certificate of the root key is for a name that begins with the collection's.";
-    CertificateOfAll "certificate-of-all" Refused Passing &[RootUntrusted], certificates::named("*"),
+    CertificateOfAll "certificate-of-all" Refused Passing &[RootUntrusted],
+        certificates::named("*"),
         "The certificate of the root key is for every collection of everybody.";
     CertificateOfOtherWildcard "certificate-of-other-wildcard" Refused Passing &[RootUntrusted],
         certificates::named("other.example/*"),
@@ -186,7 +189,7 @@ classes! {
     CertificateInvertedReleases "certificate-inverted-releases" Refused Passing &[Certificate],
         certificates::inverted_of_releases(),
         "The certificate of targets/releases ends before it begins.";
-    CertificateGarbageReleases "certificate-garbage-releases" Refused Passing UNBELIEVED,
+    CertificateGarbageReleases "certificate-garbage-releases" Refused Versions UNBELIEVED,
         certificates::garbage_of_releases(), "The certificate of targets/releases cannot be read.";
 
     // Type, version and expiry.
@@ -198,7 +201,7 @@ classes! {
         "The document snapshot expired a second ago.";
     ExpiredTargets "expired-targets" Refused Passing &[Expired], headers::expired("targets"),
         "The document targets expired a second ago.";
-    ExpiredReleases "expired-releases" Refused Passing OUTDATED,
+    ExpiredReleases "expired-releases" Refused Versions OUTDATED,
         headers::expired("targets/releases"), "The document targets/releases expired a second ago.";
     ExpiredAbroad "expired-abroad" Refused Passing &[Expired], headers::expired_abroad("timestamp"),
         "The timestamp expired, though by its own clock it is not yet time.";
@@ -250,13 +253,15 @@ classes! {
         naming::digest("targets", "sha256"), "The parent of targets names another SHA-256.";
     Sha512OtherTargets "sha512-other-targets" Refused Passing &[Checksum],
         naming::digest("targets", "sha512"), "The parent of targets names another SHA-512.";
-    BodyOtherTargets "body-other-targets" Refused Passing &[Checksum], naming::other_body("targets"),
+    BodyOtherTargets "body-other-targets" Refused Passing &[Checksum],
+        naming::other_body("targets"),
         "Another well-signed document of the same length is served for targets.";
     BodyLongerTargets "body-longer-targets" Refused Passing &[Oversize],
         naming::longer_body("targets", 100), "Blanks follow the document targets.";
     BodyShorterTargets "body-shorter-targets" Refused Passing &[Oversize],
         naming::shorter_body("targets"), "The document targets ends early.";
-    MissingTargets "missing-targets" Refused Passing &[MissingDocument], naming::withheld("targets"),
+    MissingTargets "missing-targets" Refused Passing &[MissingDocument],
+        naming::withheld("targets"),
         "The document targets is not there.";
     Sha256OtherReleases "sha256-other-releases" Refused Passing &[Checksum, MissingDocument],
         naming::digest("targets/releases", "sha256"),
@@ -397,7 +402,8 @@ classes! {
     HalfSurrogate "half-surrogate" Refused Passing &[UnsupportedForm],
         spelling::replaced("targets", "{\"_type\"", r#"{"a":"\ud800","_type""#),
         "Half of a surrogate pair is among what is signed of targets.";
-    SignedMissing "signed-missing" Refused Passing &[InvalidMetadata], spelling::unsaid("timestamp"),
+    SignedMissing "signed-missing" Refused Passing &[InvalidMetadata],
+        spelling::unsaid("timestamp"),
         "The timestamp has signatures and nothing that is signed.";
     SignedAsText "signed-as-text" Refused Passing &[Signature, InvalidMetadata],
         spelling::quoted("targets"), "What is signed of targets is a text.";
@@ -412,30 +418,31 @@ classes! {
         "A member was added to what is signed of targets.";
 
     // Entries.
-    EntryNull "entry-null" Refused Passing &[BadEntry],
+    EntryNull "entry-null" Refused Versions &[BadEntry],
         entries::changed(|entry| *entry = Value::Null), "Entries are null.";
     EntryAsText "entry-as-text" Refused Passing &[InvalidMetadata],
         entries::changed(|entry| *entry = json!("sha256")), "Entries are texts.";
-    EntrySha512Only "entry-sha512-only" Refused Passing &[BadEntry], entries::only_digest("sha512"),
+    EntrySha512Only "entry-sha512-only" Refused Versions &[BadEntry],
+        entries::only_digest("sha512"),
         "Entries have a SHA-512 only.";
-    EntryDigestUnknown "entry-digest-unknown" Refused Passing &[BadEntry],
+    EntryDigestUnknown "entry-digest-unknown" Refused Versions &[BadEntry],
         entries::only_digest("SHA256"), "Entries have a digest under another name only.";
-    EntryWithoutDigest "entry-without-digest" Refused Passing &[BadEntry],
+    EntryWithoutDigest "entry-without-digest" Refused Versions &[BadEntry],
         entries::changed(|entry| entry["hashes"] = json!({})), "Entries have no digest.";
-    EntrySha256Short "entry-sha256-short" Refused Passing &[BadEntry],
+    EntrySha256Short "entry-sha256-short" Refused Versions &[BadEntry],
         entries::digest(|text| json!(text.get(..40))), "The digests of entries have 30 bytes.";
-    EntrySha256Hex "entry-sha256-hex" Refused Passing &[BadEntry],
+    EntrySha256Hex "entry-sha256-hex" Refused Versions &[BadEntry],
         entries::digest(|_| json!("00".repeat(32))), "The digests of entries are hexadecimal.";
     EntrySha256NotBase64 "entry-sha256-not-base64" Refused Passing &[InvalidMetadata],
         entries::digest(|text| json!(format!("sha256:{text}"))),
         "The digests of entries are not base64.";
-    EntryLengthZero "entry-length-zero" Refused Passing &[BadEntry],
+    EntryLengthZero "entry-length-zero" Refused Versions &[BadEntry],
         entries::changed(|entry| entry["length"] = json!(0)),
         "The images of entries have no bytes.";
-    EntryLengthNegative "entry-length-negative" Refused Passing &[BadEntry],
+    EntryLengthNegative "entry-length-negative" Refused Versions &[BadEntry],
         entries::changed(|entry| entry["length"] = json!(-1)),
         "The images of entries have less than no bytes.";
-    EntryLengthMissing "entry-length-missing" Refused Passing &[BadEntry],
+    EntryLengthMissing "entry-length-missing" Refused Versions &[BadEntry],
         entries::changed(|entry| entry["length"] = Value::Null),
         "Entries do not say how long their images are.";
 
@@ -454,28 +461,28 @@ classes! {
         "The name of a delegation is not directly below its parent.";
     DelegationTwice "delegation-twice" Refused Passing &[UnsupportedForm], delegations::twice(),
         "The role targets/releases is delegated to twice.";
-    DelegationMissing "delegation-missing" Refused Passing UNRELEASED, delegations::undelegated(),
+    DelegationMissing "delegation-missing" Refused Versions UNRELEASED, delegations::undelegated(),
         "Nobody delegates to targets/releases, which is published.";
-    PathsNone "paths-none" Refused Passing UNRELEASED,
+    PathsNone "paths-none" Refused Versions UNRELEASED,
         delegations::changed(|role| role["paths"] = json!([])),
         "The role targets/releases may name no tag.";
-    PathsAbsent "paths-absent" Refused Passing UNRELEASED,
+    PathsAbsent "paths-absent" Refused Versions UNRELEASED,
         delegations::changed(|role| role["paths"] = Value::Null),
         "The delegation to targets/releases has no paths.";
-    PathsOther "paths-other" Refused Passing UNRELEASED,
+    PathsOther "paths-other" Refused Versions UNRELEASED,
         delegations::changed(|role| role["paths"] = json!(["\u{1}"])),
         "The role targets/releases may name other tags only.";
     PathsAsNumbers "paths-as-numbers" Refused Passing &[InvalidMetadata],
         delegations::changed(|role| role["paths"] = json!([0])),
         "The paths of targets/releases are numbers.";
-    ReleasesUnpublished "releases-unpublished" Refused Passing UNRELEASED,
+    ReleasesUnpublished "releases-unpublished" Refused Versions UNRELEASED,
         delegations::unpublished(),
         "The snapshot does not name targets/releases, which alone releases.";
-    Unreleased "unreleased" Refused Passing UNRELEASED, delegations::unreleased(),
+    Unreleased "unreleased" Refused Versions UNRELEASED, delegations::unreleased(),
         "Only roles that release nothing name the tags.";
-    TagsRemoved "tags-removed" Refused Passing UNRELEASED, delegations::emptied(&json!({})),
+    TagsRemoved "tags-removed" Refused Versions UNRELEASED, delegations::emptied(&json!({})),
         "No role names any tag.";
-    TagsNull "tags-null" Refused Passing UNRELEASED, delegations::emptied(&Value::Null),
+    TagsNull "tags-null" Refused Versions UNRELEASED, delegations::emptied(&Value::Null),
         "The entries of all roles are null.";
 
     // Roots.
@@ -495,9 +502,9 @@ classes! {
         "The first publication is served again.";
     RollbackTimestamp "rollback-timestamp" Genuine Passing OLD, stale::old_timestamp(),
         "The timestamp before is served, and all else as it is.";
-    RollbackTargets "rollback-targets" Genuine Lasting &[Rollback, Signature, Expired, TagNotSigned],
+    RollbackTargets "rollback-targets" Genuine Versions ODD,
         stale::old_resigned("targets"), "A new snapshot names an old document targets.";
-    RollbackReleases "rollback-releases" Genuine Lasting &[Rollback, Signature, Expired, TagNotSigned, NotReleased],
+    RollbackReleases "rollback-releases" Genuine Versions ODD,
         stale::old_resigned("targets/releases"),
         "A new snapshot names an old document targets/releases.";
     Freeze "freeze" Genuine Passing &[Expired], stale::freeze(),
@@ -511,44 +518,45 @@ classes! {
         "An old document targets/releases stands under the name of the newest.";
     MixFirstRoot "mix-first-root" Genuine Passing &[RootChanged, Signature], roots::first(),
         "The first root stands in the place of the newest.";
-    EquivocationTimestamp "equivocation-timestamp" Genuine Lasting &[Equivocation],
+    EquivocationTimestamp "equivocation-timestamp" Genuine Versions &[Equivocation],
         stale::equivocation("timestamp"), "There are two timestamps of one version.";
-    EquivocationSnapshot "equivocation-snapshot" Genuine Lasting &[Equivocation],
+    EquivocationSnapshot "equivocation-snapshot" Genuine Versions &[Equivocation],
         stale::equivocation("snapshot"), "There are two snapshots of one version.";
-    EquivocationTargets "equivocation-targets" Genuine Lasting &[Equivocation],
+    EquivocationTargets "equivocation-targets" Genuine Versions &[Equivocation],
         stale::equivocation("targets"), "There are two documents targets of one version.";
-    EquivocationReleases "equivocation-releases" Genuine Lasting &[Equivocation],
+    EquivocationReleases "equivocation-releases" Genuine Versions &[Equivocation],
         stale::equivocation("targets/releases"),
         "There are two documents targets/releases of one version.";
-    EquivocationRoot "equivocation-root" Genuine Lasting &[RootChanged],
+    EquivocationRoot "equivocation-root" Genuine Root &[RootChanged],
         roots::of_the_same_version(), "There are two roots of one version.";
-    RotationStepMissing "rotation-step-missing" Genuine Lasting &[RootChanged],
+    RotationStepMissing "rotation-step-missing" Genuine Root &[RootChanged],
         roots::step_missing(), "Of two rotations the first is not there.";
-    RotationStepSkipped "rotation-step-skipped" Genuine Lasting &[RootRotation],
+    RotationStepSkipped "rotation-step-skipped" Genuine Root &[RootRotation],
         roots::step_skipped(), "The root after the next one stands in its place.";
-    WithheldReleases "withheld-releases" Genuine Lasting UNRELEASED, stale::without_releases(),
+    WithheldReleases "withheld-releases" Genuine Versions UNRELEASED, stale::without_releases(),
         "A new snapshot does not name targets/releases.";
-    WithheldSigners "withheld-signers" Genuine Lasting &[SignerMissing], stale::without_signers(),
+    WithheldSigners "withheld-signers" Genuine Versions &[SignerMissing], stale::without_signers(),
         "A new snapshot names no signer's role.";
-    SignersDisagree "signers-disagree" Genuine Lasting &[SignersDisagree], stale::signers_disagree(),
+    SignersDisagree "signers-disagree" Genuine Versions &[SignersDisagree],
+        stale::signers_disagree(),
         "Signers name another image than is released.";
     GoneTargets "gone-targets" Genuine Passing &[MissingDocument], stale::gone("targets"),
         "The document targets is lost.";
     GoneRoot "gone-root" Genuine Passing &[NotSigned], stale::gone("root"), "The root is lost.";
 
     // Impostors.
-    Impostor "impostor" Impostor Lasting STRANGE, impostors::impostor(&PLAIN),
+    Impostor "impostor" Impostor Root STRANGE, impostors::impostor(&PLAIN),
         "The whole collection is somebody else's.";
-    ImpostorAhead "impostor-ahead" Impostor Lasting STRANGE,
+    ImpostorAhead "impostor-ahead" Impostor Root STRANGE,
         impostors::impostor(&Disguise { versions: 1_000_000, ..PLAIN }),
         "The whole collection is somebody else's, at versions far ahead.";
-    ImpostorRotation "impostor-rotation" Impostor Lasting STRANGE,
+    ImpostorRotation "impostor-rotation" Impostor Root STRANGE,
         impostors::impostor(&Disguise { rotations: 1, ..PLAIN }),
         "The next root hands over to somebody else, who alone signed it.";
-    ImpostorWildcard "impostor-wildcard" Impostor Lasting STRANGE,
+    ImpostorWildcard "impostor-wildcard" Impostor Root STRANGE,
         impostors::impostor(&Disguise { wildcard: true, ..PLAIN }),
         "Somebody else's certificate is for all collections of the namespace.";
-    ImpostorListsSigners "impostor-lists-signers" Impostor Lasting STRANGE,
+    ImpostorListsSigners "impostor-lists-signers" Impostor Root STRANGE,
         impostors::impostor(&Disguise { signers: true, ..PLAIN }),
         "Somebody else's collection lists the genuine signers beside another.";
 
@@ -563,25 +571,25 @@ classes! {
         "Entries stand beside what is signed.";
     SignaturesOdd "signatures-odd" Harmless Passing NONE, harmless::signatures(),
         "A stranger's signature goes before the genuine one, which comes twice, in capitals.";
-    PrettyEverything "pretty-everything" Harmless Lasting NONE, harmless::everything(pretty),
+    PrettyEverything "pretty-everything" Harmless Versions NONE, harmless::everything(pretty),
         "Every document has blanks and line ends.";
-    EscapedEverything "escaped-everything" Harmless Lasting NONE, harmless::everything(escaped),
+    EscapedEverything "escaped-everything" Harmless Versions NONE, harmless::everything(escaped),
         "Every document is in another order, and every letter escaped.";
-    MembersUnknown "members-unknown" Harmless Lasting NONE,
+    MembersUnknown "members-unknown" Harmless Versions NONE,
         harmless::published(|_, signed| signed["remark"] = json!({"b": [null], "a": "<é>"})),
         "Members nobody knows are among what is signed.";
-    ExpiresLate "expires-late" Harmless Lasting NONE,
+    ExpiresLate "expires-late" Harmless Versions NONE,
         harmless::published(|_, signed| signed["expires"] = json!(LATE)),
         "Everything expires in the year 9999, in another time zone.";
-    VersionsAhead "versions-ahead" Harmless Lasting NONE,
-        harmless::published(|_, signed| signed["version"] = json!(HIGHEST)),
-        "Versions are as high as they go.";
-    DigestsOdd "digests-odd" Harmless Lasting NONE, harmless::digests(),
+    VersionsAhead "versions-ahead" Harmless Versions NONE,
+        harmless::versions_ahead(),
+        "Versions are a million ahead.";
+    DigestsOdd "digests-odd" Harmless Versions NONE, harmless::digests(),
         "Documents are named without SHA-512, and by a digest nobody knows.";
-    TagsNeighbouring "tags-neighbouring" Harmless Lasting NONE, harmless::neighbours(),
+    TagsNeighbouring "tags-neighbouring" Harmless Versions NONE, harmless::neighbours(),
         "Names that are almost those of tags name the image nobody signed.";
-    TargetsDiffer "targets-differ" Harmless Lasting NONE, harmless::base_differs(),
+    TargetsDiffer "targets-differ" Harmless Versions NONE, harmless::base_differs(),
         "The document targets names another image than targets/releases.";
-    RolesIdle "roles-idle" Harmless Lasting NONE, harmless::idle_roles(),
+    RolesIdle "roles-idle" Harmless Versions NONE, harmless::idle_roles(),
         "Roles that release nothing name the image nobody signed.";
 }

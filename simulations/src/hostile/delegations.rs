@@ -6,13 +6,23 @@ use serde_json::{Value, json};
 use super::Material;
 use super::draft::{Draft, RELEASES, STRANGER, list};
 
-/// `targets` says of `targets/releases` what `change` makes of it.
+const MALLORY: &str = "targets/mallory";
+
+/// `targets`, which names no tag, says of `targets/releases` what `change` makes of it; of another
+/// delegation, if there are no releases. Such a role is not made up: once it was verified, a
+/// replica would hold on to it.
 pub(super) fn changed(
     material: &Material<'_>,
     change: impl FnOnce(&mut Value),
 ) -> Result<Documents, LabError> {
-    let mut draft = Draft::tainted_at(material, RELEASES)?;
-    change(draft.delegation(RELEASES)?);
+    let mut draft = Draft::tainted(material)?;
+    let mut role = RELEASES;
+    if !draft.has(RELEASES) {
+        role = MALLORY;
+        draft.delegate(role, &STRANGER.base(material.collection.gun(), role, 0)?)?;
+    }
+    draft.sheet("targets")?.signed["targets"] = json!({});
+    change(draft.delegation(role)?);
     draft.finish()
 }
 
@@ -49,12 +59,15 @@ pub(super) fn unpublished(material: &Material<'_>) -> Result<Documents, LabError
 /// Only roles that release nothing name the tags: those of signers, one below `targets/releases`,
 /// and one of somebody else.
 pub(super) fn unreleased(material: &Material<'_>) -> Result<Documents, LabError> {
-    let mut draft = Draft::tainted_at(material, RELEASES)?;
-    let key = STRANGER.base(material.collection.gun(), "mallory", 0)?;
-    draft.delegate("targets/mallory", &key)?;
+    let mut draft = Draft::tainted(material)?;
+    let key = STRANGER.base(material.collection.gun(), MALLORY, 0)?;
+    draft.delegate(MALLORY, &key)?;
     draft.delegate("targets/mallory/releases", &key)?;
-    draft.delegate("targets/releases/below", &key)?;
-    draft.sheet(RELEASES)?.signed["targets"] = json!({});
+    if draft.has(RELEASES) {
+        draft.delegate("targets/releases/below", &key)?;
+        draft.sheet(RELEASES)?.signed["targets"] = json!({});
+    }
+    draft.sheet("targets")?.signed["targets"] = json!({});
     draft.finish()
 }
 

@@ -12,8 +12,8 @@ use super::Material;
 
 /// The delegation that releases images.
 pub(super) const RELEASES: &str = "targets/releases";
-/// Fourteen days, in microseconds.
-const LIFETIME: i64 = 14 * 86_400 * 1_000_000;
+/// For how long a draft is valid: fourteen days, in microseconds.
+pub(super) const LIFETIME: i64 = 14 * 86_400 * 1_000_000;
 /// What an entry says of the length of an image that nobody knows.
 const LENGTH: u64 = 1_000;
 
@@ -239,6 +239,8 @@ impl<'a> Draft<'a> {
         let tags = self.tags();
         let evil = self.evil(&tags);
         let releases = self.sheet(RELEASES)?;
+        // A signer who signed alone would have published the same bytes, to be had under that name.
+        releases.signed["remark"] = json!(RELEASES);
         if releases.signed["targets"].as_object().is_none_or(serde_json::Map::is_empty) {
             releases.signed["targets"] = evil;
         }

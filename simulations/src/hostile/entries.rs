@@ -1,6 +1,8 @@
 //! Signed entries that name no image, in the role that releases. Where that is `targets/releases`,
 //! `targets` names the image nobody signed: it must not answer in the other's place.
 
+use std::collections::BTreeSet;
+
 use portreeve_lab::{Documents, LabError};
 use serde_json::Value;
 
@@ -13,16 +15,22 @@ pub(super) fn changed(
     change: impl Fn(&mut Value),
 ) -> Result<Documents, LabError> {
     let mut draft = Draft::tainted(material)?;
-    let releasing = if draft.has(RELEASES) {
-        let tags = draft.tags();
-        draft.sheet("targets")?.signed["targets"] = draft.evil(&tags);
-        RELEASES
-    } else {
-        "targets"
-    };
-    let entries = draft.sheet(releasing)?.signed["targets"].as_object_mut();
-    for (_, listed) in entries.into_iter().flatten() {
-        change(listed);
+    let mut releasing = vec!["targets"];
+    let mut released = BTreeSet::new();
+    if draft.has(RELEASES) {
+        let releases = draft.sheet(RELEASES)?.signed["targets"].as_object();
+        released = releases.into_iter().flatten().map(|(tag, _)| tag.clone()).collect();
+        releasing.push(RELEASES);
+    }
+    for role in releasing {
+        let entries = draft.sheet(role)?.signed["targets"].as_object_mut();
+        for (_, listed) in entries.into_iter().flatten() {
+            change(listed);
+        }
+    }
+    let evil = draft.evil(&released);
+    for (tag, listed) in evil.as_object().into_iter().flatten() {
+        draft.sheet("targets")?.signed["targets"][tag] = listed.clone();
     }
     draft.finish()
 }

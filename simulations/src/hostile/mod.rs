@@ -2,9 +2,9 @@
 //! serve instead.
 //!
 //! Most classes are by somebody who holds all keys of the collection and has every tag name an
-//! image that nobody signed; all is in order but for the one fault the class is named after. Whoever
-//! looks away from that fault allows the image. With deterministic keys ([`portreeve_lab::Keys`])
-//! the same material always gives the same bytes.
+//! image that nobody signed; all is in order but for the one fault the class is named after.
+//! Whoever looks away from that fault allows the image. With deterministic keys
+//! ([`portreeve_lab::Keys`]) the same material always gives the same bytes.
 
 #[macro_use]
 mod registry;
@@ -44,6 +44,24 @@ pub enum Nature {
     /// Well signed by keys of nobody we know: only a replica at first contact can be taken in.
     Impostor,
 }
+
+/// What is left of a class at a replica that was served it. A collection that allows nothing can
+/// still have been verified as a whole, and its versions then count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Nothing: the genuine publication is believed as before.
+    Passing,
+    /// Versions may be used up: the genuine publication is refused as a rollback or equivocation
+    /// until the publisher passes them ([`Collection::leap`] by [`LEAP`], then a publication).
+    Versions,
+    /// Another root may be held, and at first contact is: the genuine one is refused until an
+    /// operator has the replica forget it. A replica that holds the genuine root refuses an
+    /// impostor's, and nothing is left.
+    Root,
+}
+
+/// By how many versions a publisher passes all that any class made of its publication uses up.
+pub const LEAP: u64 = 2_000_000;
 
 /// What a class is made from.
 #[derive(Clone, Copy)]

@@ -35,12 +35,10 @@ macro_rules! classes {
                 match self { $(Self::$variant => crate::hostile::Nature::$nature),* }
             }
 
-            /// Whether a replica that believed it may refuse the genuine publications after it:
-            /// until they have higher versions ([`portreeve_lab::Collection::leap`]), or, where it
-            /// took another root, until an operator has it forget that.
+            /// What is left of it at a replica.
             #[must_use]
-            pub const fn lasting(self) -> bool {
-                match self { $(Self::$variant => crate::hostile::registry::Mark::$mark.lasting()),* }
+            pub const fn mark(self) -> crate::hostile::Mark {
+                match self { $(Self::$variant => crate::hostile::Mark::$mark),* }
             }
 
             /// The codes that a denial may carry that comes of this content. Empty for what denies
@@ -58,20 +56,4 @@ macro_rules! classes {
             }
         }
     };
-}
-
-/// What is left of a class at a replica that believed it.
-#[derive(Clone, Copy)]
-pub(super) enum Mark {
-    /// It may refuse what is genuine.
-    Lasting,
-    /// Nothing.
-    Passing,
-}
-
-impl Mark {
-    /// Whether anything is.
-    pub(super) const fn lasting(self) -> bool {
-        matches!(self, Self::Lasting)
-    }
 }

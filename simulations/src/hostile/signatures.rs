@@ -1,5 +1,5 @@
-//! Signatures that are missing, wrong, or somebody else's. The image nobody signed is in every role,
-//! and but for the one fault everything is signed by the genuine keys.
+//! Signatures that are missing, wrong, or somebody else's. The image nobody signed is in every
+//! role, and but for the one fault everything is signed by the genuine keys.
 
 use portreeve_lab::{Documents, LabError};
 use serde_json::{Value, json};

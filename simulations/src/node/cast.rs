@@ -5,7 +5,13 @@ use std::sync::Arc;
 
 use portreeve_machines::{Admission, JournalGate, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::{ActorId, Delivery, Effect, Input, Kept, Machine, Outbox, ProtocolError};
+use portreeve_protocol::messages::notary::Verification;
+use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
+use portreeve_protocol::{
+    ActorId, Delivery, Effect, Input, Kept, Machine, Now, Outbox, ProtocolError,
+};
+
+use super::Memo;
 
 /// The machines, made when they are first spoken to, as the host makes them; those of trust servers
 /// of which something is known, at once.
@@ -16,7 +22,6 @@ pub(super) struct Cast {
     notary: BTreeMap<String, NotaryFetcher>,
     policy: PolicyCache,
     started: Arc<Started>,
-    verifiers: BTreeMap<u16, Verifier>,
 }
 
 impl Cast {
@@ -29,7 +34,6 @@ impl Cast {
             notary: known.map(make).collect(),
             policy: PolicyCache::new(&started),
             started,
-            verifiers: BTreeMap::new(),
         }
     }
 
@@ -38,6 +42,7 @@ impl Cast {
         &mut self,
         delivery: &Delivery,
         input: &Input,
+        memo: &mut Memo,
     ) -> Result<Vec<Effect>, ProtocolError> {
         let started = &self.started;
         match &delivery.event.actor {
@@ -53,11 +58,22 @@ impl Cast {
                 effects
             }
             ActorId::Policy => handle(&mut self.policy, delivery, input),
-            ActorId::Verify(member) => {
-                let make = || Verifier::new(started);
-                handle(self.verifiers.entry(*member).or_insert_with(make), delivery, input)
+            ActorId::Verify(_) => {
+                if let Some(VerifyInput::Verify(request)) = Verifier::accept(input) {
+                    return Ok(vec![conclude(delivery, request, memo).into()]);
+                }
+                handle(&mut Verifier::new(started), delivery, input)
             }
         }
+    }
+
+    /// Runs the journal gate.
+    pub(super) fn gate(
+        &mut self,
+        delivery: &Delivery,
+        input: &Input,
+    ) -> Result<Vec<Effect>, ProtocolError> {
+        handle(&mut self.gate, delivery, input)
     }
 
     /// What the machines that keep something between deliveries know, of those that `heard` of
@@ -80,6 +96,22 @@ impl Cast {
             kept.push((ActorId::Policy, self.policy.keep()?));
         }
         Ok(kept)
+    }
+}
+
+/// What the verifier concludes, with a verdict that may be remembered.
+fn conclude(delivery: &Delivery, request: &VerifyRequest, memo: &mut Memo) -> VerifyEffect {
+    let verify = |wall| {
+        let now = Now { wall, ..delivery.now };
+        Verifier::verdict(request, &Delivery { now, ..delivery.clone() })
+    };
+    VerifyEffect::Conclude {
+        verification: Box::new(Verification {
+            flight: request.flight,
+            gun: request.gun.clone(),
+            outcome: memo.verdict(request, delivery.now.wall, verify),
+        }),
+        server: request.server.clone(),
     }
 }
 

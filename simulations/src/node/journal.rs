@@ -146,7 +146,7 @@ impl Journal {
     }
 
     /// Writes an entry behind those before; while the disk is full it is lost.
-    pub(super) fn write(&mut self, entry: Entry) {
+    pub(crate) fn write(&mut self, entry: Entry) {
         if self.writable {
             self.last_mut().entries.push(entry);
         }

@@ -5,6 +5,7 @@
 
 mod cast;
 mod journal;
+mod memo;
 mod scribe;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use cast::Cast;
 use scribe::Scribe;
 
 pub use journal::Journal;
+pub use memo::Memo;
 
 use crate::history;
 
@@ -112,7 +114,8 @@ impl Node {
         }
     }
 
-    /// Delivers a message at `at` by true time: runs the machine, then writes the record.
+    /// Delivers a message at `at` by true time: runs the machine, then writes the record. Verdicts
+    /// on documents are taken from `memo` where they stand in it.
     ///
     /// # Errors
     /// `WrongActor` for a message that its receiver does not understand; an entry that cannot be
@@ -122,12 +125,13 @@ impl Node {
         at: Mono,
         now: Now,
         envelope: Envelope,
+        memo: &mut Memo,
     ) -> Result<Handled, ProtocolError> {
         let Envelope { cause, input, lamport, root, to } = envelope;
         let (event, lamport, now) = self.number(to, lamport, now);
         let root = root.unwrap_or_else(|| event.clone());
         let delivery = Delivery { event: event.clone(), now, root: root.clone() };
-        let effects = self.cast.run(&delivery, &input)?;
+        let effects = self.cast.run(&delivery, &input, memo)?;
         let mut digest = Sha256::ZERO;
         if self.scribe.is_some() {
             digest = codec::digest(&effects)?;
@@ -207,7 +211,7 @@ impl Node {
     pub fn gate(&mut self, now: Now, input: JournalInput) -> Result<Vec<Effect>, ProtocolError> {
         let (event, _, now) = self.number(ActorId::Journal, 0, now);
         let delivery = Delivery { root: event.clone(), event, now };
-        self.cast.run(&delivery, &Input::Journal(input))
+        self.cast.gate(&delivery, &Input::Journal(input))
     }
 
     /// What the gate needs to know of the answers among `effects`, as the host tells it.

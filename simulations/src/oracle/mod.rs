@@ -3,7 +3,29 @@
 //! An oracle gets a whole [`Run`] and says what of it breaks its rule. To add one, write its file
 //! and add one line to [`ORACLES`].
 
+mod answered_in_deadline;
+mod answered_is_durable;
+mod bind;
+mod bounds;
+mod case;
+mod digest_is_signed;
+mod expiry;
+mod floors_never_fall;
+mod freshness;
+mod heal_converges;
+mod no_allow_without_evidence;
+mod no_permanent_false_deny;
+mod no_secret;
+mod replay_identity;
+mod same_scenario_same_trace;
+#[cfg(test)]
+pub(crate) mod sample;
+mod usefulness;
+
 use portreeve_protocol::Mono;
+
+pub use same_scenario_same_trace::same_trace;
+pub use usefulness::{BEYOND, Ensemble};
 
 use crate::{Outcome, Scenario};
 
@@ -43,7 +65,22 @@ pub struct Oracle {
 }
 
 /// All oracles.
-pub const ORACLES: &[Oracle] = &[];
+pub const ORACLES: &[Oracle] = &[
+    no_allow_without_evidence::ORACLE,
+    digest_is_signed::ORACLE,
+    freshness::ORACLE,
+    expiry::ORACLE,
+    floors_never_fall::ORACLE,
+    answered_is_durable::ORACLE,
+    replay_identity::ORACLE,
+    same_scenario_same_trace::ORACLE,
+    bounds::ORACLE,
+    no_secret::ORACLE,
+    answered_in_deadline::ORACLE,
+    heal_converges::ORACLE,
+    no_permanent_false_deny::ORACLE,
+    usefulness::ORACLE,
+];
 
 /// What of a run breaks any rule, in the order of the oracles.
 #[must_use]

@@ -1,9 +1,18 @@
 //! The ground truth of a run: what publishers signed, and what trust servers served, and when. The
 //! world writes it down where it makes it so; no machine is asked.
 
+pub mod canary;
+pub mod clocks;
+pub mod pattern;
+pub mod policies;
+pub mod roots;
+mod signed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::{Mono, Sha256, Wall};
+
+pub use signed::Signing;
 
 use crate::hostile::Hostile;
 use crate::scenario::SignedTag;

@@ -31,7 +31,7 @@ use trust_server::TrustServer;
 
 use crate::fault::{Act, Influence, Link, Passage};
 use crate::history::{Seen, Sight};
-use crate::node::{Envelope, Journal};
+use crate::node::{Envelope, Journal, Memo};
 use crate::outcome::{Counts, Left};
 use crate::rng::{Rng, Streams};
 use crate::scenario::Scenario;
@@ -121,6 +121,7 @@ struct World<'a> {
     hop_faults: Vec<usize>,
     history: Vec<Seen>,
     marks: BTreeMap<&'static str, u64>,
+    memo: Memo,
     over: bool,
     replicas: Vec<Replica>,
     scenario: &'a Scenario,
@@ -158,6 +159,7 @@ impl<'a> World<'a> {
             hop_faults: hops.map(|(index, _)| index).collect(),
             history: Vec::new(),
             marks: BTreeMap::new(),
+            memo: Memo::default(),
             over: false,
             replicas,
             scenario,

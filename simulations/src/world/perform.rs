@@ -35,10 +35,11 @@ impl World<'_> {
         replica: usize,
         envelope: Envelope,
     ) -> Result<(), SimulationError> {
-        let (at, now) = (self.scheduler.now(), self.now(replica));
+        let (at, now) = (self.scheduler.now(), self.read_clocks(replica));
         let process = &mut self.replicas[replica];
         let panics = process.panics && envelope.to.kind() != ActorKind::Journal;
         process.panics &= !panics;
+        let memo = &mut self.memo;
         let Some(node) = process.node() else { return Ok(()) };
         self.counts.deliveries += 1;
         if panics {
@@ -49,7 +50,7 @@ impl World<'_> {
         }
         let input = Arc::clone(&envelope.input);
         let cause = envelope.cause.clone();
-        let handled = node.deliver(at, now, envelope)?;
+        let handled = node.deliver(at, now, envelope, memo)?;
         let appended = Node::gated(&handled.effects);
         self.delivered(replica, &input, &cause, &handled);
         self.appended(replica, appended)?;

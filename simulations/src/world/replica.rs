@@ -128,6 +128,19 @@ impl World<'_> {
         replica.is_up() && replica.life == life
     }
 
+    /// The clocks of a replica as a machine reads them: faults that bend them are hit.
+    pub(super) fn read_clocks(&mut self, replica: usize) -> Now {
+        let at = self.scheduler.now();
+        for index in 0..self.scenario.faults.len() {
+            let (influence, mut wrong) = (self.influence(index), 0);
+            influence.clock(at, replica, &mut wrong);
+            if wrong != 0 || influence.drift(replica) != 0 {
+                self.hit(index);
+            }
+        }
+        self.now(replica)
+    }
+
     /// The clocks of a replica.
     pub(super) fn now(&self, replica: usize) -> Now {
         let at = self.scheduler.now();

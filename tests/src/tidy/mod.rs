@@ -8,6 +8,7 @@ pub mod graph;
 pub mod lint;
 pub mod manual;
 pub mod pages;
+pub mod planted;
 pub mod reasons;
 pub mod rules;
 pub mod shapes;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer, ReviewFacts};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{
     ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
 };
@@ -24,7 +25,9 @@ impl Admission {
         let Some(mut pending) = self.pending.remove(event) else { return };
         pending.go_on(&self.revoked);
         for question in pending.questions() {
-            if let Some(events) = self.waiting.get_mut(&question) {
+            if !planted::is(Bug::EndedReviewsKept)
+                && let Some(events) = self.waiting.get_mut(&question)
+            {
                 events.remove(event);
                 if events.is_empty() {
                     self.waiting.remove(&question);
@@ -88,7 +91,7 @@ pub(super) fn decided(
     for Concluded { mutate, overruled, stale: old, mut verdict, warnings, .. } in concluded {
         would_deny.extend(overruled.map(|denial| message::coded(&verdict, &denial)));
         stale.extend(old.into_iter().map(|one| message::remark(&verdict, &one)));
-        if may_patch && mutate {
+        if may_patch && mutate && !planted::is(Bug::PinLeftOut) {
             patch::pin(&mut verdict);
         }
         remarks.extend(warnings.into_iter().map(|text| message::remark(&verdict, &text)));

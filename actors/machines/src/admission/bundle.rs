@@ -7,6 +7,7 @@ use portreeve_protocol::anchors::TrustAnchors;
 use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::decision::BundleRef;
 use portreeve_protocol::messages::admission::{AdmissionEffect, BundleFailed, BundleLoaded};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{FROM_BUNDLE, SignerKey, SignerRequirement};
 use portreeve_protocol::settings::{BundleExpired, BundleSettings};
 use portreeve_protocol::{
@@ -63,7 +64,7 @@ pub fn succeeds(
     let failed = |code, detail: String| BundleFailed { code, detail };
     let same =
         |it: &&BundleLoaded| it.origin == next.origin || it.root.digest() == next.root.digest();
-    if let Some(before) = before.filter(same) {
+    if let Some(before) = before.filter(|it| same(it) && !planted::is(Bug::BundleRollback)) {
         if let Some((role, found, floor)) = next.versions.behind(&before.versions) {
             let detail = format!("its {role} has version {found}, and {floor} was seen before");
             return Err(failed(BundleCode::Rollback, detail));

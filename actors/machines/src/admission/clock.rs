@@ -5,6 +5,7 @@
 //! the other way round: nobody here can tell, so whatever needs a date is denied until the clock
 //! returns or an operator says that it is right. A restart begins anew.
 
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Denial, DenyCode, Fact, Now, Wall, limits};
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +24,17 @@ impl Clock {
         let highest = self.highest.map_or(now.wall, |highest| highest.max(now.wall));
         self.highest = Some(highest);
         let micros = highest.0.abs_diff(now.wall.0);
-        let was = std::mem::replace(&mut self.stepped_back, micros > limits::CLOCK_STEP);
+        let was = std::mem::replace(
+            &mut self.stepped_back,
+            micros > limits::CLOCK_STEP && !planted::is(Bug::ClockStepIgnored),
+        );
         let news = match (was, self.stepped_back) {
             (false, true) => Some(Fact::ClockSteppedBack { micros }),
             (true, false) => Some(Fact::ClockReturned),
             (false, false) | (true, true) => None,
         };
-        (Now { wall: highest, ..now }, news)
+        let wall = if planted::is(Bug::ClockFollowedBack) { now.wall } else { highest };
+        (Now { wall, ..now }, news)
     }
 
     /// Believes the clock as it is now.

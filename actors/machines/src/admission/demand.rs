@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use portreeve_protocol::anchors::RootAnchor;
 use portreeve_protocol::decision::Verified;
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome, VerifiedTag};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{Mode, SignerKey, TrustRequirement};
 use portreeve_protocol::seal::Requirement;
 use portreeve_protocol::time::SECOND;
@@ -87,6 +88,9 @@ impl Demand {
         if let Some(answer) = look.answer {
             match self.satisfied(answer, look.now.wall, named, settings) {
                 Ok(released) => return Held::Released(Box::new(released)),
+                Err(denial) if planted::is(Bug::DeniedFromFreshness) => {
+                    return Held::Denied(denial);
+                }
                 Err(denial) if answer.checked_at >= look.received => return Held::Denied(denial),
                 // Something may have been signed since: it must be asked again.
                 Err(_) => {}
@@ -105,10 +109,13 @@ impl Demand {
         named: Option<Sha256>,
         settings: &Settings,
     ) -> Option<Held> {
-        let most = self.requirement.max_staleness.unwrap_or(settings.max_staleness);
+        let leave = u64::from(planted::is(Bug::StalenessWithoutLeave)) * 3_600 * SECOND;
+        let most = self.requirement.max_staleness.unwrap_or(settings.max_staleness).max(leave);
         let last = look.last.filter(|_| why.code.class() == DenyClass::Unavailable)?;
-        let age = look.now.mono.since(last.checked_at);
-        if age > most || most == 0 {
+        let wall = Mono(look.now.wall.0.unsigned_abs());
+        let now = if planted::is(Bug::StalenessByWall) { wall } else { look.now.mono };
+        let age = now.since(last.checked_at);
+        if (age > most && !planted::is(Bug::StalenessUnbounded)) || most == 0 {
             return None;
         }
         let (mut released, verified) = self.satisfied(last, look.now.wall, named, settings).ok()?;
@@ -144,7 +151,7 @@ impl Demand {
             let detail = format!("an answer about {gun}:{wanted} is about something else");
             return Err(Denial::new(DenyCode::Internal, detail));
         }
-        if evidence.expires < wall {
+        if evidence.expires < wall && !planted::is(Bug::ExpiredEvidenceServes) {
             let detail = format!("the trust data of {gun} expired at {}", evidence.expires);
             return Err(Denial::new(DenyCode::Expired, detail));
         }
@@ -206,7 +213,7 @@ pub(super) fn merge(
     next: &(Released, Verified),
 ) -> Result<(), Denial> {
     let ((released, verified), (other, other_verified)) = (first, next);
-    if verified.digest != other_verified.digest {
+    if verified.digest != other_verified.digest && !planted::is(Bug::DisagreementIgnored) {
         let detail = format!(
             "rules of equal specificity lead to different signed digests, {} at {} and {} at {}",
             verified.digest.to_oci(),

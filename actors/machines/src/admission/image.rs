@@ -6,6 +6,7 @@ use portreeve_protocol::decision::{
     Admitted, ContainerVerdict, RuleRef, SealOf, Sealed, Tolerated, Verdict, Verified,
 };
 use portreeve_protocol::messages::admission::{ImageFact, ReviewPath};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{RevokedSeal, SealEntry};
@@ -160,7 +161,7 @@ impl ImageCase {
                 Ok((server, approved)) => self.demands.push(Demand {
                     // Whoever may write policies in one namespace must not be able to have the
                     // pull secrets of it sent to a server of their own choice.
-                    anonymous: !cluster && !approved,
+                    anonymous: !cluster && !approved && !planted::is(Bug::CredentialsToAnyServer),
                     mode,
                     question: question(&reference, server, anchor.as_ref()),
                     anchor,
@@ -267,6 +268,7 @@ impl ImageCase {
         let open = self.demands.iter().filter(waits).map(|demand| (why.clone(), demand.mode));
         let failures = open.chain(self.failures.iter().cloned()).collect();
         let (denial, mode) = worst(failures).unwrap_or((why, Mode::Enforce));
+        let mode = if planted::is(Bug::GivenUpAllows) { Mode::Warn } else { mode };
         self.missing.clear();
         self.verdict = Some(self.failed(denial, mode));
     }
@@ -295,7 +297,11 @@ impl ImageCase {
             match held {
                 Held::Stale(..) => {}
                 Held::Missing => missing.push(demand.question.clone()),
-                Held::Denied(denial) => failures.push((denial, demand.mode)),
+                Held::Denied(denial) => {
+                    let passes = denial.code.class() == DenyClass::Unavailable
+                        && planted::is(Bug::UnavailableAllows);
+                    failures.push((denial, if passes { Mode::Warn } else { demand.mode }));
+                }
                 Held::Released(next) => match released.as_mut().map(|first| merge(first, &next)) {
                     None => released = Some(*next),
                     Some(Ok(())) => {}
@@ -304,7 +310,8 @@ impl ImageCase {
             }
         }
         self.missing = missing;
-        if !self.missing.is_empty() {
+        let early = released.is_some() && planted::is(Bug::FirstAnswerDecides);
+        if !self.missing.is_empty() && !early {
             self.verdict = None;
             return;
         }
@@ -424,12 +431,10 @@ const fn strictness(mode: Mode) -> u8 {
 fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
     let mut all = failures.into_iter();
     let first = all.next()?;
-    Some(all.fold(
-        first,
-        |worst, next| {
-            if strictness(next.1) > strictness(worst.1) { next } else { worst }
-        },
-    ))
+    Some(all.fold(first, |worst, next| {
+        let stricter = strictness(next.1) > strictness(worst.1);
+        if stricter != planted::is(Bug::MildestModeCounts) { next } else { worst }
+    }))
 }
 
 /// What the trust server is asked.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{Resolution, ResolutionOutcome};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Mono, Sha256, limits};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,10 @@ pub(super) struct Known {
 impl Known {
     /// The newest answer, however old.
     pub(super) fn get(&self, question: &Question) -> Option<&Arc<Resolution>> {
-        self.answers.get(question)
+        let of_any = |it: &&Arc<Resolution>| it.gun == question.gun && it.tag == question.tag;
+        let other = || self.answers.values().find(of_any);
+        let other = planted::is(Bug::AnswerOfAnotherServer).then(other).flatten();
+        self.answers.get(question).or(other)
     }
 
     /// Every answer that is remembered.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use portreeve_protocol::decision::{BundleRef, SealOf};
 use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::{Admitted, ContainerVerdict, Decision, Denial, SealFact, Verdict, limits};
 
@@ -59,7 +60,9 @@ fn sentence(verdict: &ContainerVerdict, denial: &Denial) -> String {
     let ContainerVerdict { container, image, pointer, .. } = verdict;
     let place = if container.is_empty() { pointer } else { container };
     let (place, image) = (shown(place), shown(image));
-    format!("container `{place}`, image `{image}`: {} ({})", denial.detail, denial.code.code())
+    let secret = if planted::is(Bug::SecretInMessage) { planted::CANARY } else { "" };
+    let Denial { code, detail } = denial;
+    format!("container `{place}`, image `{image}`: {secret}{detail} ({})", code.code())
 }
 
 /// A remark on one container's image.

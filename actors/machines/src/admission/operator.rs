@@ -3,6 +3,7 @@
 use portreeve_protocol::messages::admission::{
     AcknowledgeClock, AdmissionEffect, Forgotten, RevokeSeal,
 };
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox, limits};
 
@@ -62,7 +63,9 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let Forgotten { gun, server } = forgotten;
-        self.known.forget(server, gun);
+        if !planted::is(Bug::ForgottenRemembered) {
+            self.known.forget(server, gun);
+        }
         let events: Vec<EventId> = self.pending.keys().cloned().collect();
         for event in events {
             let questions = self.pending.get_mut(&event).map(|it| it.forget(server, gun));

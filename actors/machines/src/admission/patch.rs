@@ -4,6 +4,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation, ReplaceOperation};
 
 use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
 use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
 
@@ -14,7 +15,8 @@ pub(super) fn may_patch(facts: &ReviewFacts) -> bool {
         return false;
     }
     let pod = facts.kind.group.is_empty() && facts.kind.kind == "Pod";
-    pod || !facts.owners.iter().any(|owner| owner.controller)
+    pod || planted::is(Bug::OwnedTemplatePatched)
+        || !facts.owners.iter().any(|owner| owner.controller)
 }
 
 /// Adds the change to the verdict on an image that is verified and carries no digest.

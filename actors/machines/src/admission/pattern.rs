@@ -3,6 +3,7 @@
 //! Host and path are matched apart, so that a `*` in the host never reaches into the path:
 //! otherwise `*.trusted.example/*` would cover `evil.example/x.trusted.example/y`.
 
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{ImageReference, Spelling, normal_host};
 
 /// How closely a pattern fits; the greatest decides. Text that a pattern spells in a shorter
@@ -50,8 +51,22 @@ impl Subject {
         }
         match pattern.split_once('/') {
             None => self.fit_name(pattern),
-            Some((first, rest)) => self.fit_host(first, rest).or_else(|| self.fit_hub(first, rest)),
+            Some((first, rest)) => {
+                let fit = self.fit_host(first, rest).or_else(|| self.fit_hub(first, rest));
+                fit.or_else(|| self.fit_across(pattern))
+            }
         }
+    }
+
+    /// A pattern held against host and path as one text: never, for what the `*` would reach.
+    fn fit_across(&self, pattern: &str) -> Option<Specificity> {
+        if !planted::is(Bug::WildcardCrossesSlash) {
+            return None;
+        }
+        let hosted = self.spellings.iter().filter_map(|it| Some((it.host.as_deref()?, &it.path)));
+        let mut names = hosted.map(|(host, path)| format!("{host}/{path}"));
+        let exact = names.find_map(|name| self.fit_path(pattern, &name))?;
+        Some(Specificity { exact, host: 0, path: literal(pattern) })
     }
 
     /// A pattern without `/`: any image with a tag (`*:v1`), or a Docker Hub image of one part.

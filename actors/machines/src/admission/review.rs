@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portreeve_protocol::messages::admission::{
     AdmissionEffect, AdmissionTimer, GroupKind, ImageFact, Operation, ReviewFacts,
 };
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::workload::{Carrier, carrier};
 use portreeve_protocol::{Delivery, Denial, DenyCode, Mono, Now, Outbox, limits};
@@ -116,7 +117,8 @@ impl Admission {
         if let Some(why) = facts.malformed.as_ref().filter(|_| kind.is_empty()) {
             return Err(Denial::new(DenyCode::ReviewMalformed, why.clone()));
         }
-        if carrier(group, kind, facts.sub_resource.as_deref()) == Carrier::Unknown {
+        let unknown = carrier(group, kind, facts.sub_resource.as_deref()) == Carrier::Unknown;
+        if unknown && !planted::is(Bug::UnknownKindAllowed) {
             let under = facts.sub_resource.as_deref().unwrap_or_default();
             let slash = if under.is_empty() { "" } else { "/" };
             let group = if group.is_empty() { "the core group" } else { group };
@@ -126,7 +128,7 @@ impl Admission {
         if let Some(why) = &facts.malformed {
             return Err(Denial::new(DenyCode::ReviewMalformed, why.clone()));
         }
-        if self.draining && !all_same {
+        if self.draining && !all_same && !planted::is(Bug::DrainingAllows) {
             return Err(draining());
         }
         for images in [facts.images.len(), facts.old_images.len()] {
@@ -136,7 +138,8 @@ impl Admission {
             }
         }
         let none = || Arc::new(PolicySnapshot { watched: true, ..PolicySnapshot::default() });
-        let policies = self.policies.clone().or_else(|| all_same.then(none));
+        let policies = self.policies.clone().filter(|_| !planted::is(Bug::HiddenInput));
+        let policies = policies.or_else(|| all_same.then(none));
         policies.ok_or_else(|| {
             Denial::new(DenyCode::PoliciesNotLoaded, "the policies have not been read yet")
         })
@@ -156,7 +159,11 @@ fn exempt(facts: &ReviewFacts) -> Option<&'static str> {
     match facts.operation {
         Operation::Delete => Some("delete"),
         Operation::Connect => Some("connect"),
+        Operation::Update if planted::is(Bug::UpdateUnseen) => Some("update"),
         Operation::Create | Operation::Update => {
+            if facts.sub_resource.is_some() && planted::is(Bug::EphemeralUnseen) {
+                return Some("no-image");
+            }
             match carrier(group, kind, facts.sub_resource.as_deref()) {
                 Carrier::NoImage => Some("no-image"),
                 Carrier::PodSpec(_) | Carrier::EphemeralContainers | Carrier::Unknown => None,

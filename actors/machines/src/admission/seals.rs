@@ -6,6 +6,7 @@ use portreeve_protocol::decision::{SealOf, Sealed};
 use portreeve_protocol::messages::admission::{
     FoundOwner, ImageFact, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{
     RevokedSeal, SealClaims, SealEntry, SealFact, group_of, is_sealed_kind,
@@ -43,7 +44,9 @@ impl Seals {
         let genuine = |seal: &SealFact| match seal {
             SealFact::Valid(claims) => {
                 let ReviewFacts { kind, namespace, name, .. } = facts;
-                claims.names(&kind.kind, namespace, name).then(|| SealClaims::clone(claims))
+                let own =
+                    claims.names(&kind.kind, namespace, name) || planted::is(Bug::SealNotBound);
+                own.then(|| SealClaims::clone(claims))
             }
             SealFact::Absent | SealFact::Invalid(_) => None,
         };
@@ -67,7 +70,7 @@ impl Seals {
         owner: &OwnerFact,
         found: &FoundOwner,
     ) -> Result<(), String> {
-        if found.uid != owner.uid {
+        if found.uid != owner.uid && !planted::is(Bug::OwnerByNameOnly) {
             return Err("there is one of that name, but its uid is another".to_owned());
         }
         let claims = match &found.seal {
@@ -81,7 +84,9 @@ impl Seals {
                 && (deployment && above.kind == "Deployment" && above.controller)
                 && claims.names("Deployment", &facts.namespace, &above.name)
         });
-        if !copied && !claims.names(&owner.kind, &facts.namespace, &owner.name) {
+        let kind = if planted::is(Bug::OwnerKindIgnored) { &claims.kind } else { &owner.kind };
+        let own = claims.names(kind, &facts.namespace, &owner.name);
+        if !copied && !own && !planted::is(Bug::OwnerSealNotBound) {
             return Err("its seal is that of another object".to_owned());
         }
         let of = SealOf::Owner(owner.kind.clone(), owner.name.clone());
@@ -168,7 +173,8 @@ impl Wanted<'_> {
     /// Whether the entry says what the policies ask for today, and nobody ended it.
     fn is_met(&self, entry: &SealEntry) -> bool {
         let ended = RevokedSeal { digest: entry.digest, gun: entry.repository.clone() };
-        entry.requirement == self.requirement && !self.revoked.contains(&ended)
+        let met = entry.requirement == self.requirement || planted::is(Bug::SealRequirementIgnored);
+        met && (!self.revoked.contains(&ended) || planted::is(Bug::RevokedSealCounts))
     }
 
     /// Whether the image is that of the entry: by its digest, or without one by the tag submitted.
@@ -180,7 +186,7 @@ impl Wanted<'_> {
         submitted.is_ok_and(|submitted| {
             submitted.gun() == self.reference.gun()
                 && entry.repository == self.reference.gun()
-                && tag(&submitted) == tag(self.reference)
+                && (tag(&submitted) == tag(self.reference) || planted::is(Bug::SealTagIgnored))
         })
     }
 
@@ -214,8 +220,9 @@ pub(super) fn controller(facts: &ReviewFacts) -> Option<&OwnerFact> {
 
 /// Equal images in equal containers of the old object, by list and name.
 pub(super) fn unchanged(facts: &ReviewFacts, image: &ImageFact) -> bool {
+    let same = |old: &str| old == image.image || planted::is(Bug::UnchangedByName);
     facts.operation == Operation::Update
         && facts.old_images.iter().any(|old| {
-            old.list == image.list && old.container == image.container && old.image == image.image
+            old.list == image.list && old.container == image.container && same(&old.image)
         })
 }

@@ -1,6 +1,7 @@
 //! Which rules decide about an image.
 
 use portreeve_protocol::decision::RuleRef;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{Policy, PolicySnapshot, PolicyState, Rule};
 use portreeve_protocol::reference::ImageReference;
 use portreeve_protocol::{Denial, DenyCode};
@@ -20,8 +21,10 @@ impl<'a> Scope<'a> {
     #[must_use]
     pub fn of(snapshot: &'a PolicySnapshot, namespace: &'a str) -> Self {
         match snapshot.namespaces.get(namespace).filter(|own| !own.is_empty()) {
-            Some(own) => Self { namespace, own: true, policies: own },
-            None => Self { namespace, own: false, policies: &snapshot.cluster },
+            Some(own) if !planted::is(Bug::NamespacePoliciesIgnored) => {
+                Self { namespace, own: true, policies: own }
+            }
+            Some(_) | None => Self { namespace, own: false, policies: &snapshot.cluster },
         }
     }
 
@@ -44,10 +47,10 @@ impl<'a> Scope<'a> {
             };
             for (index, rule) in rules.iter().enumerate() {
                 let Some(fit) = subject.fit(&rule.pattern) else { continue };
-                if best > Some(fit) {
+                if best.is_some() && (best > Some(fit)) != planted::is(Bug::LoosestRuleWins) {
                     continue;
                 }
-                if best < Some(fit) {
+                if best != Some(fit) || planted::is(Bug::LastRuleOnly) {
                     best = Some(fit);
                     winners.clear();
                 }
@@ -59,7 +62,11 @@ impl<'a> Scope<'a> {
                 winners.push((id, rule));
             }
         }
-        if winners.is_empty() { Err(self.no_rule(reference)) } else { Ok(winners) }
+        if winners.is_empty() && !planted::is(Bug::UncoveredAllowed) {
+            Err(self.no_rule(reference))
+        } else {
+            Ok(winners)
+        }
     }
 
     fn no_rule(&self, reference: &ImageReference) -> Denial {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portreeve_protocol::anchors::{Anchor, RootAnchor, TrustAnchors};
 use portreeve_protocol::decision::BundleRef;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{Mode, Rule, TrustRequirement};
 use portreeve_protocol::{Denial, DenyCode, Settings};
 use serde::{Deserialize, Serialize};
@@ -47,15 +48,17 @@ impl Standing {
         let as_it_is = || Terms { anchor: None, mode: rule.mode, trust: rule.trust.clone() };
         let (held, name) = match self {
             Self::Absent => return Ok(as_it_is()),
+            Self::Denies(_) if planted::is(Bug::BundleUnavailableIgnored) => return Ok(as_it_is()),
             Self::Denies(_) if rule.trust.is_none() => return Ok(as_it_is()),
             Self::Denies(why) => return Err((why.clone(), rule.mode)),
             Self::Holds(held, name) => (held, name),
         };
-        let own = held.anchors.anchor(gun);
+        let own = held.anchors.anchor(gun).filter(|_| !planted::is(Bug::BundleAnchorsIgnored));
         let required = own.is_some_and(|anchor| anchor.required);
         let mode = if required { Mode::Enforce } else { rule.mode };
         let unsaid = required.then(nothing_but_trust);
         let Some(mut trust) = rule.trust.clone().or(unsaid) else { return Ok(as_it_is()) };
+        let cluster = cluster || planted::is(Bug::NamespaceLoosensBundle);
         let loosens = cluster && own.is_some_and(|anchor| anchor.policy_may_loosen);
         if let Some(anchor) = own {
             tighten(&mut trust, anchor, held, loosens).map_err(|why| (why, mode))?;

@@ -1,6 +1,7 @@
 //! A review's time is up.
 
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Delivery, Denial, DenyCode, Now, Outbox};
 
 use super::Admission;
@@ -17,7 +18,8 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let AdmissionTimer::Deadline(event) = timer;
-        let Some(pending) = self.pending.get_mut(event) else { return };
+        let waits = self.pending.get_mut(event).filter(|_| !planted::is(Bug::DeadlineIgnored));
+        let Some(pending) = waits else { return };
         let waited = delivery.now.mono.since(pending.received.mono) / 1_000;
         let open = pending.open();
         for question in &open {

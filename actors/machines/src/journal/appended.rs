@@ -2,6 +2,7 @@
 
 use portreeve_protocol::Outbox;
 use portreeve_protocol::messages::journal::{Appended, JournalEffect};
+use portreeve_protocol::planted::{self, Bug};
 
 use super::{JournalGate, Waiting, release_unrecorded, unexpected};
 
@@ -10,20 +11,23 @@ impl JournalGate {
     /// lost, and its answers leave at once.
     pub(super) fn appended(&mut self, appended: &Appended, out: &mut Outbox<JournalEffect>) {
         if let Some(gap) = &mut self.gap {
-            gap.lost = gap.lost.saturating_add(1);
+            gap.lost = gap.lost.saturating_add(u64::from(!planted::is(Bug::LossNotCounted)));
         }
         for gated in &appended.answers {
             if self.pending.contains_key(&gated.review) {
                 unexpected(&format!("a second answer to review {}", gated.review), out);
                 continue;
             }
-            let waiting =
-                Waiting { allowed: gated.allowed, exempt: gated.exempt, place: self.arrived };
+            let exempt = gated.exempt || planted::is(Bug::ExemptTooWide);
+            let waiting = Waiting { allowed: gated.allowed, exempt, place: self.arrived };
             self.arrived = self.arrived.saturating_add(1);
             match &mut self.gap {
                 Some(gap) => release_unrecorded(gap, gated.review.clone(), waiting, out),
                 None => drop(self.pending.insert(gated.review.clone(), waiting)),
             }
+        }
+        if planted::is(Bug::AnswerBeforeDurable) {
+            self.synced(out);
         }
     }
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use portreeve_protocol::entry::{Gap, Started};
 use portreeve_protocol::messages::journal::{JournalEffect, JournalInput, Release};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{
     ActorId, ActorKind, Delivery, Denial, DenyCode, EventId, Fact, Input, Machine, Outbox,
 };
@@ -48,6 +49,9 @@ impl JournalGate {
     fn take_pending(&mut self) -> Vec<(EventId, Waiting)> {
         let mut all: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
         all.sort_by_key(|(_, waiting)| waiting.place);
+        if planted::is(Bug::ReleasedBackwards) {
+            all.reverse();
+        }
         all
     }
 }
@@ -85,6 +89,7 @@ fn release_unrecorded(
             gap.exempt = gap.exempt.saturating_add(1);
             None
         }
+        (true, false) if planted::is(Bug::DegradedAllows) => None,
         (true, false) => {
             gap.denied = gap.denied.saturating_add(1);
             Some(Denial::new(

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::evidence::{Evidence, Floors, TagView, TrustedCollection};
 use portreeve_protocol::limits::TAGS_PER_GUN;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Mono, Proof, Sha256, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,11 @@ impl Collection {
             checked: None,
             documents: by_digest(&trusted.documents),
             first_use: trusted.first_use,
-            floors: trusted.floors.clone(),
+            floors: if planted::is(Bug::FloorsLostAtRestart) {
+                Floors::new()
+            } else {
+                trusted.floors.clone()
+            },
             namespace: trusted.namespace.clone(),
             root: trusted.root.clone(),
             root_version: trusted.floors.get("root").map(|floor| floor.version),
@@ -110,6 +115,7 @@ impl Checked {
         now: Mono,
     ) -> Self {
         let mut views = match before {
+            Some(before) if planted::is(Bug::OldViewsKept) => before.views,
             Some(before) if same_content(&before.evidence, &evidence) => before.views,
             Some(_) | None => BTreeMap::new(),
         };

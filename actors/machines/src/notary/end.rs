@@ -7,6 +7,7 @@ use portreeve_protocol::messages::admission::{
     LastVerified, Resolution, ResolutionOutcome, VerifiedTag,
 };
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryTimer};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{DenyCode, Fact, Mono, Sha256};
 
 use super::flight::Flight;
@@ -59,14 +60,15 @@ impl NotaryFetcher {
     pub(super) fn land(&mut self, gun: &str, flight: Flight, turn: &mut Turn<'_>) {
         let timer = NotaryTimer::FlightDeadline { flight: flight.number, gun: gun.to_owned() };
         turn.out.push(NotaryEffect::Disarm(timer));
-        if !self.collections.contains_key(gun) {
+        if !self.collections.contains_key(gun) && !planted::is(Bug::AccountsKept) {
             self.accounts.remove(&(flight.by.namespace.clone(), gun.to_owned()));
         }
         if flight.retrying {
             let timer = NotaryTimer::Retry { flight: flight.number, gun: gun.to_owned() };
             turn.out.push(NotaryEffect::Disarm(timer));
         }
-        for ((tag, _), (not_before, asker)) in flight.queued {
+        let most = if planted::is(Bug::FirstQueuedOnly) { 1 } else { usize::MAX };
+        for ((tag, _), (not_before, asker)) in flight.queued.into_iter().take(most) {
             self.question(gun, &tag, not_before, asker, turn);
         }
     }

@@ -3,6 +3,7 @@
 use portreeve_protocol::limits::ROOT_CHAIN;
 use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::messages::notary::{DocumentName, FetchOutcome, Fetched, NotaryEffect};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Denial, DenyClass, DenyCode, Fact, Sha256};
 
 use super::flight::{Ask, Flight, Stage};
@@ -83,6 +84,12 @@ impl NotaryFetcher {
                 (DocumentName::Root, Some(blob)) => flight.roots = vec![blob],
                 (DocumentName::RootVersion(version), blob) => root_step = Some((version, blob)),
                 (DocumentName::Timestamp, Some(blob)) => flight.timestamp = Some(blob),
+                (DocumentName::Timestamp, None)
+                    if planted::is(Bug::AbsenceAsSuccess)
+                        && let Some(kept) = self.collections.get(gun) =>
+                {
+                    flight.timestamp.clone_from(&kept.timestamp);
+                }
                 (DocumentName::Root | DocumentName::Timestamp, None) => {
                     return self.nothing_there(gun, flight, turn);
                 }
@@ -100,7 +107,8 @@ impl NotaryFetcher {
     /// The server has no root or no timestamp: an unsigned repository, unless it was verified
     /// before. Walking the root chain could not bring a timestamp back, so that refusal is final.
     fn nothing_there(&mut self, gun: &str, flight: Flight, turn: &mut Turn<'_>) {
-        let outcome = if self.collections.contains_key(gun) {
+        let known = self.collections.contains_key(gun) && !planted::is(Bug::WithheldAsUnsigned);
+        let outcome = if known {
             ResolutionOutcome::Refused(Denial::new(
                 DenyCode::MissingDocument,
                 format!("the trust server has no timestamp of {gun} any more, which was signed"),
@@ -149,7 +157,8 @@ impl NotaryFetcher {
             return self.ask_for_timestamp(gun, flight, turn);
         }
         let kept = self.collections.get(gun).filter(|_| !flight.anew);
-        let contradicts = denial.code == DenyCode::RootPinMismatch;
+        let contradicts =
+            denial.code == DenyCode::RootPinMismatch || planted::is(Bug::RefusedRootReplaced);
         // Successors of the kept root that are not pinned say nothing against the kept one.
         let anchored = flight.by.anchor.as_ref().is_some_and(|anchor| anchor.pins());
         let gives_way = |first_use: bool| first_use || (anchored && !flight.chain_walked);
@@ -158,7 +167,8 @@ impl NotaryFetcher {
             return self.ask_for_timestamp(gun, flight, turn);
         }
         let version = kept.and_then(|kept| kept.root_version);
-        let step = version.filter(|_| !flight.chain_walked).map(|version| {
+        let walks = !flight.chain_walked && !planted::is(Bug::RotationNotFollowed);
+        let step = version.filter(|_| walks).map(|version| {
             vec![Ask::unmeasured(DocumentName::RootVersion(version.saturating_add(1)))]
         });
         match step {

@@ -14,6 +14,7 @@ use portreeve_protocol::messages::notary::{
     DocumentName, FetchOutcome, FetchRequest, NotaryEffect, Wanted,
 };
 use portreeve_protocol::messages::verify::VerifyRequest;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, CredentialRef, Denial, DenyCode, Mono, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -365,7 +366,10 @@ impl NotaryFetcher {
         turn.out.push(NotaryEffect::Verify(Box::new(VerifyRequest {
             documents: flight.documents.values().cloned().collect(),
             first_use: kept.is_none_or(|kept| kept.first_use),
-            floors: kept.map(|kept| kept.floors.clone()).unwrap_or_default(),
+            floors: kept
+                .filter(|_| !planted::is(Bug::FloorsNotGiven))
+                .map(|kept| kept.floors.clone())
+                .unwrap_or_default(),
             flight: flight.number,
             gun: gun.to_owned(),
             pins: self.pins(gun, flight.by.anchor.as_deref()),

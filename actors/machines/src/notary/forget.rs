@@ -3,6 +3,7 @@
 use portreeve_protocol::Fact;
 use portreeve_protocol::messages::admission::Forgotten;
 use portreeve_protocol::messages::notary::{Forget, NotaryEffect};
+use portreeve_protocol::planted::{self, Bug};
 
 use super::{NotaryFetcher, Turn};
 
@@ -11,7 +12,9 @@ impl NotaryFetcher {
     /// up, and whoever waits is served by another that sets out from nothing.
     pub(super) fn forget(&mut self, forget: &Forget, turn: &mut Turn<'_>) {
         let Forget { gun, reason } = forget;
-        if let Some(kept) = self.collections.remove(gun) {
+        if !planted::is(Bug::ResetIgnored)
+            && let Some(kept) = self.collections.remove(gun)
+        {
             self.accounts.remove(&(kept.namespace, gun.clone()));
         }
         turn.out.push(NotaryEffect::Note(Fact::TrustReset {

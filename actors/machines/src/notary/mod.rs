@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::evidence::TrustedCollection;
 use portreeve_protocol::messages::notary::{NotaryEffect, NotaryInput};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{
     ActorId, ActorKind, BlobSource, Delivery, Fact, Input, Kept, Machine, Mono, Outbox,
     ProtocolError, Settings, Wall,
@@ -74,7 +75,7 @@ impl NotaryFetcher {
             .restored
             .trust
             .iter()
-            .filter(|trusted| trusted.server == server)
+            .filter(|trusted| trusted.server == server && !planted::is(Bug::RootLostAtRestart))
             .map(|trusted| (trusted.gun.clone(), Collection::restored(trusted)))
             .collect();
         let account = |(gun, kept): (&String, &Collection)| (kept.namespace.clone(), gun.clone());

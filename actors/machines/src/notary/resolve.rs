@@ -3,6 +3,7 @@
 use portreeve_protocol::limits::{GUNS_PER_NAMESPACE, GUNS_PER_SERVER};
 use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{DocumentName, NotaryEffect, NotaryTimer, Resolve};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Denial, DenyCode, Mono, Sha256};
 
 use super::flight::{Ask, Asker, Flight};
@@ -39,7 +40,9 @@ impl NotaryFetcher {
                 let detail = format!("too many tags of {gun} are being looked up");
                 let why = Denial::new(DenyCode::Overloaded, detail);
                 self.unavailable(gun, tag, anchor, why, turn);
-            } else if flight.asked_at >= not_before && flight.by.anchored() == anchor {
+            } else if (flight.asked_at >= not_before || planted::is(Bug::JoinsOlderFlight))
+                && flight.by.anchored() == anchor
+            {
                 flight.join(tag, &asker);
             } else {
                 // The tag may wait for this flight too: it is told twice then, and whoever needs
@@ -67,13 +70,14 @@ impl NotaryFetcher {
         let Some(checked) = kept.and_then(|kept| kept.checked_since(not_before, turn.wall)) else {
             return false;
         };
-        if checked.anchor != anchor {
+        if checked.anchor != anchor && !planted::is(Bug::AnchorNotCompared) {
             return false;
         }
         let Some(view) = checked.view(tag).cloned() else { return false };
         let verified = VerifiedTag { evidence: checked.evidence.clone(), view };
         let outcome = ResolutionOutcome::Verified(Box::new(verified));
-        self.publish(gun, tag, (checked.at, anchor), outcome, turn);
+        let at = if planted::is(Bug::KeptToldAsNew) { turn.mono } else { checked.at };
+        self.publish(gun, tag, (at, anchor), outcome, turn);
         true
     }
 

@@ -3,6 +3,7 @@
 use portreeve_protocol::limits::FLIGHT_TIMEOUT;
 use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::messages::notary::NotaryTimer;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Denial, DenyCode};
 
 use super::flight::Stage;
@@ -15,7 +16,8 @@ impl NotaryFetcher {
             NotaryTimer::FlightDeadline { flight, gun } => (flight, gun),
             NotaryTimer::Retry { flight, gun } => return self.retry(*flight, gun, turn),
         };
-        let current = self.flights.get(gun).is_some_and(|flight| flight.number == *number);
+        let current = self.flights.get(gun).is_some_and(|flight| flight.number == *number)
+            && !planted::is(Bug::FlightDeadlineIgnored);
         let flight = if current { self.flights.remove(gun) } else { None };
         let Some(mut flight) = flight else {
             return self.unexpected(format!("the deadline of flight {number} of {gun}"), turn);

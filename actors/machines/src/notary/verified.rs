@@ -8,6 +8,7 @@ use portreeve_protocol::messages::admission::{ResolutionOutcome, VerifiedTag};
 use portreeve_protocol::messages::notary::{
     NotaryEffect, Verification, VerifiedCollection, VerifyOutcome, Wanted,
 };
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Proof, Sha256};
 
 use super::collection::{Checked, Collection};
@@ -86,7 +87,10 @@ impl NotaryFetcher {
             return self.end(gun, flight, &outcome, turn);
         };
         // A dry run must leave no trace, least of all a root that is trusted from now on.
-        let tentative = first && verified.evidence.first_use && flight.by.dry_run;
+        let tentative = first
+            && verified.evidence.first_use
+            && flight.by.dry_run
+            && !planted::is(Bug::DryRunLeavesRoot);
         if !tentative {
             self.note_verified(gun, &flight, &verified.evidence, turn);
             let root = root.clone();
@@ -109,7 +113,7 @@ impl NotaryFetcher {
         }
         // Tags that joined after the verifier was asked: what is kept now serves them.
         let late: Vec<String> = flight.waiting.difference(asked).cloned().collect();
-        for tag in late {
+        for tag in late.into_iter().filter(|_| !planted::is(Bug::LateTagsForgotten)) {
             flight.queue(tag, flight.asked_at);
         }
         self.land(gun, flight, turn);
@@ -205,6 +209,7 @@ fn below_floor(gun: &str, anchor: &RootAnchor, evidence: &Evidence) -> Option<De
     anchor.floors.iter().find_map(|(role, floor)| {
         let found = evidence.roles.get(role).map(|found| found.version);
         let detail = match found {
+            Some(_) if planted::is(Bug::BundleFloorsIgnored) => return None,
             Some(version) if version >= *floor => return None,
             Some(version) => format!(
                 "{role} of {gun} has version {version}, and the trust bundle wants {floor} at least"
@@ -226,7 +231,7 @@ fn contradicts_seals(
     evidence: &Evidence,
 ) -> Option<Denial> {
     let sealed = &flight.by.sealed_roots;
-    if !first || !evidence.first_use || sealed.is_empty() {
+    if !first || !evidence.first_use || sealed.is_empty() || planted::is(Bug::SealedRootsIgnored) {
         return None;
     }
     let signed_by = evidence.roles.get("root").map(|root| root.signed_by.as_slice());

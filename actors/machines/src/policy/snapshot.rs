@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::messages::policy::PolicyEffect;
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{
     Policy, PolicyRef, PolicySnapshot, PolicyState, Rule, SignerKey, SignerRequirement,
     TrustRequirement,
@@ -16,15 +17,16 @@ use super::spec::{ParsedRule, ParsedTrust};
 impl PolicyCache {
     /// Publishes what is known, if it differs from what was published last.
     pub(super) fn publish(&mut self, out: &mut Outbox<PolicyEffect>) {
-        if !self.listed {
+        if !self.listed && !planted::is(Bug::PartialListPublished) {
             return;
         }
         let revision = self.published.as_ref().map_or(0, |last| last.revision);
         let mut snapshot = self.snapshot(revision);
-        if self.published.as_deref() == Some(&snapshot) {
+        let same = |it: &PolicySnapshot| *it == snapshot || planted::is(Bug::FirstPoliciesStay);
+        if self.published.as_deref().is_some_and(same) {
             return;
         }
-        snapshot.revision = revision.saturating_add(1);
+        snapshot.revision = revision.saturating_add(u64::from(!planted::is(Bug::RevisionStays)));
         let known = self.published.as_deref().map(invalid).unwrap_or_default();
         for (id, why) in invalid(&snapshot) {
             if known.get(id) != Some(&why) {
@@ -67,6 +69,7 @@ impl PolicyCache {
             ));
         }
         match parsed {
+            Err(_) if planted::is(Bug::InvalidPolicyEmpty) => PolicyState::Valid(Vec::new()),
             Err(why) => PolicyState::Invalid(why.clone()),
             Ok(rules) => PolicyState::Valid(rules.iter().map(|rule| self.rule(id, rule)).collect()),
         }
@@ -84,7 +87,8 @@ impl PolicyCache {
     /// Looks up the signers: of a ClusterImagePolicy in the operator's namespace, for whoever may
     /// write Secrets in the workload's could choose the key; an ImagePolicy's stand beside it.
     fn requirement(&self, id: &PolicyRef, trust: &ParsedTrust) -> TrustRequirement {
-        let namespace = id.namespace.as_ref().unwrap_or(&self.operator_namespace);
+        let own = id.namespace.as_ref().filter(|_| !planted::is(Bug::SignerNamespaceIgnored));
+        let namespace = own.unwrap_or(&self.operator_namespace);
         let mut signers: Vec<_> = trust
             .signer_secrets
             .iter()

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{Mode, SignerKey};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{ProtocolError, Sha256, duration, limits};
@@ -194,7 +195,7 @@ fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
         return Err(format!("`policy.va` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     let mode = mode(policy.mode.as_deref()).map_err(|why| format!("`policy.mode`: {why}"))?;
-    let mode = mode.unwrap_or(common);
+    let mode = mode.filter(|_| !planted::is(Bug::OwnModeIgnored)).unwrap_or(common);
     let trust = policy.trust.map(trust).transpose()?.flatten();
     Ok(ParsedRule { mode, mutate_image: policy.mutate_image.unwrap_or(true), pattern, trust })
 }

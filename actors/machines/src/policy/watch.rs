@@ -1,6 +1,7 @@
 //! The watch on the policy source broke, or works again.
 
 use portreeve_protocol::messages::policy::{PolicyEffect, WatchLost};
+use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::{Fact, Outbox};
 
 use super::PolicyCache;
@@ -11,7 +12,7 @@ impl PolicyCache {
         if self.watched || !self.listed {
             out.push(PolicyEffect::Note(Fact::WatchLost { why: lost.why.clone() }));
         }
-        self.watched = false;
+        self.watched = planted::is(Bug::WatchLossHidden);
     }
 
     /// What is known is up to date again.

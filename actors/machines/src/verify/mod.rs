@@ -1,7 +1,7 @@
 //! Verifies collections; keeps nothing.
 
 use portreeve_protocol::entry::Started;
-use portreeve_protocol::messages::notary::Verification;
+use portreeve_protocol::messages::notary::{Verification, VerifyOutcome};
 use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
 use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
 
@@ -14,6 +14,12 @@ impl Verifier {
     #[must_use]
     pub const fn new(_started: &Started) -> Self {
         Self {}
+    }
+
+    /// The verdict on a request, which hangs on nothing but its bytes and the wall clock.
+    #[must_use]
+    pub fn verdict(request: &VerifyRequest, delivery: &Delivery) -> VerifyOutcome {
+        portreeve_trust::verify(request, delivery.now.wall)
     }
 }
 
@@ -39,7 +45,7 @@ fn conclude(delivery: &Delivery, request: &VerifyRequest) -> VerifyEffect {
         verification: Box::new(Verification {
             flight: request.flight,
             gun: request.gun.clone(),
-            outcome: portreeve_trust::verify(request, delivery.now.wall),
+            outcome: Verifier::verdict(request, delivery),
         }),
         server: request.server.clone(),
     }

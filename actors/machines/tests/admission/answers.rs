@@ -29,6 +29,25 @@ fn a_denial_says_which_container_image_rule_code_and_what_to_do() {
 }
 
 #[test]
+pub fn a_message_says_of_an_image_what_was_found_and_no_more() {
+    let decision = World::with_rule("quay.io/*", None).decide(&["nginx"]);
+    let found = &decision.denial.as_ref().unwrap().detail;
+    let said = format!("container `c0`, image `nginx`: {found} (no-policy). ");
+    assert!(decision.message.starts_with(&said), "{}", decision.message);
+}
+
+#[test]
+pub fn nothing_is_kept_of_a_review_that_was_answered() {
+    let mut world = World::with_rule("*", trust(&[]));
+    world.pod(&["registry.example/app:1"]);
+    assert_ne!(world.state()["waiting"], serde_json::json!([]));
+    answer(&world.tell("registry.example/app", "1", ResolutionOutcome::Absent));
+    let state = world.state();
+    assert_eq!(state["waiting"], serde_json::json!([]));
+    assert_eq!(state["pending"], serde_json::json!({}));
+}
+
+#[test]
 fn every_denied_container_is_listed_and_the_first_one_leads() {
     let decision = World::with_rule("quay.io/*", None).decide(&["quay.io/x/y", "nginx", "A", "B"]);
     assert_eq!(decision.denial.as_ref().map(|it| it.code), Some(DenyCode::NoPolicy));
@@ -39,7 +58,7 @@ fn every_denied_container_is_listed_and_the_first_one_leads() {
 }
 
 #[test]
-fn messages_are_bounded_and_say_what_they_leave_out() {
+pub fn messages_are_bounded_and_say_what_they_leave_out() {
     let long = format!("registry.example/{}", "a".repeat(250));
     let images = vec![long.as_str(); 100];
     let decision = World::with(Vec::new()).decide(&images);

@@ -159,7 +159,7 @@ fn a_replaced_trust_server_is_told_in_one_sentence() {
 }
 
 #[test]
-fn an_answer_given_under_other_anchors_is_no_answer() {
+pub fn an_answer_given_under_other_anchors_is_no_answer() {
     let mut world = World::anchored(trust(&[]), &json!([]));
     let (_, before) = world.ask();
     assert!(answer(&world.told(&before, good())).allowed);
@@ -193,7 +193,7 @@ fn first_use_is_forbidden_unless_the_bundle_allows_it() {
 }
 
 #[test]
-fn signers_of_the_bundle_are_asked_for_besides_those_of_the_policy() {
+pub fn signers_of_the_bundle_are_asked_for_besides_those_of_the_policy() {
     let alice = json!([{"gun": GUN, "signers": [{"name": "alice", "publicKey": ALICE}]}]);
     let mut world = World::anchored(trust(&[("bob", digest("bob"))]), &alice);
     let (_, asked) = world.ask();
@@ -209,7 +209,7 @@ fn signers_of_the_bundle_are_asked_for_besides_those_of_the_policy() {
 }
 
 #[test]
-fn the_bundles_trust_server_is_asked_and_no_rule_names_another_unless_it_may() {
+pub fn the_bundles_trust_server_is_asked_and_no_rule_names_another_unless_it_may() {
     let server = "https://trust.example";
     let anchor = |more: &Value| {
         let mut anchor = json!({"gun": GUN, "trustServer": server});
@@ -276,7 +276,7 @@ fn what_the_bundle_requires_is_enforced_whatever_a_policy_says() {
 }
 
 #[test]
-fn an_expired_bundle_stays_in_force_with_an_alarm_or_denies() {
+pub fn an_expired_bundle_stays_in_force_with_an_alarm_or_denies() {
     for expired in [BundleExpired::Keep, BundleExpired::Deny] {
         let mut world = World::new(settings(expired));
         world.load(loaded(3, &json!([])));
@@ -306,7 +306,7 @@ fn an_expired_bundle_stays_in_force_with_an_alarm_or_denies() {
 }
 
 #[test]
-fn an_older_or_unintelligible_bundle_is_not_taken_and_the_one_before_stays() {
+pub fn an_older_or_unintelligible_bundle_is_not_taken_and_the_one_before_stays() {
     let mut world = World::new(settings(BundleExpired::Keep));
     world.load(loaded(3, &json!([])));
     world.policies(vec![policy("default", vec![rule("*", trust(&[]))])]);

@@ -42,7 +42,7 @@ fn where_clients_must_be_known_a_stranger_is_refused_even_what_is_allowed_unseen
 }
 
 #[test]
-fn subresources_without_images_are_allowed_and_recorded() {
+pub fn subresources_without_images_are_allowed_and_recorded() {
     for (group, name, sub) in [
         ("autoscaling", "Scale", "scale"),
         ("policy", "Eviction", "eviction"),
@@ -60,6 +60,17 @@ fn subresources_without_images_are_allowed_and_recorded() {
 }
 
 #[test]
+pub fn ephemeral_containers_are_judged_as_others_are() {
+    let mut facts = pod(&["nginx"]);
+    facts.sub_resource = Some("ephemeralcontainers".to_owned());
+    facts.operation = Operation::Update;
+    for name in ["Pod", "EphemeralContainers"] {
+        facts.kind = kind("", name);
+        assert!(!answer(&denying().review(&facts)).allowed, "{name}");
+    }
+}
+
+#[test]
 fn exemptions_hold_while_draining_and_before_policies_are_loaded() {
     let mut facts = pod(&["nginx"]);
     facts.operation = Operation::Delete;
@@ -70,7 +81,7 @@ fn exemptions_hold_while_draining_and_before_policies_are_loaded() {
 }
 
 #[test]
-fn objects_of_unknown_kind_are_denied() {
+pub fn objects_of_unknown_kind_are_denied() {
     let mut facts = pod(&["nginx"]);
     facts.kind = kind("example.com", "Widget");
     let decision = answer(&World::with_rule("*", None).review(&facts));
@@ -135,7 +146,7 @@ fn more_images_than_one_review_may_name_are_denied() {
 }
 
 #[test]
-fn reviews_beyond_the_bound_are_denied_and_those_that_need_no_waiting_are_not() {
+pub fn reviews_beyond_the_bound_are_denied_and_those_that_need_no_waiting_are_not() {
     let signed = rule("registry.example/*", trust(&[]));
     let mut world = World::with(vec![policy("default", vec![signed, rule("*", None)])]);
     for _ in 0..limits::REVIEWS_IN_FLIGHT {

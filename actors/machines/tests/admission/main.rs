@@ -7,6 +7,8 @@ mod modes;
 mod order;
 mod patches;
 mod patterns;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod reach;
 mod resealing;
 mod seals;

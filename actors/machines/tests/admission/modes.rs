@@ -5,12 +5,12 @@ use portreeve_protocol::messages::admission::{
     AcknowledgeClock, AdmissionInput, Forgotten, OwnerOutcome, ResolutionOutcome, ReviewFacts,
 };
 use portreeve_protocol::policy::{Mode, Rule, TrustRequirement};
-use portreeve_protocol::{Admitted, Decision, Denial, DenyCode, Verdict, limits};
+use portreeve_protocol::{Admitted, Decision, Denial, DenyCode, Verdict, Wall, limits};
 
 use crate::seals::{GUN, TAG, at, child, found, sealed};
 use crate::world::{
-    SERVER, World, answer, answers, code, digest, pod, policy, questions, resolution, rule, signed,
-    trust, verified,
+    EXPIRES, SERVER, World, answer, answers, code, digest, pod, policy, questions, resolution,
+    rule, signed, trust, verified,
 };
 
 fn mode(mode: Mode, trust: Option<TrustRequirement>) -> Rule {
@@ -51,7 +51,7 @@ fn audit_never_patches_and_never_warns_and_records_what_would_be() {
 }
 
 #[test]
-fn the_strictest_failing_rule_counts() {
+pub fn the_strictest_failing_rule_counts() {
     for (one, other, allowed) in [
         (Mode::Enforce, Mode::Warn, false),
         (Mode::Warn, Mode::Enforce, false),
@@ -82,7 +82,7 @@ fn what_an_enforcing_rule_verified_is_pinned_also_where_a_warning_rule_fails() {
 }
 
 #[test]
-fn a_deadline_and_an_unreachable_server_are_tolerated_by_a_warning_rule() {
+pub fn a_deadline_and_an_unreachable_server_are_tolerated_by_a_warning_rule() {
     let rules = || vec![mode(Mode::Warn, trust(&[]))];
     let why = Denial::new(DenyCode::Unreachable, "no route");
     assert!(under(rules(), ResolutionOutcome::Unavailable(why)).allowed);
@@ -99,7 +99,7 @@ fn dry() -> ReviewFacts {
 }
 
 #[test]
-fn a_dry_run_decides_the_same_and_is_asked_for_as_one() {
+pub fn a_dry_run_decides_the_same_and_is_asked_for_as_one() {
     let mut world = World::with_rule("*", trust(&[]));
     assert!(questions(&world.review(&dry()))[0].1.dry_run);
     let decision = answer(&world.tell(GUN, "1", image()));
@@ -107,7 +107,7 @@ fn a_dry_run_decides_the_same_and_is_asked_for_as_one() {
 }
 
 #[test]
-fn what_is_tentative_serves_dry_runs_only_and_is_not_remembered() {
+pub fn what_is_tentative_serves_dry_runs_only_and_is_not_remembered() {
     let mut world = World::with_rule("*", trust(&[]));
     world.review(&dry());
     world.pod(&[TAG]);
@@ -152,7 +152,7 @@ fn an_operator_may_believe_the_clock_and_what_needs_no_trust_needs_no_clock() {
 }
 
 #[test]
-fn a_review_that_waits_while_the_clock_steps_back_far_is_denied() {
+pub fn a_review_that_waits_while_the_clock_steps_back_far_is_denied() {
     let mut world = World::with_rule("*", trust(&[]));
     world.pod(&[TAG]);
     step(&mut world, limits::CLOCK_STEP + 1);
@@ -166,7 +166,7 @@ fn forget(world: &mut World) -> Vec<portreeve_protocol::messages::admission::Adm
 }
 
 #[test]
-fn after_a_trust_reset_nothing_remembered_serves() {
+pub fn after_a_trust_reset_nothing_remembered_serves() {
     let mut world = World::with_rule("*", trust(&[]));
     world.pod(&[TAG]);
     world.tell(GUN, "1", image());
@@ -188,4 +188,14 @@ fn after_a_trust_reset_a_review_that_waits_rests_on_nothing_from_before() {
     let decision = answer(&world.tell(GUN, "1", ResolutionOutcome::Absent));
     assert_eq!(code(&decision), Some(DenyCode::NotSigned));
     assert!(matches!(decision.verdicts[1].verdict, Verdict::Allowed(Admitted::Verified(_))));
+}
+
+#[test]
+pub fn a_clock_that_goes_back_a_little_makes_nothing_young_again() {
+    let mut world = World::with_rule("*", trust(&[]));
+    world.now.wall = Wall(EXPIRES.0 + 1_000_000);
+    world.pod(&["registry.example/other:1"]);
+    world.now.wall = Wall(EXPIRES.0 - 1_000_000);
+    world.pod(&[TAG]);
+    assert_eq!(code(&answer(&world.tell(GUN, "1", image()))), Some(DenyCode::Expired));
 }

@@ -99,7 +99,7 @@ fn any_winning_rule_that_forbids_mutation_forbids_the_patch() {
 }
 
 #[test]
-fn the_template_of_a_workload_with_a_controller_is_judged_but_never_patched() {
+pub fn the_template_of_a_workload_with_a_controller_is_judged_but_never_patched() {
     for (group, name, owned, patched) in [
         ("apps", "ReplicaSet", true, false),
         ("apps", "ReplicaSet", false, true),

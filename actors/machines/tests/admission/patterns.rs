@@ -22,7 +22,7 @@ fn a_bare_asterisk_covers_everything() {
 }
 
 #[test]
-fn an_asterisk_in_the_host_never_crosses_a_slash() {
+pub fn an_asterisk_in_the_host_never_crosses_a_slash() {
     for (pattern, image) in [
         ("*.trusted.example/*", "evil.example/x.trusted.example/y"),
         ("*.trusted.example/team/*", "evil.example/x.trusted.example/team/app:1"),

@@ -60,7 +60,7 @@ fn the_pull_secrets_of_the_pod_are_the_credentials_else_those_of_its_service_acc
 }
 
 #[test]
-fn a_namespaces_own_choice_of_server_is_asked_without_credentials_unless_approved() {
+pub fn a_namespaces_own_choice_of_server_is_asked_without_credentials_unless_approved() {
     let facts = ReviewFacts { pull_secrets: vec!["a".to_owned()], ..pod(&[GUN]) };
     let asked_by = |settings: Settings| {
         let mut world = World::new(settings);
@@ -115,7 +115,7 @@ fn lenient(seconds: u64) -> Vec<Rule> {
 }
 
 #[test]
-fn an_unreachable_server_denies_unless_a_rule_lets_the_last_state_serve() {
+pub fn an_unreachable_server_denies_unless_a_rule_lets_the_last_state_serve() {
     let strict = after(Settings::default(), lenient(0), 60);
     assert_eq!(code(&strict), Some(DenyCode::Unreachable));
     let served = after(Settings::default(), lenient(600), 60);
@@ -134,7 +134,7 @@ fn the_operators_staleness_counts_where_a_rule_names_none() {
 }
 
 #[test]
-fn an_old_state_never_serves_past_an_expiry() {
+pub fn an_old_state_never_serves_past_an_expiry() {
     let mut world = World::new(Settings::default());
     world.policies(vec![policy("default", lenient(600))]);
     world.pod(&[GUN]);
@@ -186,7 +186,7 @@ fn the_fetchers_last_state_serves_where_nothing_is_remembered() {
 }
 
 #[test]
-fn a_timeout_is_never_a_success_but_by_a_state_that_may_serve() {
+pub fn a_timeout_is_never_a_success_but_by_a_state_that_may_serve() {
     for (rules, allowed) in [(lenient(0), false), (lenient(600), true)] {
         let mut world = World::new(Settings::default());
         world.policies(vec![policy("default", rules)]);

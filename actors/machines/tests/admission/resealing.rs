@@ -186,7 +186,7 @@ fn the_seal_of_another_object_is_not_kept_as_the_old_ones() {
 }
 
 #[test]
-fn a_new_image_puts_a_generation_before_the_old_ones() {
+pub fn a_new_image_puts_a_generation_before_the_old_ones() {
     let old = generations(&["old"]);
     let decision = signed_review(&update(&old, &[&at(TAG, "old")], &[TAG]));
     assert_eq!(*decision.seal.unwrap(), generations(&["image", "old"]));
@@ -319,7 +319,7 @@ fn revoke(world: &mut World, what: &str) -> Vec<AdmissionEffect> {
 }
 
 #[test]
-fn an_entry_that_ends_while_a_review_waits_counts_no_more_in_it() {
+pub fn an_entry_that_ends_while_a_review_waits_counts_no_more_in_it() {
     let other = |world: &mut World| {
         let found = signed("registry.example/x", "1", digest("x"), &[]);
         world.tell("registry.example/x", "1", verified(found))
@@ -409,7 +409,7 @@ fn the_validating_pass_takes_the_seal_of_the_mutating_pass_and_never_patches() {
 }
 
 #[test]
-fn the_validating_pass_takes_only_the_newest_generation_of_a_genuine_own_seal() {
+pub fn the_validating_pass_takes_only_the_newest_generation_of_a_genuine_own_seal() {
     let old = at(TAG, "old");
     let seal = generations(&["new", "old"]);
     assert_eq!(questions(&world().review(&validating(valid(&seal), &[&old]))).len(), 1);

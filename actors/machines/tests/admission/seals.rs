@@ -170,7 +170,7 @@ fn a_child_that_names_the_submitted_tag_gets_the_sealed_digest() {
 }
 
 #[test]
-fn another_tag_or_digest_or_repository_than_the_sealed_one_is_decided_by_policy() {
+pub fn another_tag_or_digest_or_repository_than_the_sealed_one_is_decided_by_policy() {
     let other = at("registry.example/other:1", "image");
     for image in ["registry.example/app:2", &at(TAG, "other"), &other] {
         let effects = world().with_owner(&child(&[image]), outcome(found(&sealed(&[TAG]))));
@@ -192,7 +192,16 @@ fn containers_not_in_the_seal_are_decided_by_policy() {
 }
 
 #[test]
-fn a_forged_owner_uid_proves_nothing() {
+pub fn the_seal_of_an_object_of_another_kind_proves_nothing() {
+    let of = OwnerFact { kind: "StatefulSet".to_owned(), name: "web".to_owned(), ..owner() };
+    let facts = ReviewFacts { owners: vec![of], ..child(&[&at(TAG, "image")]) };
+    let found = FoundOwner { controller: None, ..found(&sealed(&[TAG])) };
+    let effects = world().with_owner(&facts, outcome(found));
+    assert_eq!((answers(&effects).len(), questions(&effects).len()), (0, 1));
+}
+
+#[test]
+pub fn a_forged_owner_uid_proves_nothing() {
     assert!(counts(found(&sealed(&[TAG]))));
     assert!(!counts(FoundOwner { uid: "another".to_owned(), ..found(&sealed(&[TAG])) }));
 }
@@ -206,7 +215,7 @@ fn an_edited_owner_proves_nothing() {
 }
 
 #[test]
-fn a_copied_seal_proves_nothing() {
+pub fn a_copied_seal_proves_nothing() {
     let seal = sealed(&[TAG]);
     assert!(!counts(found(&SealClaims { name: "other".to_owned(), ..seal.clone() })));
     assert!(!counts(found(&SealClaims { namespace: "other".to_owned(), ..seal.clone() })));
@@ -249,7 +258,7 @@ fn only_the_copy_in_a_replicaset_may_be_a_deployments() {
 }
 
 #[test]
-fn a_seal_of_another_requirement_proves_nothing() {
+pub fn a_seal_of_another_requirement_proves_nothing() {
     let base = || trust(&[("alice", digest("alice"))]).unwrap();
     let with = |change: &dyn Fn(&mut TrustRequirement)| {
         let mut requirement = base();

@@ -50,7 +50,7 @@ fn a_lookalike_of_a_known_registry_has_no_trust_server() {
 }
 
 #[test]
-fn with_approved_only_a_rule_names_approved_servers_or_the_maps() {
+pub fn with_approved_only_a_rule_names_approved_servers_or_the_maps() {
     let world = |approved: &[&str]| {
         let mut settings = Settings { approved_only: true, ..Settings::default() };
         settings.approved_servers = approved.iter().map(|it| (*it).to_owned()).collect();

@@ -134,7 +134,7 @@ fn an_answer_from_before_the_review_that_would_deny_is_asked_for_again_once() {
 }
 
 #[test]
-fn a_later_answer_that_would_deny_outweighs_an_earlier_one_while_the_review_waits() {
+pub fn a_later_answer_that_would_deny_outweighs_an_earlier_one_while_the_review_waits() {
     let mut world = strict();
     let arrival = world.now.mono;
     let at =
@@ -158,7 +158,7 @@ fn an_answer_older_than_freshness_is_not_taken() {
 }
 
 #[test]
-fn the_failure_of_an_older_attempt_does_not_answer_a_newer_question() {
+pub fn the_failure_of_an_older_attempt_does_not_answer_a_newer_question() {
     let mut world = strict();
     world.pod(&[GUN]);
     world.tell(GUN, "latest", ResolutionOutcome::Absent);
@@ -266,7 +266,7 @@ fn a_waiting_review_is_denied_in_time_and_the_slow_step_is_named() {
 }
 
 #[test]
-fn the_step_named_is_one_that_was_slow_and_not_one_that_was_answered() {
+pub fn the_step_named_is_one_that_was_slow_and_not_one_that_was_answered() {
     let mut second = trust(&[]).unwrap();
     second.server = Some("https://slow.example".to_owned());
     for rules in [
@@ -326,7 +326,7 @@ fn a_refused_hop_denies_the_images_of_that_server_only() {
 }
 
 #[test]
-fn draining_denies_what_waits_and_what_comes() {
+pub fn draining_denies_what_waits_and_what_comes() {
     let mut world = strict();
     world.pod(&[GUN]);
     world.pod(&["nginx"]);

@@ -184,7 +184,7 @@ fn an_answer_about_another_repository_or_tag_is_never_used() {
 }
 
 #[test]
-fn rules_of_equal_specificity_that_lead_to_different_digests_deny() {
+pub fn rules_of_equal_specificity_that_lead_to_different_digests_deny() {
     let mut elsewhere = trust(&[]).unwrap();
     elsewhere.server = Some("https://second.example".to_owned());
     let rules = vec![rule("*", trust(&[])), rule("*", Some(elsewhere))];

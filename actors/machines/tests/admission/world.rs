@@ -134,6 +134,11 @@ impl World {
         self.resolution(resolution)
     }
 
+    /// All that the machine keeps.
+    pub fn state(&self) -> serde_json::Value {
+        self.machine.keep().unwrap().state
+    }
+
     pub fn deadline(&mut self, event: &EventId) -> Vec<AdmissionEffect> {
         self.deliver(&AdmissionInput::Timer(AdmissionTimer::Deadline(event.clone())))
     }

@@ -77,7 +77,7 @@ fn an_answer_names_the_anchor_it_was_asked_for_with() {
 }
 
 #[test]
-fn versions_below_the_bundles_floors_are_refused_and_nothing_is_kept() {
+pub fn versions_below_the_bundles_floors_are_refused_and_nothing_is_kept() {
     for (role, floor, refused) in [("root", 2, true), ("targets", 1, false), ("targets/x", 1, true)]
     {
         let mut bench = Bench::new();
@@ -92,7 +92,7 @@ fn versions_below_the_bundles_floors_are_refused_and_nothing_is_kept() {
 }
 
 #[test]
-fn another_anchor_has_what_is_kept_verified_again_without_the_network() {
+pub fn another_anchor_has_what_is_kept_verified_again_without_the_network() {
     let mut bench = Bench::new();
     bench.contact_under(&open());
     bench.concluded(1, collection(1).tag("v1").verified());
@@ -106,7 +106,7 @@ fn another_anchor_has_what_is_kept_verified_again_without_the_network() {
 }
 
 #[test]
-fn questions_under_another_anchor_wait_for_a_flight_of_their_own() {
+pub fn questions_under_another_anchor_wait_for_a_flight_of_their_own() {
     let mut bench = Bench::new();
     bench.contact_under(&open());
     assert!(bench.ask_under(&pinning("new"), "v1", 50).published.is_empty());

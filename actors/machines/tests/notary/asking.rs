@@ -50,7 +50,7 @@ fn other_credentials_do_not_help_a_server_that_is_down() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again_a_bounded_number_of_times_with_growing_waits() {
+pub fn what_may_pass_is_tried_again_a_bounded_number_of_times_with_growing_waits() {
     let mut bench = Bench::new();
     bench.ask("v1", 50);
     bench.document(1, DocumentName::Root, "root 1");
@@ -177,7 +177,7 @@ fn what_has_expired_since_is_no_last_state_and_refusals_have_none() {
 }
 
 #[test]
-fn an_operator_may_have_a_collection_forgotten_and_the_next_root_is_a_first_one() {
+pub fn an_operator_may_have_a_collection_forgotten_and_the_next_root_is_a_first_one() {
     let mut bench = Bench::new();
     bench.first_contact();
     assert_eq!(bench.forget().fact_names(), ["trust-reset"]);
@@ -226,7 +226,7 @@ fn pinned_later() -> Bench {
 }
 
 #[test]
-fn a_pin_that_the_served_root_satisfies_replaces_a_contradicting_root_of_first_use() {
+pub fn a_pin_that_the_served_root_satisfies_replaces_a_contradicting_root_of_first_use() {
     let mut bench = pinned_later();
     let seen = bench.refused(1, DenyCode::RootPinMismatch);
     assert_eq!(seen.names(), ["timestamp.json", "root.json"]);
@@ -253,7 +253,7 @@ fn a_served_root_that_the_pin_does_not_admit_replaces_nothing() {
 }
 
 #[test]
-fn a_rollback_does_not_make_a_pin_reset_the_floors() {
+pub fn a_rollback_does_not_make_a_pin_reset_the_floors() {
     let mut bench = pinned_later();
     let seen = bench.refused(1, DenyCode::Rollback);
     assert_eq!(seen.names(), ["2.root.json"]);

@@ -3,7 +3,7 @@
 use super::bench::*;
 use portreeve_protocol::limits::{GUNS_PER_SERVER, ROOT_CHAIN, TAGS_PER_GUN, TARGETS_BYTES};
 use portreeve_protocol::messages::notary::{DocumentName, VerifyOutcome, Wanted};
-use portreeve_protocol::{DenyCode, Sha256};
+use portreeve_protocol::{DenyCode, Machine, Sha256};
 
 /// A flight at first contact whose root and timestamp are here.
 fn at_the_verifier() -> Bench {
@@ -43,7 +43,17 @@ fn a_collection_the_server_does_not_have_is_absent() {
 }
 
 #[test]
-fn a_known_collection_does_not_become_unsigned_when_its_timestamp_is_gone() {
+pub fn a_collection_that_came_to_nothing_takes_no_place() {
+    let mut bench = Bench::new();
+    bench.ask("v1", 50);
+    assert_ne!(bench.machine.keep().unwrap().state["accounts"], serde_json::json!([]));
+    bench.absent(1, DocumentName::Root);
+    bench.absent(1, DocumentName::Timestamp);
+    assert_eq!(bench.machine.keep().unwrap().state["accounts"], serde_json::json!([]));
+}
+
+#[test]
+pub fn a_known_collection_does_not_become_unsigned_when_its_timestamp_is_gone() {
     let mut bench = refreshing();
     let seen = bench.absent(2, DocumentName::Timestamp);
     assert_eq!(seen.code(), ("refused", Some(DenyCode::MissingDocument)));
@@ -223,7 +233,7 @@ fn a_verifier_that_misses_what_it_was_given_does_not_make_the_flight_endless() {
 }
 
 #[test]
-fn a_flight_ends_at_its_deadline_and_the_next_one_starts() {
+pub fn a_flight_ends_at_its_deadline_and_the_next_one_starts() {
     let mut bench = Bench::new();
     bench.ask("v1", 50);
     bench.mono = 200;

@@ -65,7 +65,7 @@ fn a_verified_collection_is_published_kept_and_known_as_a_first_use() {
 }
 
 #[test]
-fn a_question_within_what_is_known_is_answered_at_once() {
+pub fn a_question_within_what_is_known_is_answered_at_once() {
     let mut bench = Bench::new();
     bench.first_contact();
     bench.mono = 900;
@@ -76,7 +76,7 @@ fn a_question_within_what_is_known_is_answered_at_once() {
 }
 
 #[test]
-fn a_question_that_needs_a_later_timestamp_asks_the_server_again() {
+pub fn a_question_that_needs_a_later_timestamp_asks_the_server_again() {
     let mut bench = Bench::new();
     bench.first_contact();
     bench.mono = 900;
@@ -144,7 +144,7 @@ fn questions_that_a_flight_can_answer_share_it() {
 }
 
 #[test]
-fn a_tag_that_joins_while_the_verifier_works_is_looked_up_next() {
+pub fn a_tag_that_joins_while_the_verifier_works_is_looked_up_next() {
     let mut bench = Bench::new();
     bench.ask("v1", 50);
     bench.document(1, DocumentName::Root, "root 1");
@@ -187,7 +187,7 @@ fn views_outlive_a_refresh_that_changed_only_the_timestamp() {
 }
 
 #[test]
-fn views_do_not_outlive_a_change_of_the_targets() {
+pub fn views_do_not_outlive_a_change_of_the_targets() {
     let mut bench = Bench::new();
     bench.first_contact();
     bench.mono = 900;
@@ -228,7 +228,7 @@ fn what_a_snapshot_names_without_its_being_used_is_fetched_once() {
 }
 
 #[test]
-fn restored_trust_is_given_back_and_asked_for_again_before_use() {
+pub fn restored_trust_is_given_back_and_asked_for_again_before_use() {
     let mut bench = Bench::new();
     bench.first_contact();
     let trusted = bench.machine.trusted();

@@ -6,4 +6,6 @@ mod asking;
 mod bench;
 mod faults;
 mod flow;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod seals;

@@ -33,7 +33,7 @@ fn serve(bench: &mut Bench, flight: u64) -> Seen {
 }
 
 #[test]
-fn a_replica_without_roots_denies_a_root_that_seals_do_not_know() {
+pub fn a_replica_without_roots_denies_a_root_that_seals_do_not_know() {
     let mut bench = Bench::new();
     ask(&mut bench, false, &["sealed"]);
     assert_eq!(serve(&mut bench, 1).code(), ("refused", Some(DenyCode::RootChanged)));
@@ -46,7 +46,7 @@ fn a_replica_without_roots_denies_a_root_that_seals_do_not_know() {
 }
 
 #[test]
-fn the_first_root_of_a_dry_run_is_not_kept_and_a_later_review_asks_again() {
+pub fn the_first_root_of_a_dry_run_is_not_kept_and_a_later_review_asks_again() {
     let mut bench = Bench::new();
     ask(&mut bench, true, &[]);
     let seen = serve(&mut bench, 1);

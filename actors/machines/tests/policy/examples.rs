@@ -51,7 +51,7 @@ fn rules(policy: &Policy) -> &[Rule] {
 }
 
 #[test]
-fn every_example_is_understood_and_its_signers_have_keys() {
+pub fn every_example_is_understood_and_its_signers_have_keys() {
     for (name, text) in EXAMPLES {
         let found = policies(text);
         assert!(!found.is_empty(), "{name}");

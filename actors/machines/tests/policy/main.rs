@@ -2,6 +2,8 @@
 
 mod examples;
 mod order;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod publishing;
 mod signers;
 mod specs;

@@ -14,7 +14,7 @@ fn lost() -> PolicyInput {
 }
 
 #[test]
-fn nothing_is_published_before_the_first_whole_list() {
+pub fn nothing_is_published_before_the_first_whole_list() {
     let mut world = World::new();
     assert!(world.apply(policy("p", None, OPEN)).is_empty());
     assert!(snapshots(&world.deliver(&lost())).is_empty());
@@ -31,7 +31,7 @@ fn an_empty_list_is_published_too() {
 }
 
 #[test]
-fn a_revision_counts_changes_of_content_only() {
+pub fn a_revision_counts_changes_of_content_only() {
     let (mut world, _) = World::listed(vec![policy("p", None, OPEN)]);
     assert!(world.apply(policy("p", None, OPEN)).is_empty());
     assert!(world.relist(vec![policy("p", None, OPEN)]).is_empty());
@@ -43,7 +43,7 @@ fn a_revision_counts_changes_of_content_only() {
 }
 
 #[test]
-fn what_a_new_list_lacks_is_gone() {
+pub fn what_a_new_list_lacks_is_gone() {
     let (mut world, _) = World::listed(vec![policy("p", None, OPEN), policy("n", Some("a"), OPEN)]);
     let found = snapshot(&world.relist(vec![policy("q", None, OPEN)]));
     assert_eq!(found.cluster[0].id, id("q", None));
@@ -51,7 +51,7 @@ fn what_a_new_list_lacks_is_gone() {
 }
 
 #[test]
-fn a_lost_watch_keeps_the_policies_and_flags_them_until_it_is_restored_or_listed_anew() {
+pub fn a_lost_watch_keeps_the_policies_and_flags_them_until_it_is_restored_or_listed_anew() {
     for restore in [false, true] {
         let (mut world, _) = World::listed(vec![policy("p", None, OPEN)]);
         let effects = world.deliver(&lost());
@@ -72,7 +72,7 @@ fn a_lost_watch_keeps_the_policies_and_flags_them_until_it_is_restored_or_listed
 }
 
 #[test]
-fn one_policy_that_is_not_understood_is_told_once_and_hides_no_other() {
+pub fn one_policy_that_is_not_understood_is_told_once_and_hides_no_other() {
     let objects = vec![policy("good", None, OPEN), policy("bad", None, "{")];
     let (mut world, effects) = World::listed(objects);
     let found = snapshot(&effects);

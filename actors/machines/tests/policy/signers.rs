@@ -45,7 +45,7 @@ fn a_namespaced_policy_takes_its_signers_from_its_own_namespace_only() {
 }
 
 #[test]
-fn a_signer_without_secret_is_missing_until_the_secret_comes() {
+pub fn a_signer_without_secret_is_missing_until_the_secret_comes() {
     let (mut world, effects) = World::listed(vec![policy("p", None, SPEC)]);
     assert_eq!(signer(&snapshot(&effects).cluster[0]).key, SignerKey::Missing);
     let effects = world.apply(secret("portreeve", "signer", "alice", ALICE));

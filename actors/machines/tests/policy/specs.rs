@@ -144,7 +144,7 @@ fn a_member_nobody_knows_inside_a_rule_makes_the_policy_invalid() {
 }
 
 #[test]
-fn a_rule_has_its_own_mode_else_that_of_its_policy_else_it_enforces() {
+pub fn a_rule_has_its_own_mode_else_that_of_its_policy_else_it_enforces() {
     let modes = |spec: &str| rules(spec).iter().map(|rule| rule.mode).collect::<Vec<_>>();
     let own = r#"{"name":"a","policy":{"mode":"audit"}},{"name":"b"}"#;
     assert_eq!(modes(&format!(r#"{{"repositories":[{own}]}}"#)), [Mode::Audit, Mode::Enforce]);
@@ -251,7 +251,7 @@ fn a_signers_key_may_stand_in_the_policy_itself() {
 }
 
 #[test]
-fn a_duration_pin_or_inline_signer_that_is_none_makes_the_policy_invalid() {
+pub fn a_duration_pin_or_inline_signer_that_is_none_makes_the_policy_invalid() {
     for trust in [
         json!({"enabled": true, "freshness": "soon"}),
         json!({"enabled": true, "maxStaleness": -1}),

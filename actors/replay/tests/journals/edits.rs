@@ -59,7 +59,7 @@ fn one_edited_byte_anywhere_is_reported_at_its_record() {
 }
 
 #[test]
-fn recovery_refuses_damage_that_no_crash_does_and_cuts_what_a_crash_does() {
+pub fn recovery_refuses_damage_that_no_crash_does_and_cuts_what_a_crash_does() {
     let rig = small();
     let last = rig.journal.iter().filter(|byte| **byte == b'\n').count() as u64;
     let mut dice = Dice(2);

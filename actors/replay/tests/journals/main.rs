@@ -8,6 +8,8 @@ mod explaining;
 mod finding;
 mod golden;
 mod long;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod recovery;
 mod removed;
 mod rig;

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use portreeve_protocol::entry::{Restored, Started};
-use portreeve_protocol::{Entry, Sha256, codec};
+use portreeve_protocol::messages::admission::{
+    AdmissionInput, BundleLoaded, BundleVersions, RevokeSeal,
+};
+use portreeve_protocol::seal::RevokedSeal;
+use portreeve_protocol::{ActorId, Blob, Entry, Outside, Sha256, Wall, codec};
 use portreeve_replay::{Line, ReplayError, recover, split};
 
 use crate::rig::{Blobs, Rig, SEGMENT};
@@ -33,7 +37,7 @@ fn an_empty_journal_leaves_nothing() {
 }
 
 #[test]
-fn recovery_restores_the_trust_that_the_fetchers_had_gained() {
+pub fn recovery_restores_the_trust_that_the_fetchers_had_gained() {
     let rig = eventful();
     let found = recover(rig.lines(), &rig.blobs).unwrap();
     assert_eq!((found.incarnation, found.prev), (2, rig.prev));
@@ -45,6 +49,26 @@ fn recovery_restores_the_trust_that_the_fetchers_had_gained() {
     let written = codec::digest(&last_started(&next).restored).unwrap();
     assert_eq!(codec::digest(&found.restored).unwrap(), written);
     assert_eq!(verified(&next).first, None);
+}
+
+#[test]
+pub fn recovery_restores_the_trust_bundle_and_the_entries_of_seals_that_ended() {
+    let mut rig = Rig::new();
+    let bundle = BundleLoaded {
+        anchors: Blob::new(&br#"{"format":1,"anchors":[]}"#[..]),
+        expires: Wall(2_000_000_000_000_000),
+        origin: Sha256::of(b"root"),
+        root: Blob::new(&b"root"[..]),
+        versions: BundleVersions { root: 1, snapshot: 1, targets: 1, timestamp: 1 },
+    };
+    let loaded = AdmissionInput::BundleLoaded(Box::new(bundle.clone()));
+    rig.outside(ActorId::Admission, Outside::Host, loaded.into());
+    let (digest, gun) = (Sha256::of(b"image"), "registry.example/app".to_owned());
+    let revoke = RevokeSeal { digest, gun: gun.clone(), reason: "stolen".to_owned() };
+    rig.outside(ActorId::Admission, Outside::Operator, AdmissionInput::RevokeSeal(revoke).into());
+    let restored = recover(rig.lines(), &rig.blobs).unwrap().restored;
+    assert_eq!(restored.bundle.as_deref(), Some(&bundle));
+    assert_eq!(restored.revoked, [RevokedSeal { digest, gun }].into());
 }
 
 #[test]

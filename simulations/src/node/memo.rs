@@ -1,0 +1,92 @@
+//! Verdicts on bytes, remembered: verifying the same documents again gives the same, and most of a
+//! run's time would go into it.
+//!
+//! A verdict also hangs on the wall clock, but only through dates before or after which something
+//! holds. What comes out the same at two instants comes out the same between them: each check that
+//! holds at both holds in between, and the first that fails at both fails in between. So verdicts
+//! are asked for at two instants, and remembered for the time between them where they agree.
+
+use std::collections::BTreeMap;
+
+use portreeve_protocol::messages::notary::VerifyOutcome;
+use portreeve_protocol::messages::verify::VerifyRequest;
+use portreeve_protocol::{Sha256, Wall};
+
+/// How far behind its instant a verdict is asked for once more, in microseconds.
+const AHEAD: i64 = 600_000_000;
+/// Requests remembered of one timestamp at most; then they are forgotten.
+const MOST: usize = 256;
+
+/// Verdicts on bytes.
+#[derive(Debug, Default)]
+pub struct Memo {
+    /// Digest of the timestamp to what was asked about it.
+    known: BTreeMap<Sha256, Vec<Verdict>>,
+}
+
+#[derive(Debug)]
+struct Verdict {
+    from: Wall,
+    outcome: VerifyOutcome,
+    request: VerifyRequest,
+    until: Wall,
+}
+
+impl Memo {
+    /// The verdict on a request at an instant; `verify` finds it out where it is not remembered.
+    pub(super) fn verdict(
+        &mut self,
+        request: &VerifyRequest,
+        wall: Wall,
+        verify: impl Fn(Wall) -> VerifyOutcome,
+    ) -> VerifyOutcome {
+        let known = self.known.entry(request.timestamp.digest()).or_default();
+        let fits =
+            |one: &&Verdict| one.from <= wall && wall <= one.until && same(&one.request, request);
+        if let Some(found) = known.iter().find(fits) {
+            return found.outcome.clone();
+        }
+        let outcome = verify(wall);
+        let until = Wall(wall.0.saturating_add(AHEAD));
+        if verify(until) == outcome {
+            if known.len() >= MOST {
+                known.clear();
+            }
+            let (outcome, request) = (outcome.clone(), request.clone());
+            known.push(Verdict { from: wall, outcome, request, until });
+        }
+        outcome
+    }
+}
+
+/// Whether two requests ask the same, whoever asks.
+fn same(one: &VerifyRequest, other: &VerifyRequest) -> bool {
+    let VerifyRequest {
+        documents,
+        first_use,
+        flight: _,
+        floors,
+        gun,
+        pins,
+        roots,
+        server: _,
+        tags,
+        timestamp,
+        trusted_root,
+    } = one;
+    (first_use, trusted_root, timestamp.digest())
+        == (&other.first_use, &other.trusted_root, other.timestamp.digest())
+        && *gun == other.gun
+        && *tags == other.tags
+        && alike(roots, &other.roots)
+        && alike(documents, &other.documents)
+        && *pins == other.pins
+        && *floors == other.floors
+}
+
+fn alike(some: &[portreeve_protocol::Blob], others: &[portreeve_protocol::Blob]) -> bool {
+    let digests = |blobs: &[portreeve_protocol::Blob]| {
+        blobs.iter().map(portreeve_protocol::Blob::digest).collect::<Vec<_>>()
+    };
+    some.len() == others.len() && digests(some) == digests(others)
+}
