@@ -65,21 +65,21 @@ fn what_a_run_shows_can_be_replayed() {
 
 #[test]
 fn a_swarm_sums_up_many_runs_for_people_and_for_programs() {
-    let (out, _) = ends(&["swarm", "--runs", "4", "--seed", "1", "--jobs", "2"], 0);
+    let (out, _) = ends(&["swarm", "--runs", "2", "--seed", "1", "--jobs", "2"], 0);
     for word in ["runs", "simulated", "events", "deliveries", "decisions", "no oracle found fault"]
     {
         assert!(out.contains(word), "{word}\n{out}");
     }
-    let (out, _) = ends(&["swarm", "--runs", "4", "--json"], 0);
+    let (out, _) = ends(&["swarm", "--runs", "2", "--json"], 0);
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["outcome"], "held");
-    assert_eq!(report["tally"]["runs"], 4);
+    assert_eq!(report["tally"]["runs"], 2);
 }
 
 #[test]
 fn the_sum_of_a_swarm_does_not_depend_on_how_many_threads_there_are() {
     let tally = |jobs| {
-        let (out, _) = ends(&["swarm", "--runs", "4", "--json", "--jobs", jobs], 0);
+        let (out, _) = ends(&["swarm", "--runs", "2", "--json", "--jobs", jobs], 0);
         serde_json::from_str::<Value>(&out).unwrap()["tally"].clone()
     };
     assert_eq!(tally("1"), tally("3"));

@@ -3,7 +3,7 @@
 
 use portreeve_protocol::DenyCode;
 use portreeve_simulations::oracle::Violation;
-use portreeve_simulations::shrink::{Case, fault_of, shrink};
+use portreeve_simulations::shrink::{Case, Progress, fault_of, shrink};
 use portreeve_simulations::swarm::draw;
 use portreeve_simulations::{Scenario, run};
 
@@ -23,7 +23,7 @@ fn denies_an_unsigned_tag(scenario: &Scenario) -> Option<Violation> {
 fn a_failing_scenario_shrinks_to_what_the_fault_takes() {
     let scenario = draw(SEED);
     let mut told = 0;
-    let mut tell = |_: &_| told += 1;
+    let mut tell = |_: &Progress<'_>| told += 1;
     let shrunk = shrink(&scenario, &denies_an_unsigned_tag, 400, &mut tell).unwrap();
     let small = &shrunk.scenario;
     assert_eq!(small.reviews.len(), 1);

@@ -67,7 +67,11 @@ impl Drawer<'_> {
         let tag = rng.pick(&self.repository.tags).cloned().unwrap_or_else(|| "1.0".to_owned());
         match rng.below(10) {
             0..=4 => {
-                let signers = some_of(&plan.signers, rng);
+                let mut signers = some_of(&plan.signers, rng);
+                if signers.is_empty() {
+                    // What was signed into `targets/releases` would go before it.
+                    signers.extend(plan.signers.first().cloned());
+                }
                 let digest = digest(&gun, &tag, edition);
                 let length = rng.between(500, 5_000);
                 Publication::Sign { gun, tag: SignedTag { digest, length, signers, tag } }
