@@ -1,8 +1,8 @@
 //! Planted bugs: defects of one line each, with which the simulator is measured.
 //!
-//! None is compiled unless the feature `planted-bugs` is on, and then none acts before it is chosen.
-//! Without the feature [`is`] is a constant, so that what stands behind it is not compiled in; with
-//! it `portreeve-host` does not build, so that no server can be made of such code.
+//! None is compiled unless the feature `planted-bugs` is on, and then none acts before it is
+//! chosen. Without the feature [`is`] is a constant, so that what stands behind it is not compiled
+//! in; with it `portreeve-host` does not build, so that no server can be made of such code.
 
 /// Whether bugs can be chosen in this build.
 pub const COMPILED: bool = cfg!(feature = "planted-bugs");
