@@ -40,6 +40,7 @@ fn ground() -> Ground {
     Ground {
         collections: collections.map(collection).into(),
         heal: HEAL,
+        pinned: vec![collection((NOTARY, "registry.example/db"))],
         replicas: REPLICAS,
         servers: [NOTARY, OTHER].map(str::to_owned).into(),
     }
@@ -246,7 +247,13 @@ fn no_class_is_idle() {
 
 #[test]
 fn nothing_at_all_to_happen_to_is_no_fault() {
-    let ground = Ground { collections: Vec::new(), heal: 0, replicas: 0, servers: Vec::new() };
+    let ground = Ground {
+        collections: Vec::new(),
+        heal: 0,
+        pinned: Vec::new(),
+        replicas: 0,
+        servers: Vec::new(),
+    };
     for (id, draw) in CLASSES {
         for fault in draw(&ground, 1_000, &mut rng(1)) {
             assert!(!bends(fault.influence(), 0), "{id}");
