@@ -224,7 +224,8 @@ impl Node {
     /// Lets an answer go and writes down that it went; `None` if there is none to that review.
     pub fn release(&mut self, now: Now, release: &Release) -> Option<history::Answered> {
         let decision = self.held.remove(&release.review)?;
-        let received = self.received.remove(&release.review).map_or(Mono(0), |(at, _)| at);
+        // Whoever waited for it was told already, when a machine panicked on its behalf.
+        let (received, _) = self.received.remove(&release.review)?;
         let (event, instead) = (release.review.clone(), release.instead.clone());
         let answer = history::Answered { decision, event, instead, received };
         let answered = Answered {
