@@ -222,6 +222,7 @@ impl Node {
     /// or the review was denied before because a machine failed.
     pub fn release(&mut self, now: Now, release: &Release) -> Option<history::Answered> {
         let decision = self.held.remove(&release.review)?;
+        // Whoever waited for it was told already, when a machine panicked on its behalf.
         let (received, _) = self.received.remove(&release.review)?;
         let (event, instead) = (release.review.clone(), release.instead.clone());
         let answer = history::Answered { decision, event, instead, received };
