@@ -66,18 +66,22 @@ impl Shelf {
     }
 
     fn edition(&self, at: When, fresh: bool) -> Result<Edition, SimulationError> {
-        let documents = self.collection.documents();
         let tag = |tag: &SignedTag| (tag.tag.clone(), tag.clone());
-        let mut root_keys = root_keys(documents)?;
-        root_keys.insert(self.collection.root_key().spki());
         Ok(Edition {
             at: at.0,
             expires: Wall(at.1.0.saturating_add(TIMESTAMP_LIFETIME)),
             fresh,
-            root_keys,
+            root_keys: self.root_keys()?,
             signers: self.plan.signers.iter().map(|one| (one.clone(), self.plan.keys)).collect(),
             tags: self.plan.tags.iter().map(tag).collect(),
         })
+    }
+
+    /// What a pin may call the root keys: the ids in the published root, and that of the bare key.
+    fn root_keys(&self) -> Result<BTreeSet<Sha256>, SimulationError> {
+        let mut keys = root_keys(self.collection.documents())?;
+        keys.insert(self.collection.root_key().spki());
+        Ok(keys)
     }
 }
 
