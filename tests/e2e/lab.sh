@@ -149,7 +149,12 @@ client() { # directory command...: the real client
     <<<yes 2>>"$work/client.log" # a root key is rotated only after a yes
 }
 
-sign() { client "$keys" "$@" >>"$work/client.log"; }
+# The servers forget everything when they end, and a client that begins a collection anew still has what
+# it kept of the one of that name before: it would read the old timestamp under the new root, and fail.
+sign() {
+  [ "$1" != init ] || rm -rf "${work:?}/$keys/tuf/${2:?}"
+  client "$keys" "$@" >>"$work/client.log"
+}
 
 listed() { # gun tag: the digest that the real client lists
   client reader list "$1" | awk -v tag="$2" '$1 == tag { print "sha256:" $2; exit }'
