@@ -54,10 +54,7 @@ needs() { # package...: those that are missing are installed
 
 find_binary() {
   bin=${PORTREEVE_BIN:-}
-  if [ -z "$bin" ]; then
-    (cd "$root" && cargo build --release --locked --quiet --package portreeve)
-    bin=${CARGO_TARGET_DIR:-$root/target}/release/portreeve
-  fi
+  [ -n "$bin" ] || bin=$(shipped_binary)
   [ -x "$bin" ] || { say "no binary at $bin" >&2; return 1; }
   bin=$(realpath "$bin")
 }
