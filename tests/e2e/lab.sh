@@ -16,9 +16,17 @@ end() { # name: SIGTERM, ten seconds, then SIGKILL; its exit status is left in $
   ended=0
   [ -n "$pid" ] || return 0
   kill "$pid" 2>/dev/null || true
+  kill -CONT "$pid" 2>/dev/null || true # a stopped one hears nothing
   for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   kill -9 "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || ended=$?
+  unset "pids[$1]"
+}
+
+end_at_once() { # name: as the kernel or a node's end would
+  local pid=${pids[$1]}
+  kill -9 "$pid"
+  wait "$pid" 2>/dev/null || true
   unset "pids[$1]"
 }
 
