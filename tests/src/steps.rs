@@ -1,10 +1,11 @@
-//! A real node in one thread, with a network in memory and a time that its caller moves: the host of
-//! production, actix, HTTP and TLS and all, under the scenarios of the simulator.
+//! A real node in one thread, with a network in memory and a time that its caller moves: the host
+//! of production, actix, HTTP and TLS and all, under the scenarios of the simulator.
 //!
-//! Nothing here sleeps. The runtime's time stands still and goes on to the next timer when nobody has
-//! anything to do; connections are pipes in memory, so that whoever waits for bytes is woken by whoever
-//! writes them; and time passes in short steps, between which the journal's thread, the only other
-//! one, is waited for. What is decided, and when, is therefore the same in every run.
+//! Nobody waits for real time. The runtime's stands still, and goes on to the next timer when
+//! nobody has anything to do; connections are pipes in memory, so that whoever waits for bytes is
+//! woken by whoever writes them; and time passes in short steps, between which the journal's
+//! thread, the only other one, is waited for. What is decided, and when, is therefore the same in
+//! every run.
 
 use std::collections::BTreeMap;
 use std::future::Future;

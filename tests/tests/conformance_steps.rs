@@ -114,16 +114,13 @@ fn words(decided: &BTreeMap<String, Summary>) -> Vec<(&str, &str)> {
 /// The deliveries in the journal, in order.
 fn deliveries(played: &Played) -> Vec<Delivered> {
     let journal = played.ended.journal().expect("there is a journal");
-    let entry = |line: Result<portreeve_replay::Line, _>| {
+    let delivered = |line: Result<portreeve_replay::Line, _>| {
         let line = line.expect("the journal can be read");
-        let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes).to_vec();
-        codec::read_line(&bytes).expect("a line is a record").0.entry
+        let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
+        let (record, _) = codec::read_line(bytes).expect("a line is a record");
+        if let Entry::Delivered(delivered) = record.entry { Some(delivered) } else { None }
     };
-    let delivered = |entry| match entry {
-        Entry::Delivered(delivered) => Some(delivered),
-        _ => None,
-    };
-    journal.lines().map(entry).filter_map(delivered).collect()
+    journal.lines().filter_map(delivered).collect()
 }
 
 #[test]

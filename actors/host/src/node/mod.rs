@@ -144,7 +144,7 @@ impl Node {
 
     /// As [`Node::start`], within the actix system of this thread, verifiers and all: only the
     /// journal has a thread. Where the time of that system's runtime stands still, so does the
-    /// node's, if its clock is one [of the runtime](crate::clock::Clock::of_runtime). A system hosts
+    /// node's, if its clock is [of that runtime](crate::clock::Clock::of_runtime). A system hosts
     /// one node at a time.
     ///
     /// # Errors
