@@ -11,8 +11,8 @@ use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{DenyCode, Entry, Mono, Wall, codec};
 use portreeve_replay::{Outcome as Replayed, verify};
-use portreeve_simulations::scenario::{Fault, PlannedReview};
-use portreeve_simulations::scripted::{DOWN, SERVER};
+use portreeve_simulations::scenario::{Change, Fault, PlannedReview, Publication, SignedTag};
+use portreeve_simulations::scripted::{DOWN, SERVER, image};
 use portreeve_simulations::{Scenario, Summary, run, scripted};
 use portreeve_tests::review::Outcome;
 use portreeve_tests::steps::{Outage, Played, play};
@@ -55,6 +55,13 @@ impl Case {
         self.scenario.faults.push(Fault::ServerDown { from, server, until });
         self.outages.push(outage);
         self
+    }
+
+    /// The working trust server changes.
+    fn change(&mut self, second: u64, what: Publication) {
+        self.scenario.settings.freshness = SECOND;
+        let change = Change { at: second * SECOND, server: SERVER.to_owned(), what };
+        self.scenario.changes.push(change);
     }
 
     fn played(&self) -> Played {
@@ -161,6 +168,79 @@ fn a_server_that_goes_down_and_returns_denies_only_while_it_is_away() {
         ("3-not-signed-while-away", "trust-server-unreachable"),
         ("4-after", "allowed"),
         ("5-not-signed-after", "not-signed"),
+    ];
+    assert_eq!(words(&decided), wanted);
+}
+
+#[test]
+fn a_tag_is_allowed_from_its_signing_to_its_removal() {
+    let gun = "registry.example/shop/web";
+    let mut case = Case::of(&[
+        ("1-not-signed-yet", 1, "unsigned-tag"),
+        ("2-signed", 5, "unsigned-tag"),
+        ("3-removed", 9, "unsigned-tag"),
+        ("4-the-other-tag-stays", 10, "signed"),
+    ]);
+    case.change(3, Publication::Sign { gun: gun.to_owned(), tag: second_tag() });
+    case.change(7, Publication::Remove { gun: gun.to_owned(), tag: "2.0".to_owned() });
+    let decided = case.decided();
+    let wanted = [
+        ("1-not-signed-yet", "tag-not-signed"),
+        ("2-signed", "allowed"),
+        ("3-removed", "tag-not-signed"),
+        ("4-the-other-tag-stays", "allowed"),
+    ];
+    assert_eq!(words(&decided), wanted);
+    assert_eq!(decided["2-signed"].digests, [second_tag().digest]);
+}
+
+/// A second tag of `registry.example/shop/web`.
+fn second_tag() -> SignedTag {
+    let digest = image("registry.example/shop/web", "2.0");
+    SignedTag { digest, length: 2_000, signers: vec!["alice".to_owned()], tag: "2.0".to_owned() }
+}
+
+#[test]
+fn keys_that_are_rotated_in_order_are_followed_and_what_is_rolled_back_is_refused() {
+    let gun = || "registry.example/shop/web".to_owned();
+    let mut case = Case::of(&[
+        ("1-at-first", 1, "signed"),
+        ("2-new-root", 5, "signed"),
+        ("3-new-timestamp-key", 9, "signed"),
+        ("4-another-tag-signed", 13, "signed"),
+        ("5-rolled-back", 17, "signed"),
+    ]);
+    case.change(3, Publication::RotateRoot { gun: gun() });
+    case.change(7, Publication::RotateTimestamp { gun: gun() });
+    case.change(11, Publication::Sign { gun: gun(), tag: second_tag() });
+    case.change(15, Publication::Rollback { gun: gun() });
+    let decided = case.decided();
+    let wanted = [
+        ("1-at-first", "allowed"),
+        ("2-new-root", "allowed"),
+        ("3-new-timestamp-key", "allowed"),
+        ("4-another-tag-signed", "allowed"),
+        ("5-rolled-back", "rollback"),
+    ];
+    assert_eq!(words(&decided), wanted);
+}
+
+#[test]
+fn a_collection_that_is_withdrawn_or_begun_anew_by_others_is_not_believed() {
+    let mut case = Case::of(&[
+        ("1-at-first", 1, "signed"),
+        ("2-withdrawn", 5, "signed"),
+        ("3-begun-anew", 9, "signed"),
+    ]);
+    let mut anew = case.scenario.servers[0].collections[0].clone();
+    anew.keys = 77;
+    case.change(3, Publication::Withdraw { gun: anew.gun.clone() });
+    case.change(7, Publication::Publish(anew));
+    let decided = case.decided();
+    let wanted = [
+        ("1-at-first", "allowed"),
+        ("2-withdrawn", "missing-document"),
+        ("3-begun-anew", "root-changed"),
     ];
     assert_eq!(words(&decided), wanted);
 }

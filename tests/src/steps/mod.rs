@@ -7,11 +7,11 @@
 //! thread, the only other one, is waited for. What is decided, and when, is therefore the same in
 //! every run.
 
+mod servers;
+
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,17 +24,15 @@ use portreeve_host::clock::Clock;
 use portreeve_host::journal::Retention;
 use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Durability, Node, NodeOptions};
-use portreeve_host::notary_client::{FetchAnswer, Fetcher};
 use portreeve_host::owners::NoOwners;
 use portreeve_host::seals::Sealer;
 use portreeve_host::webhook::{Listeners, WebhookOptions, budget};
-use portreeve_lab::{Documents, LoopbackTls};
+use portreeve_lab::LoopbackTls;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::ReviewFacts;
-use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
 use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Blob, Denial, DenyCode, Mono, limits};
+use portreeve_protocol::{Mono, limits};
 use portreeve_simulations::Scenario;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -48,12 +46,11 @@ use crate::TestError;
 use crate::https::believing;
 use crate::node::Ended;
 use crate::review::{Outcome, of_facts};
+use servers::Servers;
 
 /// The longest time that passes without a look at the journal: by so much an answer may leave later
 /// than it was decided.
 const STEP: Duration = Duration::from_millis(10);
-/// How long a trust server takes to answer.
-const FETCH: Duration = Duration::from_millis(10);
 /// Bytes on the way in one direction of a connection.
 const PIPE: usize = 64 << 10;
 /// Time by which every review is answered, after the last of them was sent.
@@ -78,9 +75,9 @@ pub struct Played {
     pub ended: Ended,
 }
 
-/// Has a node live through the scenario: its reviews are sent when they are due, its trust servers
-/// hold what they held at the start and are away during the `outages`. Faults and changes that the
-/// scenario itself names are not brought about.
+/// Has a node live through the scenario: its reviews are sent and its trust servers changed when
+/// that is due; the servers are away during the `outages`. Faults that the scenario itself names
+/// are not brought about.
 ///
 /// It must run in an actix system on a current-thread runtime whose time stands still.
 ///
@@ -262,55 +259,4 @@ fn webhook(
 
 fn node_failed(error: impl ToString) -> TestError {
     TestError::Node(error.to_string())
-}
-
-/// The trust servers of a scenario, as they were at its start.
-struct Servers {
-    clock: Clock,
-    /// URL to GUN to what is served of it.
-    held: BTreeMap<String, BTreeMap<String, Documents>>,
-    outages: Vec<Outage>,
-}
-
-impl Servers {
-    fn of(scenario: &Scenario, outages: &[Outage], clock: &Clock) -> Result<Self, TestError> {
-        let mut held = BTreeMap::new();
-        for plan in &scenario.servers {
-            let published = plan.publish(scenario.published).map_err(node_failed)?;
-            held.insert(plan.url.clone(), published);
-        }
-        Ok(Self { clock: clock.clone(), held, outages: outages.to_vec() })
-    }
-
-    /// What a request made now comes to.
-    fn serve(&self, request: &FetchRequest) -> FetchOutcome {
-        let now = self.clock.now().mono.0;
-        let is_away = |outage: &Outage| {
-            let until = outage.until.unwrap_or(u64::MAX);
-            outage.server == request.server && (outage.from..until).contains(&now)
-        };
-        let failed = |code, detail| FetchOutcome::Failed(Denial::new(code, detail));
-        if self.outages.iter().any(is_away) || !self.held.contains_key(&request.server) {
-            let detail = format!("{} refuses the connection", request.server);
-            return failed(DenyCode::Unreachable, detail);
-        }
-        let collection = self.held.get(&request.server).and_then(|held| held.get(&request.gun));
-        match collection.and_then(|held| held.get(&request.document.to_string())) {
-            None => FetchOutcome::Absent,
-            Some(bytes) if bytes.len() as u64 > request.limit => {
-                failed(DenyCode::Oversize, format!("{} is too long", request.document))
-            }
-            Some(bytes) => FetchOutcome::Document(Blob::new(bytes.clone())),
-        }
-    }
-}
-
-impl Fetcher for Servers {
-    fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchAnswer> + Send>> {
-        let outcome = self.serve(&request);
-        Box::pin(async move {
-            tokio::time::sleep(FETCH).await;
-            outcome.into()
-        })
-    }
 }
