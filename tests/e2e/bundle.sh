@@ -6,7 +6,7 @@
 
 # --- python-tuf, in an environment of its own -------------------------------------------------------
 install_tuf() {
-  local cache=${PORTREEVE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/portreeve-e2e}
+  local cache=${PORTREEVE_E2E_CACHE:-/var/cache/portreeve/e2e}
   tuf=$cache/tuf/bin/python3
   if "$tuf" -c 'import tuf.ngclient, cryptography' 2>/dev/null; then return 0; fi
   say "installing python-tuf"

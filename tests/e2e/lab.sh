@@ -16,9 +16,17 @@ end() { # name: SIGTERM, ten seconds, then SIGKILL; its exit status is left in $
   ended=0
   [ -n "$pid" ] || return 0
   kill "$pid" 2>/dev/null || true
+  kill -CONT "$pid" 2>/dev/null || true # a stopped one hears nothing
   for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   kill -9 "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || ended=$?
+  unset "pids[$1]"
+}
+
+end_at_once() { # name: as the kernel or a node's end would
+  local pid=${pids[$1]}
+  kill -9 "$pid"
+  wait "$pid" 2>/dev/null || true
   unset "pids[$1]"
 }
 
@@ -54,10 +62,7 @@ needs() { # package...: those that are missing are installed
 
 find_binary() {
   bin=${PORTREEVE_BIN:-}
-  if [ -z "$bin" ]; then
-    (cd "$root" && cargo build --release --locked --quiet --package portreeve)
-    bin=${CARGO_TARGET_DIR:-$root/target}/release/portreeve
-  fi
+  [ -n "$bin" ] || bin=$(shipped_binary)
   [ -x "$bin" ] || { say "no binary at $bin" >&2; return 1; }
   bin=$(realpath "$bin")
 }
@@ -149,7 +154,12 @@ client() { # directory command...: the real client
     <<<yes 2>>"$work/client.log" # a root key is rotated only after a yes
 }
 
-sign() { client "$keys" "$@" >>"$work/client.log"; }
+# The servers forget everything when they end, and a client that begins a collection anew still has what
+# it kept of the one of that name before: it would read the old timestamp under the new root, and fail.
+sign() {
+  [ "$1" != init ] || rm -rf "${work:?}/$keys/tuf/${2:?}"
+  client "$keys" "$@" >>"$work/client.log"
+}
 
 listed() { # gun tag: the digest that the real client lists
   client reader list "$1" | awk -v tag="$2" '$1 == tag { print "sha256:" $2; exit }'

@@ -100,4 +100,5 @@ def main(url, ca, namespace, kind, *images):
     print("denied", code, " ".join(status.get("message", "").split()))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,18 +5,29 @@
 #
 # Sourced by `run` for static_scenario; or by itself (as root):
 #   tests/e2e/static.sh
-# PORTREEVE_STATIC names the binary; without it one is built into target/static (release).
+# PORTREEVE_STATIC names the binary; without it one is built.
 set -euo pipefail
+static_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# Builds what deploy/Dockerfile ships, and prints where it is. It is the only build for release: the
+# other scenarios run this binary, too.
+shipped_binary() {
+  local root flags host
+  root=$(cd "$static_here/../.." && pwd)
+  flags=$(sed -n 's/^ENV RUSTFLAGS="\(.*\)"$/\1/p' "$root/deploy/Dockerfile")
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  (cd "$root" && RUSTFLAGS=$flags nice cargo build --release --locked --quiet --package portreeve \
+    --target "$host") >&2
+  (cd "$root" && realpath "${CARGO_TARGET_DIR:-target}/$host/release/portreeve")
+}
+
+is_static() { ldd "$1" 2>&1 | grep -q 'statically linked\|not a dynamic executable'; }
 
 static_build() {
-  local root=$static_here/../.. flags target
-  static_bin=${PORTREEVE_STATIC:-}
-  [ -z "$static_bin" ] || return 0
-  flags=$(sed -n 's/^ENV RUSTFLAGS="\(.*\)"$/\1/p' "$root/deploy/Dockerfile")
-  target=$(rustc -vV | sed -n 's/^host: //p')
-  (cd "$root" && RUSTFLAGS=$flags CARGO_TARGET_DIR=target/static nice cargo build --release --locked \
-    --quiet --package portreeve --target "$target")
-  static_bin=$root/target/static/$target/release/portreeve
+  static_bin=${PORTREEVE_STATIC:-${bin:-}}
+  if [ -z "$static_bin" ] || { [ -z "${PORTREEVE_STATIC:-}" ] && ! is_static "$static_bin"; }; then
+    static_bin=$(shipped_binary)
+  fi
 }
 
 # A DNS server that knows one name, and a trust server that has nothing to say under it.
@@ -88,14 +99,13 @@ static_serves() {
 }
 
 static_scenario() {
-  static_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   static_work=${work:-$(mktemp -d)}/static
   static_pid=
   mkdir -p "$static_work"
   static_build
   static_servers
   static_root
-  if ldd "$static_bin" 2>&1 | grep -q 'statically linked\|not a dynamic executable'; then
+  if is_static "$static_bin"; then
     pass "static: it needs no library ($(($(stat -c %s "$static_bin") >> 20)) MiB)"
   else
     fail "static: it needs no library" "$(ldd "$static_bin" 2>&1)"

@@ -46,18 +46,7 @@ impl Client {
     /// `Content` if `ca_pem` is no certificate, `Http` if TLS cannot be set up.
     pub fn new(address: SocketAddr, ca_pem: &str) -> Result<Self, TestError> {
         let base = format!("https://localhost:{}", address.port());
-        let content =
-            |why: String| TestError::Content { path: "the CA's certificate".to_owned(), why };
-        let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes())
-            .map_err(|error| content(error.to_string()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(ca).map_err(|error| content(error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TestError::Http { url: base.clone(), why: error.to_string() })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = believing(ca_pem)?;
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
         let pool = Pool::builder(TokioExecutor::new()).build(connector.build());
@@ -100,4 +89,21 @@ impl Client {
         let answer = tokio::time::timeout(PATIENCE, exchange).await;
         answer.unwrap_or_else(|_| Err(failed("no answer in time".to_owned())))
     }
+}
+
+/// What a client needs that believes whom the CA in `ca_pem` signed, and nobody else.
+///
+/// # Errors
+/// `Content` if `ca_pem` is no certificate, `Http` if TLS cannot be set up.
+pub fn believing(ca_pem: &str) -> Result<ClientConfig, TestError> {
+    let content = |why: String| TestError::Content { path: "the CA's certificate".to_owned(), why };
+    let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes())
+        .map_err(|error| content(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(|error| content(error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TestError::Http { url: "TLS".to_owned(), why: error.to_string() })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -8,6 +8,7 @@ pub mod https;
 pub mod node;
 pub mod review;
 pub mod stage;
+pub mod steps;
 pub mod tidy;
 pub mod verdict;
 

@@ -45,6 +45,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// A node whose files are in `directory`, its journal in `journal`.
+    pub(crate) const fn new(directory: TempDir, journal: PathBuf) -> Self {
+        Self { _directory: directory, journal }
+    }
+
     /// The journal.
     ///
     /// # Errors
@@ -188,7 +193,7 @@ impl TestNode {
         let ended = tokio::time::timeout(PATIENCE, running.shutdown()).await;
         let ended = ended.map_err(|_| TestError::Node("the node does not end".to_owned()))?;
         ended.map_err(|error| TestError::Node(error.to_string()))?;
-        Ok(Ended { _directory: directory, journal })
+        Ok(Ended::new(directory, journal))
     }
 }
 

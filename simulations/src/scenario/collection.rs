@@ -34,7 +34,10 @@ pub struct SignedTag {
 
 impl CollectionPlan {
     /// The collection, signed and published.
-    pub(crate) fn sign(&self, published: Wall) -> Result<Collection, SimulationError> {
+    ///
+    /// # Errors
+    /// `Lab` if it cannot be signed.
+    pub fn sign(&self, published: Wall) -> Result<Collection, SimulationError> {
         let keys = Keys::deterministic(self.keys);
         let mut collection = Collection::new(&self.gun, keys, published)?;
         for signer in &self.signers {
@@ -50,7 +53,10 @@ impl CollectionPlan {
 
 impl SignedTag {
     /// Signs the tag; it is published with the collection.
-    pub(crate) fn sign(&self, collection: &mut Collection) -> Result<(), SimulationError> {
+    ///
+    /// # Errors
+    /// `Lab` for a signer that the collection does not delegate to.
+    pub fn sign(&self, collection: &mut Collection) -> Result<(), SimulationError> {
         let Self { digest, length, signers, tag } = self;
         if signers.is_empty() {
             collection.sign_base(tag, *digest, *length);

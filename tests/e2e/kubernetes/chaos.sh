@@ -26,13 +26,6 @@ give_leave() { # how many may be begun so far
   mv "$work/leave.new" "$work/leave"
 }
 
-end_at_once() { # name: as the kernel or a node's end would
-  local pid=${pids[$1]}
-  kill -9 "$pid"
-  wait "$pid" 2>/dev/null || true
-  unset "pids[$1]"
-}
-
 # --- disturbances -----------------------------------------------------------------------------------
 undisturbed() { :; }
 

@@ -118,14 +118,8 @@ impl<M: Machine> Member<M> {
     }
 }
 
-impl<M: Machine + Unpin + 'static> Actor for Member<M> {
-    type Context = SyncContext<Self>;
-}
-
-impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
-    type Result = ();
-
-    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+impl<M: Machine> Member<M> {
+    fn take(&mut self, deliver: Deliver) {
         self.links.directory.verification_taken();
         let begun = self.links.clock.now().mono;
         let survived = self.links.take(&mut self.seat, deliver);
@@ -135,5 +129,41 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
             // What keeps nothing between inputs is the same after as before.
             self.seat.replace((self.make)());
         }
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Actor for Member<M> {
+    type Context = SyncContext<Self>;
+}
+
+impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.take(deliver);
+    }
+}
+
+/// The only member of a pool, on the arbiter of the others.
+pub(crate) struct Lone<M>(Member<M>);
+
+impl<M: Machine + Unpin + 'static> Lone<M> {
+    /// Starts the member on the arbiter of this thread.
+    pub(crate) fn run(member: Member<M>) -> Recipient<Deliver> {
+        let mut context = Context::new();
+        context.set_mailbox_capacity(limits::MAILBOX);
+        context.run(Self(member)).recipient()
+    }
+}
+
+impl<M: Machine + Unpin + 'static> Actor for Lone<M> {
+    type Context = Context<Self>;
+}
+
+impl<M: Machine + Unpin + 'static> Handler<Deliver> for Lone<M> {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.0.take(deliver);
     }
 }

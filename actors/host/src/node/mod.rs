@@ -17,6 +17,7 @@ mod links;
 mod lookups;
 mod options;
 mod rebuild;
+mod residence;
 mod seats;
 mod start;
 mod timers;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::{ArbiterHandle, System};
+use actix::ArbiterHandle;
 use portreeve_protocol::entry::Answered;
 use portreeve_protocol::messages::admission::{AdmissionInput, BundleLoaded, ReviewFacts};
 use portreeve_protocol::messages::policy::PolicyInput;
@@ -43,6 +44,7 @@ use self::cast::Cast;
 use self::deliver::Deliver;
 use self::directory::NotTaken;
 use self::links::Links;
+use self::residence::{Machines, Residence};
 use crate::HostError;
 use crate::journal::waiting::Unanswered;
 use crate::journal::{Disk, FileSystem};
@@ -55,6 +57,9 @@ pub struct Answer {
     /// The hash of the record that holds the decision; `None` if no durable record does.
     pub record: Option<Sha256>,
 }
+
+/// How long the journal's thread is waited for.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a node is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,8 +112,7 @@ struct Inner {
 
 struct Threads {
     journal: JoinHandle<()>,
-    machines: JoinHandle<()>,
-    system: System,
+    machines: Machines,
 }
 
 impl Node {
@@ -135,17 +139,41 @@ impl Node {
         P: Machine + Unpin + 'static,
         V: Machine + Unpin + 'static,
     {
-        let start::Running { journal, links, machines, system } =
-            start::start(options, disk, cast)?;
+        start::start(options, disk, cast, Residence::OwnThread).map(Self::of)
+    }
+
+    /// As [`Node::start`], within the actix system of this thread, verifiers and all: only the
+    /// journal has a thread. Where the time of that system's runtime stands still, so does the
+    /// node's, if its clock is [of that runtime](crate::clock::Clock::of_runtime). A system hosts
+    /// one node at a time.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_here(options: NodeOptions) -> Result<Self, HostError> {
+        start::start(options, Arc::new(FileSystem), Cast::real(), Residence::Here).map(Self::of)
+    }
+
+    fn of(running: start::Running) -> Self {
+        let start::Running { journal, links, machines } = running;
         let inner = Inner {
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             left: Notify::new(),
             links,
             stopped: AtomicBool::new(false),
-            threads: Mutex::new(Some(Threads { journal, machines, system })),
+            threads: Mutex::new(Some(Threads { journal, machines })),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Waits until the journal's thread has done what it was given: when this returns, it has
+    /// written that, let the answers out, and has nothing in hand. It blocks; it is for whoever
+    /// moves the node's time on, which must not pass while the thread is at work.
+    pub fn await_journal(&self) {
+        // The reply comes in the midst of a batch; the second one, when that batch is done.
+        for _ in 0..2 {
+            self.inner.links.appender.flush(JOURNAL_PATIENCE);
+        }
     }
 
     /// Decides a review. There always is an answer: a denial, if the machines cannot be asked,
@@ -259,14 +287,13 @@ impl Node {
     pub async fn stop(self) {
         self.inner.stopped.store(true, Ordering::Relaxed);
         let threads = self.inner.take_threads();
-        let Some(Threads { journal, machines, system }) = threads else { return };
+        let Some(Threads { journal, machines }) = threads else { return };
         let links = Arc::clone(&self.inner.links);
         let ended = tokio::task::spawn_blocking(move || {
-            system.stop();
-            let machines = machines.join();
+            let machines = machines.end();
             links.directory.clear();
             links.appender.stop();
-            machines.is_ok() && journal.join().is_ok()
+            machines && journal.join().is_ok()
         });
         if !matches!(ended.await, Ok(true)) {
             slog::error!(self.inner.links.facts.log(), "a thread of the node panicked");
@@ -298,7 +325,7 @@ impl Inner {
     /// The arbiter that all machines but the verifiers share; `None` once the node stopped.
     fn arbiter(&self) -> Option<ArbiterHandle> {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.as_ref().map(|threads| threads.system.arbiter().clone())
+        threads.as_ref().map(|threads| threads.machines.arbiter().clone())
     }
 
     fn take_threads(&self) -> Option<Threads> {
@@ -323,7 +350,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(threads) = self.take_threads() {
-            threads.system.stop();
+            threads.machines.leave();
             self.links.appender.stop();
             self.links.directory.clear();
         }

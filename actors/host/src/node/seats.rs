@@ -35,8 +35,13 @@ impl<M: Machine> Seated for RefCell<Seat<M>> {
 }
 
 thread_local! {
-    // A node has one arbiter, which is a thread of its own and hosts no other node.
+    // A node has one arbiter, which hosts no other node at the same time.
     static SEATS: RefCell<BTreeMap<ActorId, Rc<dyn Seated>>> = RefCell::default();
+}
+
+/// Forgets the seats of the node that this thread's arbiter hosted before.
+pub(super) fn clear() {
+    SEATS.with_borrow_mut(BTreeMap::clear);
 }
 
 /// Enters the seat of an actor of this thread's arbiter.

@@ -18,9 +18,11 @@ use super::directory::Directory;
 use super::drive::Seat;
 use super::facts::Facts;
 use super::fetches::Fetches;
-use super::host::{Host, Make, Member};
+use super::host::{Host, Lone, Make, Member};
 use super::links::{Links, MakeNotary};
 use super::options::{Durability, NodeOptions};
+use super::residence::{Machines, Residence};
+use super::seats;
 use super::timers::Timers;
 use crate::HostError;
 use crate::journal::queue::{Appender, queue};
@@ -30,8 +32,7 @@ use crate::journal::{Disk, Journal, JournalThread, Lock, Parts, Writer, layout};
 pub(crate) struct Running {
     pub(crate) journal: JoinHandle<()>,
     pub(crate) links: Arc<Links>,
-    pub(crate) machines: JoinHandle<()>,
-    pub(crate) system: System,
+    pub(super) machines: Machines,
 }
 
 /// Recovers, opens the incarnation, starts the threads.
@@ -39,6 +40,7 @@ pub(crate) fn start<A, N, P, V>(
     options: NodeOptions,
     disk: Arc<dyn Disk>,
     cast: Cast<A, N, P, V>,
+    residence: Residence,
 ) -> Result<Running, HostError>
 where
     A: Machine + Unpin + 'static,
@@ -82,8 +84,12 @@ where
     });
     let journal = spawn("journal", move || journal.run())?;
     let links = links(&options, facts, appender.clone(), incarnation, &started, &cast);
-    match start_machines(&links, started, cast, options.verifiers) {
-        Ok((machines, system)) => Ok(Running { journal, links, machines, system }),
+    let machines = match residence {
+        Residence::Here => Ok(machines_here(&links, &started, cast)),
+        Residence::OwnThread => start_machines(&links, started, cast, options.verifiers),
+    };
+    match machines {
+        Ok(machines) => Ok(Running { journal, links, machines }),
         Err(error) => {
             appender.stop();
             // So that the journal's lock is free again; how the thread ended makes no difference.
@@ -210,7 +216,7 @@ fn start_machines<A, N, P, V>(
     started: Arc<Started>,
     cast: Cast<A, N, P, V>,
     verifiers: usize,
-) -> Result<(JoinHandle<()>, System), HostError>
+) -> Result<Machines, HostError>
 where
     A: Machine + Unpin + 'static,
     N: Machine + Unpin + 'static,
@@ -231,11 +237,10 @@ where
         };
         let runner = System::with_tokio_rt(move || runtime);
         runner.block_on(async {
-            enter(&links, &started, cast, verifiers);
-            actix::spawn(Timers::run(Arc::clone(&links)));
-            let pump = Arc::clone(&links);
-            actix::spawn(async move { pump.directory.run().await });
-            actix::spawn(Arc::clone(&links).watch_journal());
+            let pool = enter(&links, &started, cast);
+            let pool = SyncArbiter::start(verifiers.clamp(1, 64), pool).recipient();
+            links.directory.enter(ActorId::Verify(0), pool);
+            serve(&links);
         });
         let _ = ready.send(Ok(System::current()));
         if let Err(error) = runner.run() {
@@ -244,7 +249,7 @@ where
         }
     })?;
     match opened.recv() {
-        Ok(Ok(system)) => Ok((thread, system)),
+        Ok(Ok(system)) => Ok(Machines::OwnThread { system, thread }),
         Ok(Err(why)) => Err(HostError::Thread { thread: "machines", why }),
         Err(_) => Err(HostError::Thread {
             thread: "machines",
@@ -253,12 +258,41 @@ where
     }
 }
 
+/// Starts the actors in the system of this thread, and enters them into the directory.
+fn machines_here<A, N, P, V>(
+    links: &Arc<Links>,
+    started: &Arc<Started>,
+    cast: Cast<A, N, P, V>,
+) -> Machines
+where
+    A: Machine + Unpin + 'static,
+    P: Machine + Unpin + 'static,
+    V: Machine + Unpin + 'static,
+{
+    seats::clear();
+    let pool = enter(links, started, cast);
+    links.directory.enter(ActorId::Verify(0), Lone::run(pool()));
+    Machines::Here { servants: serve(links), system: System::current() }
+}
+
+/// What serves the machines, for ever, on their arbiter.
+fn serve(links: &Arc<Links>) -> Vec<tokio::task::JoinHandle<()>> {
+    let pump = Arc::clone(links);
+    vec![
+        actix::spawn(Timers::run(Arc::clone(links))),
+        actix::spawn(async move { pump.directory.run().await }),
+        actix::spawn(Arc::clone(links).watch_journal()),
+    ]
+}
+
+/// Starts the actors of the arbiter and enters them into the directory; gives what makes members of
+/// the verifier pool.
 fn enter<A, N, P, V>(
     links: &Arc<Links>,
     started: &Arc<Started>,
     cast: Cast<A, N, P, V>,
-    verifiers: usize,
-) where
+) -> impl Fn() -> Member<V> + Send + Sync + 'static
+where
     A: Machine + Unpin + 'static,
     P: Machine + Unpin + 'static,
     V: Machine + Unpin + 'static,
@@ -275,11 +309,10 @@ fn enter<A, N, P, V>(
     let make: Make<V> = Arc::new(move || (cast.verify)(&of));
     let members = AtomicU16::new(0);
     let shared = Arc::clone(links);
-    let pool = SyncArbiter::start(verifiers.clamp(1, 64), move || {
+    move || {
         let member = ActorId::Verify(members.fetch_add(1, Ordering::Relaxed));
         Member::new(&shared, member, &make)
-    });
-    directory.enter(ActorId::Verify(0), pool.recipient());
+    }
 }
 
 fn spawn(

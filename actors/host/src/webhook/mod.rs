@@ -17,7 +17,7 @@ mod timeout;
 mod tls;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use portreeve_protocol::entry::Answered;
 use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
 use slog::{Logger, error};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
 use crate::HostError;
@@ -149,6 +150,15 @@ impl Listeners {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(Server::address)
+    }
+
+    /// Serves a connection that came by another way than the sockets, as one to the main listener:
+    /// from the TLS handshake to its end.
+    pub async fn attend<S>(&self, stream: S, peer: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.main.attend(stream, peer).await;
     }
 
     /// Says from now on that this replica is not ready. Reviews are decided as before, but no

@@ -33,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A listening socket with all its connections.
 pub(super) struct Server {
     address: SocketAddr,
+    context: Context,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -70,8 +71,16 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let context = Context { log, port, stop: stopped, tls, webhook };
-        let task = tokio::spawn(accept(listener, context));
-        Ok(Self { address, stop, task })
+        let task = tokio::spawn(accept(listener, context.clone()));
+        Ok(Self { address, context, stop, task })
+    }
+
+    /// Serves a connection that did not come through the socket.
+    pub(super) async fn attend<S>(&self, stream: S, address: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        connection(stream, address, self.context.clone()).await;
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -98,7 +107,8 @@ async fn accept(listener: TcpListener, mut context: Context) {
             Some((stream, address, slot)) => {
                 let context = context.clone();
                 tokio::spawn(async move {
-                    connection(stream, address, context).await;
+                    let _ = stream.set_nodelay(true);
+                    connection(stream, address.ip().to_canonical(), context).await;
                     drop(slot);
                 });
             }
@@ -129,9 +139,10 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted
 }
 
 /// Serves one connection. Clients that go away in the middle are nothing to speak of.
-async fn connection(stream: TcpStream, address: SocketAddr, mut context: Context) {
-    let _ = stream.set_nodelay(true);
-    let address = address.ip().to_canonical();
+async fn connection<S>(stream: S, address: IpAddr, mut context: Context)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let config = context.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
     let Some(acceptor) = config.map(TlsAcceptor::from) else {
         let client = Client { address, authenticated: false };
