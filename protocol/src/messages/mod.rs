@@ -38,6 +38,34 @@ impl Input {
         }
     }
 
+    /// Whether a machine that never handled it goes on wrongly for good: it says how things are from
+    /// now on, and nobody says it again. All else serves one review or one flight.
+    ///
+    /// A machine that panicked is made again without the input on which it did; behind one of these
+    /// that would be a machine that obeys policies, a bundle or revocations which are not in force.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Admission(input) => match input {
+                admission::AdmissionInput::AcknowledgeClock(_)
+                | admission::AdmissionInput::BundleFailed(_)
+                | admission::AdmissionInput::BundleLoaded(_)
+                | admission::AdmissionInput::Drain
+                | admission::AdmissionInput::Forgotten(_)
+                | admission::AdmissionInput::Policies(_)
+                | admission::AdmissionInput::RevokeSeal(_) => true,
+                admission::AdmissionInput::HopRefused(_)
+                | admission::AdmissionInput::OwnerFound(_)
+                | admission::AdmissionInput::Resolution(_)
+                | admission::AdmissionInput::Review(_)
+                | admission::AdmissionInput::Timer(_) => false,
+            },
+            Self::Notary(input) => matches!(input, notary::NotaryInput::Forget(_)),
+            Self::Policy(_) => true,
+            Self::Journal(_) | Self::Verify(_) => false,
+        }
+    }
+
     /// Every blob the input names.
     pub fn blobs(&self) -> Vec<&Blob> {
         match self {

@@ -143,11 +143,15 @@ impl World<'_> {
         };
         let event = node.next(ActorId::Admission);
         process.calls.insert(event.clone(), call);
-        let most = u64::try_from(process.calls.len()).unwrap_or_default();
-        self.counts.most_reviews = self.counts.most_reviews.max(most);
         self.see(replica, Sight::Received { event, input: Arc::clone(&input), probe });
         let (cause, to) = (Cause::Outside(Outside::Webhook), ActorId::Admission);
-        self.deliver(replica, Envelope { cause, input, lamport: 0, root: None, to })
+        self.deliver(replica, Envelope { cause, input, lamport: 0, root: None, to })?;
+        if let Some(node) = self.replicas[replica].node() {
+            let (waiting, held) = node.waiting();
+            let deciding = u64::try_from(waiting.saturating_sub(held)).unwrap_or_default();
+            self.counts.most_reviews = self.counts.most_reviews.max(deciding);
+        }
+        Ok(())
     }
 
     /// Sends the answer to a call back.

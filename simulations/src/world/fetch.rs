@@ -8,6 +8,7 @@ use portreeve_protocol::messages::admission::{
 use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest, Fetched, NotaryInput};
 use portreeve_protocol::{Denial, DenyCode, Input, Mono, limits};
 
+use super::replica::Replica;
 use super::{Happening, World, asked};
 use crate::SimulationError;
 use crate::fault::{Link, Place, Service, Traffic};
@@ -25,6 +26,19 @@ pub(super) struct Flight {
     request: FetchRequest,
 }
 
+impl Replica {
+    /// The first request that waits and for which there is a place.
+    fn next_fetch(&mut self) -> Option<Flight> {
+        if self.fetches.len() >= limits::FETCHES_IN_FLIGHT {
+            return None;
+        }
+        let of = |server: &str| self.fetches.values().filter(|one| *one == server).count();
+        let fits = |flight: &Flight| of(&flight.request.server) < limits::FETCHES_PER_SERVER;
+        let place = self.queued.iter().position(fits)?;
+        self.queued.remove(place)
+    }
+}
+
 impl World<'_> {
     /// Sends a request. It ends at the latest when its time is over.
     pub(super) fn fetch(
@@ -37,11 +51,7 @@ impl World<'_> {
         let began = self.scheduler.now();
         self.counts.fetches += 1;
         let number = self.counts.fetches;
-        let process = &mut self.replicas[replica];
-        let life = process.life;
-        process.fetches.insert(number);
-        let flying = u64::try_from(process.fetches.len()).unwrap_or_default();
-        self.counts.most_fetches = self.counts.most_fetches.max(flying);
+        let life = self.replicas[replica].life;
         let late = Denial::new(
             DenyCode::Unreachable,
             format!("{} did not answer within {} ms", request.server, request.timeout / 1_000),
@@ -52,13 +62,27 @@ impl World<'_> {
         let timeout = began.plus(request.timeout);
         let ended = Happening::Fetched { envelope: envelope.clone(), life, number, replica };
         self.scheduler.schedule(timeout, ended);
-        let (from, to) = (Place::Replica(replica), Place::TrustServer(&request.server));
-        let passage = self.passage(&Link { from, to, traffic: Traffic::Fetch });
-        if passage.copies > 0 {
-            let request = request.clone();
-            let flight = Flight { envelope, began, life, number, replica, request };
-            let at = began.plus(passage.delay);
-            self.scheduler.schedule(at, Happening::Fetch(Box::new(flight)));
+        let request = request.clone();
+        let flight = Flight { envelope, began, life, number, replica, request };
+        self.replicas[replica].queued.push_back(flight);
+        self.launch(replica);
+    }
+
+    /// Sends the requests that wait and for which there is a place, as the host does: so many at
+    /// once, and so many to one server.
+    fn launch(&mut self, replica: usize) {
+        while let Some(flight) = self.replicas[replica].next_fetch() {
+            let server = flight.request.server.clone();
+            let flying = &mut self.replicas[replica].fetches;
+            flying.insert(flight.number, server.clone());
+            let flying = u64::try_from(flying.len()).unwrap_or_default();
+            self.counts.most_fetches = self.counts.most_fetches.max(flying);
+            let (from, to) = (Place::Replica(replica), Place::TrustServer(&server));
+            let passage = self.passage(&Link { from, to, traffic: Traffic::Fetch });
+            if passage.copies > 0 {
+                let at = self.scheduler.now().plus(passage.delay);
+                self.scheduler.schedule(at, Happening::Fetch(Box::new(flight)));
+            }
         }
     }
 
@@ -110,9 +134,18 @@ impl World<'_> {
         number: u64,
         envelope: Envelope,
     ) -> Result<(), SimulationError> {
-        if self.lives(replica, life) && self.replicas[replica].fetches.remove(&number) {
-            return self.deliver(replica, envelope);
+        if !self.lives(replica, life) {
+            return Ok(());
         }
+        let process = &mut self.replicas[replica];
+        let queued = process.queued.iter().position(|flight| flight.number == number);
+        let waited = queued.and_then(|place| process.queued.remove(place)).is_some();
+        let flew = process.fetches.remove(&number).is_some();
+        if !waited && !flew {
+            return Ok(());
+        }
+        self.deliver(replica, envelope)?;
+        self.launch(replica);
         Ok(())
     }
 

@@ -5,11 +5,14 @@ use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::{ActorId, Outside, RULES_VERSION, codec};
 use portreeve_replay::Recovery;
 
-use super::World;
 use super::replica::State;
+use super::{Happening, World};
 use crate::SimulationError;
 use crate::history::Sight;
 use crate::node::{Journal, Node};
+
+/// From the end of a replica that is not alive to its next start, in microseconds.
+const RESTART: u64 = 2_000_000;
 
 impl World<'_> {
     /// Starts a replica from what its journal holds; nothing happens if it runs. Where the journal is
@@ -80,6 +83,14 @@ impl World<'_> {
         self.note('!', Some(replica), format!("killed, {left} of {at_risk} bytes left"));
         self.see(replica, Sight::Crashed);
         Ok(true)
+    }
+
+    /// A replica that is not alive any more is killed and started again, as a kubelet does.
+    pub(super) fn replaced(&mut self, replica: usize) -> Result<(), SimulationError> {
+        self.crash(replica)?;
+        let at = self.scheduler.now().plus(RESTART);
+        self.scheduler.schedule(at, Happening::Start(replica));
+        Ok(())
     }
 
     /// Tells a replica to stop: it drains.

@@ -100,6 +100,8 @@ enum Happening {
     Received { call: usize, replica: usize },
     /// A replica looks whether its disk works again.
     Retry { life: u64, replica: usize },
+    /// A replica starts.
+    Start(usize),
     /// A disk has made durable what was written up to a mark.
     Synced { life: u64, mark: (u32, usize), replica: usize },
     /// The API server waits no longer for an answer.
@@ -228,6 +230,7 @@ impl<'a> World<'a> {
             Happening::Retry { life, replica } if self.lives(replica, life) => {
                 self.disk_restored(replica)
             }
+            Happening::Start(replica) => self.start(replica),
             Happening::Synced { life, mark, replica } if self.lives(replica, life) => {
                 self.synced(replica, mark)
             }

@@ -43,10 +43,13 @@ impl World<'_> {
         let Some(node) = process.node() else { return Ok(()) };
         self.counts.deliveries += 1;
         if panics {
-            let name = input_name(&envelope.input);
+            let (name, lasting) = (input_name(&envelope.input), envelope.input.is_lasting());
             let appended = node.panic(at, now, envelope);
             self.note('!', Some(replica), format!("a machine panics on {name}"));
-            return appended.map_or(Ok(()), |appended| self.appended(replica, appended));
+            if let Some(appended) = appended {
+                self.appended(replica, appended)?;
+            }
+            return if lasting { self.replaced(replica) } else { Ok(()) };
         }
         let input = Arc::clone(&envelope.input);
         let cause = envelope.cause.clone();

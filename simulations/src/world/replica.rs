@@ -1,6 +1,6 @@
 //! A replica: its process, or what the last one left on its disk, and its clocks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use portreeve_protocol::effect::TimerKey;
 use portreeve_protocol::messages::admission::AdmissionInput;
@@ -8,6 +8,7 @@ use portreeve_protocol::messages::journal::Appended;
 use portreeve_protocol::{ActorId, EventId, Mono, NodeId, Now, Wall};
 
 use super::World;
+use super::fetch::Flight;
 use crate::node::{Journal, Node};
 
 /// A replica.
@@ -18,13 +19,15 @@ pub(super) struct Replica {
     pub(super) calls: BTreeMap<EventId, usize>,
     /// Whether it was told to stop.
     pub(super) draining: bool,
-    /// Numbers of the fetches under way.
-    pub(super) fetches: BTreeSet<u64>,
+    /// Numbers of the fetches under way, each with its trust server.
+    pub(super) fetches: BTreeMap<u64, String>,
     /// Journals that were damaged and are not used any more.
     pub(super) given_up: Vec<Journal>,
     /// Counts the processes.
     pub(super) life: u64,
     pub(super) name: NodeId,
+    /// Fetches that wait for a place.
+    pub(super) queued: VecDeque<Flight>,
     /// Whether its next delivery panics.
     pub(super) panics: bool,
     /// Whether it knows policies.
@@ -63,10 +66,11 @@ impl Replica {
             bundle: None,
             calls: BTreeMap::new(),
             draining: false,
-            fetches: BTreeSet::new(),
+            fetches: BTreeMap::new(),
             given_up: Vec::new(),
             life: 0,
             name,
+            queued: VecDeque::new(),
             panics: false,
             ready: false,
             started: Mono(0),
@@ -104,6 +108,7 @@ impl Replica {
         self.calls.clear();
         self.draining = false;
         self.fetches.clear();
+        self.queued.clear();
         self.panics = false;
         self.ready = false;
         self.syncing = false;

@@ -70,9 +70,12 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Host<M> {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         let mut seat = self.seat.borrow_mut();
+        // What is lost with it cannot be had again but by a start.
+        let lasting = deliver.input.is_lasting();
         if self.links.take(&mut seat, deliver) == Survived::No {
             self.panics += 1;
-            let rebuilt = self.panics < limits::PANICS && self.links.rebuild(&mut seat, &self.make);
+            let goes_on = !lasting && self.panics < limits::PANICS;
+            let rebuilt = goes_on && self.links.rebuild(&mut seat, &self.make);
             if !rebuilt {
                 let actor = seat.event().actor.clone();
                 let decides = actor == ActorId::Admission;
