@@ -25,7 +25,6 @@ mod usefulness;
 use portreeve_protocol::Mono;
 
 pub use same_scenario_same_trace::same_trace;
-pub use usefulness::{BEYOND, Ensemble};
 
 use crate::{Outcome, Scenario};
 
