@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use portreeve_protocol::messages::notary::{DocumentName, FetchRequest};
 use portreeve_protocol::{CredentialRef, Denial, DenyCode, Mono};
 use portreeve_simulations::fault::{
-    Act, BitFlip, CLASSES, Class as _, ClockDrift, ClockSkew, ClockStep, Clogging, CrashLoop,
-    Delay, Duplication, EndlessBody, Fault, FullMailbox, Ground, HostileContent, Impostor,
-    Influence, Link, Loss, OneWayPartition, Partition, Passage, Place, Reordering, RollingUpgrade,
-    ServerErrors, ServerHangs, Service, SlowSync, Spot, SyncError, Syncing, TokenServerDown,
-    Traffic, Unauthorized,
+    Act, BitFlip, BundleLook, CLASSES, Class as _, ClockDrift, ClockSkew, ClockStep, Clogging,
+    CrashLoop, Delay, Duplication, EndlessBody, Fault, FullMailbox, Ground, HostileContent,
+    Impostor, Influence, Link, Loss, OneWayPartition, Partition, Passage, Place, Reordering,
+    RollingUpgrade, ServerErrors, ServerHangs, Service, SlowSync, Spot, SyncError, Syncing,
+    TokenServerDown, Traffic, Unauthorized,
 };
 use portreeve_simulations::hostile::{Mark, Nature};
 use portreeve_simulations::rng::{Rng, Streams};
@@ -40,6 +40,7 @@ fn ground() -> Ground {
     Ground {
         collections: collections.map(collection).into(),
         heal: HEAL,
+        pinned: vec![collection((NOTARY, "registry.example/db"))],
         replicas: REPLICAS,
         servers: [NOTARY, OTHER].map(str::to_owned).into(),
     }
@@ -125,12 +126,20 @@ fn wrong_by(fault: &dyn Influence, at: u64, replica: usize) -> i64 {
     wall
 }
 
+fn looked(fault: &dyn Influence, at: u64, replica: usize) -> BundleLook {
+    let mut look = BundleLook::Finds { behind: 0 };
+    fault.bundle(Mono(at), replica, &mut rng(at), &mut look);
+    look
+}
+
 /// Whether the fault bends anything at an instant.
 fn bends(fault: &dyn Influence, at: u64) -> bool {
+    let bundle = |replica| looked(fault, at, replica) != BundleLook::Finds { behind: 0 };
     let disk = |replica| synced(fault, at, replica) != Syncing { error: None, micros: 400 };
     links().iter().any(|link| passed(fault, at, link, at) != PASSAGE)
         || [NOTARY, OTHER].iter().any(|it| served(fault, at, &request(it)) != Service::Documents)
-        || (0..REPLICAS).any(|replica| disk(replica) || wrong_by(fault, at, replica) != 0)
+        || (0..REPLICAS)
+            .any(|replica| disk(replica) || bundle(replica) || wrong_by(fault, at, replica) != 0)
 }
 
 #[test]
@@ -238,7 +247,13 @@ fn no_class_is_idle() {
 
 #[test]
 fn nothing_at_all_to_happen_to_is_no_fault() {
-    let ground = Ground { collections: Vec::new(), heal: 0, replicas: 0, servers: Vec::new() };
+    let ground = Ground {
+        collections: Vec::new(),
+        heal: 0,
+        pinned: Vec::new(),
+        replicas: 0,
+        servers: Vec::new(),
+    };
     for (id, draw) in CLASSES {
         for fault in draw(&ground, 1_000, &mut rng(1)) {
             assert!(!bends(fault.influence(), 0), "{id}");
@@ -514,7 +529,8 @@ fn bad_content_is_served_for_a_while_and_what_it_leaves_is_forgotten() {
         let behave = Act::Behave { gun: gun.clone(), server: server.clone() };
         let misbehave = Act::Misbehave { class: *class, gun: gun.clone(), server: server.clone() };
         assert_eq!(acts[..2], [(*from, misbehave), (*until, behave)]);
-        assert_eq!(acts.len() > 2, (class.mark() != Mark::Passing), "{acts:?}");
+        let lasting = class.mark() != Mark::Passing;
+        assert_eq!(acts.len() > 2, lasting, "{acts:?}");
         let replicas: BTreeSet<usize> = acts[2..]
             .iter()
             .map(|(at, act)| {
@@ -523,7 +539,7 @@ fn bad_content_is_served_for_a_while_and_what_it_leaves_is_forgotten() {
                 *replica
             })
             .collect();
-        assert_eq!(replicas.len(), if (class.mark() != Mark::Passing) { REPLICAS } else { 0 });
+        assert_eq!(replicas.len(), if lasting { REPLICAS } else { 0 });
     }
 }
 

@@ -101,6 +101,21 @@ fn refused_content_allows_nothing_and_is_denied_by_a_code_of_its_class() {
 }
 
 #[test]
+fn refused_content_is_denied_by_a_code_of_its_class_where_roles_are_strict() {
+    hold(&[Nature::Refused], |class, shelf, documents, objections| {
+        // A collection that never had the role is denied for that, whatever is served.
+        if shelf.signers_of("1.0").is_empty() {
+            return;
+        }
+        let verdict = shelf.strict_verdict(&Replica::new(shelf).resolve(documents, "1.0"));
+        let fine = matches!(&verdict, Verdict::Denied(code, _) if class.codes().contains(code));
+        if !fine {
+            objections.push(format!("{verdict:?}"));
+        }
+    });
+}
+
+#[test]
 fn harmless_content_is_allowed_as_the_genuine_is() {
     hold(&[Nature::Harmless], |_, shelf, documents, objections| {
         ask(shelf, documents, |when, tag, signer, verdict| {

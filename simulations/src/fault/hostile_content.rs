@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Class, Ground, Influence};
-use crate::hostile::Hostile;
+use crate::hostile::{Hostile, Mark};
 use crate::rng::Rng;
 
 /// A trust server serves bad content of any class instead of a collection. Where that may have left
@@ -40,11 +40,8 @@ impl HostileContent {
         let (from, end) = ground.span(rate, rng);
         // The server behaves before it is forgotten what it did, and not before it misbehaved.
         let (from, until) = (from.min(end.saturating_sub(2)), end.saturating_sub(1));
-        let forgotten = if class.mark() != crate::hostile::Mark::Passing {
-            vec![end, ground.heal]
-        } else {
-            Vec::new()
-        };
+        let forgotten =
+            if class.mark() != Mark::Passing { vec![end, ground.heal] } else { Vec::new() };
         let (gun, replicas, server) = (gun.to_owned(), ground.replicas, server.to_owned());
         Some(Self { class, forgotten, from, gun, replicas, server, until })
     }

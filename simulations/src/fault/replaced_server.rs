@@ -28,7 +28,7 @@ impl Influence for ReplacedServer {
         let back = Act::Behave { gun: gun.clone(), server: server.clone() };
         vec![
             (self.from, Act::Misbehave { class: self.class, gun, server }),
-            (self.until.max(self.from) + 1, back),
+            (self.until.max(self.from + 1), back),
         ]
     }
 

@@ -3,12 +3,12 @@
 use portreeve_protocol::DenyCode;
 use portreeve_protocol::DenyCode::{
     BadEntry, Certificate, Checksum, Equivocation, Expired, InvalidMetadata, KeyId, Malformed,
-    MissingDocument, NotReleased, NotSigned, Oversize, RoleWithdrawn, Rollback, RootChanged,
-    RootPinMismatch, RootRotation, RootUnpinned, RootUntrusted, Signature, SignerKeyMismatch,
-    SignerMissing, SignersDisagree, TagNotSigned, UnsupportedForm,
+    MissingDocument, NotSigned, Oversize, RootChanged, RootRotation, RootUntrusted, Signature,
+    SignerMissing, SignersDisagree, UnsupportedForm,
 };
 use serde_json::{Value, json};
 
+use super::codes::{GONE, NONE, ODD, OLD, OUTDATED, ROOT, STRANGE, UNBELIEVED, UNRELEASED};
 use super::harmless::{escaped, pretty};
 use super::impostors::{Disguise, PLAIN};
 use super::{
@@ -16,22 +16,6 @@ use super::{
     signatures, spelling, stale, thresholds,
 };
 
-const NONE: &[DenyCode] = &[];
-/// Nobody whom a replica believes names the tag, or nobody who may release it.
-const UNRELEASED: &[DenyCode] = &[TagNotSigned, NotReleased, RoleWithdrawn, SignerMissing];
-/// As `UNRELEASED`, for want of signatures.
-const UNBELIEVED: &[DenyCode] =
-    &[TagNotSigned, NotReleased, RoleWithdrawn, SignerMissing, Signature];
-/// As `UNRELEASED`, for expiry.
-const OUTDATED: &[DenyCode] = &[TagNotSigned, NotReleased, RoleWithdrawn, SignerMissing, Expired];
-const ROOT: &[DenyCode] = &[RootUntrusted, RootRotation];
-const STRANGE: &[DenyCode] =
-    &[RootChanged, RootRotation, Signature, RootPinMismatch, RootUnpinned, SignerKeyMismatch];
-const GONE: &[DenyCode] = &[NotSigned, MissingDocument];
-const OLD: &[DenyCode] = &[Rollback, RootChanged, Signature, Expired, TagNotSigned, NotReleased];
-/// As `OLD`, for one role that the others do not go with.
-const ODD: &[DenyCode] =
-    &[Rollback, Signature, Expired, TagNotSigned, NotReleased, SignersDisagree];
 /// A time zone in which that year ends late.
 const LATE: &str = "9999-12-31T23:59:59-07:00";
 
@@ -236,7 +220,7 @@ classes! {
         headers::with("root", "_type", Value::Null), "The root does not say what it is.";
 
     // What parents say of their children, and what is served for these.
-    Sha256OtherSnapshot "sha256-other-snapshot" Refused Passing &[Checksum, MissingDocument],
+    Sha256OtherSnapshot "sha256-other-snapshot" Refused Passing &[MissingDocument],
         naming::digest("snapshot", "sha256"), "The parent of snapshot names another SHA-256.";
     Sha512OtherSnapshot "sha512-other-snapshot" Refused Passing &[Checksum],
         naming::digest("snapshot", "sha512"), "The parent of snapshot names another SHA-512.";
@@ -249,7 +233,7 @@ classes! {
         naming::shorter_body("snapshot"), "The document snapshot ends early.";
     MissingSnapshot "missing-snapshot" Refused Passing &[MissingDocument],
         naming::withheld("snapshot"), "The document snapshot is not there.";
-    Sha256OtherTargets "sha256-other-targets" Refused Passing &[Checksum, MissingDocument],
+    Sha256OtherTargets "sha256-other-targets" Refused Passing &[MissingDocument],
         naming::digest("targets", "sha256"), "The parent of targets names another SHA-256.";
     Sha512OtherTargets "sha512-other-targets" Refused Passing &[Checksum],
         naming::digest("targets", "sha512"), "The parent of targets names another SHA-512.";
@@ -263,7 +247,7 @@ classes! {
     MissingTargets "missing-targets" Refused Passing &[MissingDocument],
         naming::withheld("targets"),
         "The document targets is not there.";
-    Sha256OtherReleases "sha256-other-releases" Refused Passing &[Checksum, MissingDocument],
+    Sha256OtherReleases "sha256-other-releases" Refused Passing &[MissingDocument],
         naming::digest("targets/releases", "sha256"),
         "The parent of targets/releases names another SHA-256.";
     Sha512OtherReleases "sha512-other-releases" Refused Passing &[Checksum],
@@ -334,7 +318,7 @@ classes! {
         "Nothing is served.";
     PageForTimestamp "page-for-timestamp" Refused Passing &[Malformed], naming::page("timestamp"),
         "A web page is served for the timestamp.";
-    PageForRoot "page-for-root" Refused Passing &[Malformed, Oversize], naming::page("root"),
+    PageForRoot "page-for-root" Refused Passing &[Malformed], naming::page("root"),
         "A web page is served for the root.";
 
     // Text that is not one document, or means two things.
@@ -343,7 +327,7 @@ classes! {
     TruncatedTargets "truncated-targets" Refused Passing &[Malformed],
         spelling::truncated("targets"),
         "The document targets is half of its text, and its parent names that.";
-    EmptySnapshot "empty-snapshot" Refused Passing &[Malformed, Oversize],
+    EmptySnapshot "empty-snapshot" Refused Passing &[Oversize],
         spelling::exactly("snapshot", ""), "The snapshot is empty.";
     NullTimestamp "null-timestamp" Refused Passing &[InvalidMetadata],
         spelling::exactly("timestamp", "null"), "The timestamp is null.";
@@ -405,7 +389,7 @@ classes! {
     SignedMissing "signed-missing" Refused Passing &[InvalidMetadata],
         spelling::unsaid("timestamp"),
         "The timestamp has signatures and nothing that is signed.";
-    SignedAsText "signed-as-text" Refused Passing &[Signature, InvalidMetadata],
+    SignedAsText "signed-as-text" Refused Passing &[Signature],
         spelling::quoted("targets"), "What is signed of targets is a text.";
     SignedAsList "signed-as-list" Refused Passing &[InvalidMetadata],
         spelling::signed("targets", |signed| *signed = json!([signed.clone()])),

@@ -11,6 +11,7 @@ mod registry;
 
 mod certificates;
 mod classes;
+mod codes;
 mod delegations;
 mod draft;
 mod entries;

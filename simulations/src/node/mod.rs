@@ -38,7 +38,7 @@ pub struct Node {
     journal: Journal,
     /// Reviews not answered yet: when they were received by true time, and their uids.
     received: BTreeMap<EventId, (Mono, String)>,
-    scribe: Option<Scribe>,
+    scribe: Scribe,
     started: Arc<Started>,
 }
 
@@ -109,7 +109,7 @@ impl Node {
             held: BTreeMap::new(),
             journal,
             received: BTreeMap::new(),
-            scribe: audited.then(Scribe::default),
+            scribe: Scribe::new(audited),
             started,
         }
     }
@@ -133,7 +133,7 @@ impl Node {
         let delivery = Delivery { event: event.clone(), now, root: root.clone() };
         let effects = self.cast.run(&delivery, &input, memo)?;
         let mut digest = Sha256::ZERO;
-        if self.scribe.is_some() {
+        if self.scribe.audited() {
             digest = codec::digest(&effects)?;
         }
         let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
@@ -155,9 +155,7 @@ impl Node {
             now,
             root: root.clone(),
         };
-        if let Some(scribe) = &mut self.scribe {
-            scribe.delivered(&delivered, &effects);
-        }
+        self.scribe.delivered(&delivered, &effects);
         self.journal.write(Entry::Delivered(delivered));
         Ok(Handled { digest, effects, event, lamport, root })
     }
@@ -173,9 +171,7 @@ impl Node {
         }
         self.journal.keep(input.blobs());
         let panicked = Panicked { cause, event, input, now, root: root.clone() };
-        if let Some(scribe) = &mut self.scribe {
-            scribe.panicked(&panicked);
-        }
+        self.scribe.panicked(&panicked);
         self.journal.write(Entry::Panicked(panicked));
         let uid = self.received.get(&root).map(|(_, uid)| uid.clone())?;
         if self.held.contains_key(&root) {
@@ -192,14 +188,11 @@ impl Node {
     /// # Errors
     /// A state or an entry that cannot be written.
     pub fn checkpoint(&mut self) -> Result<bool, ProtocolError> {
-        let Some(scribe) = self.scribe.as_mut().filter(|scribe| scribe.full()) else {
-            return Ok(false);
-        };
-        if !self.journal.is_writable() {
+        if !self.scribe.full() || !self.journal.is_writable() {
             return Ok(false);
         }
         let kept = self.cast.keep(|actor| self.heard.contains_key(actor))?;
-        let checkpoint = scribe.checkpoint(&self.started, kept, &mut self.journal);
+        let checkpoint = self.scribe.checkpoint(&self.started, kept, &mut self.journal);
         self.journal.begin(Entry::Checkpoint(Box::new(checkpoint)))?;
         Ok(true)
     }
@@ -225,10 +218,12 @@ impl Node {
         Appended { answers: effects.iter().filter_map(answer).map(gate).collect() }
     }
 
-    /// Lets an answer go and writes down that it went; `None` if there is none to that review.
+    /// Lets an answer go and writes down that it went; `None` if nobody waits for it: there is none,
+    /// or the review was denied before because a machine failed.
     pub fn release(&mut self, now: Now, release: &Release) -> Option<history::Answered> {
         let decision = self.held.remove(&release.review)?;
-        let received = self.received.remove(&release.review).map_or(Mono(0), |(at, _)| at);
+        // Whoever waited for it was told already, when a machine panicked on its behalf.
+        let (received, _) = self.received.remove(&release.review)?;
         let (event, instead) = (release.review.clone(), release.instead.clone());
         let answer = history::Answered { decision, event, instead, received };
         let answered = Answered {
@@ -237,18 +232,14 @@ impl Node {
             review: release.review.clone(),
             wall: now.wall,
         };
-        if let Some(scribe) = &mut self.scribe {
-            scribe.answered(&answered);
-        }
+        self.scribe.answered(&answered);
         self.journal.write(Entry::Answered(answered));
         Some(answer)
     }
 
     /// Writes down what was lost.
     pub fn gap(&mut self, gap: &Gap) {
-        if let Some(scribe) = &mut self.scribe {
-            scribe.lost();
-        }
+        self.scribe.lost();
         self.journal.write(Entry::Gap(gap.clone()));
     }
 

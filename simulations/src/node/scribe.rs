@@ -1,5 +1,6 @@
 //! Keeps the account of what is under way, and writes checkpoints of it, as the host's journal
-//! thread does. Only audited replicas have a scribe.
+//! thread does. Where nobody audits the journal, only what a restart needs is written, and only
+//! behind a gap: what was learned while nothing could be written must outlive the process.
 
 use std::sync::Arc;
 
@@ -18,34 +19,55 @@ const SEGMENTS: usize = 4;
 /// Keeps account of what is under way.
 #[derive(Debug, Default)]
 pub(super) struct Scribe {
+    audited: bool,
     ledger: Ledger,
     /// Records in the segment that is written.
     records: u64,
+    /// Whether records were lost that only a checkpoint makes up for.
+    wanted: bool,
 }
 
 impl Scribe {
+    pub(super) fn new(audited: bool) -> Self {
+        Self { audited, ..Self::default() }
+    }
+
+    /// Whether somebody audits the journal.
+    pub(super) const fn audited(&self) -> bool {
+        self.audited
+    }
+
     pub(super) fn delivered(&mut self, delivered: &Delivered, effects: &[Effect]) {
+        if !self.audited {
+            return;
+        }
         self.ledger.delivered(delivered, effects);
         self.records += 1;
     }
 
     pub(super) fn panicked(&mut self, panicked: &Panicked) {
+        if !self.audited {
+            return;
+        }
         self.ledger.panicked(panicked);
         self.records += 1;
     }
 
     pub(super) fn answered(&mut self, answered: &Answered) {
-        self.ledger.answered(answered);
-        self.records += 1;
+        if self.audited {
+            self.ledger.answered(answered);
+            self.records += 1;
+        }
     }
 
     pub(super) fn lost(&mut self) {
         self.ledger.lost();
+        self.wanted = true;
     }
 
     /// Whether it is time for a checkpoint.
     pub(super) const fn full(&self) -> bool {
-        self.records >= SEGMENT_RECORDS
+        self.wanted || self.records >= SEGMENT_RECORDS
     }
 
     /// A checkpoint of machines that know what is `kept`; the blobs it names go to the journal.
@@ -77,6 +99,7 @@ impl Scribe {
         journal.keep(started.restored.blobs_mut().into_iter().map(|blob| &*blob));
         journal.retain(SEGMENTS);
         self.records = 0;
+        self.wanted = false;
         self.ledger.checkpoint(Arc::new(started), states)
     }
 }

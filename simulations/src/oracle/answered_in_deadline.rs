@@ -110,16 +110,24 @@ fn late(left: &Left) -> Vec<(String, u64)> {
     for journal in left.given_up.iter().chain([&left.journal]) {
         let mut due: BTreeMap<&EventId, Mono> = BTreeMap::new();
         for entry in journal.entries() {
-            let Entry::Delivered(delivered) = entry else { continue };
-            let now = delivered.now.mono;
-            if let Some(facts) = crate::history::review(&delivered.input) {
-                due.insert(&delivered.event, now.plus(facts.budget.min(LONGEST_TIMEOUT)));
-            }
-            for decision in &delivered.decisions {
-                let Some(due) = due.remove(&decision.review) else { continue };
-                if now.since(due) > LATE {
-                    late.push((decision.uid.clone(), now.since(due)));
+            match entry {
+                // It was answered before the machine decided it, by a denial of the host's.
+                Entry::Answered(answered) => drop(due.remove(&answered.review)),
+                Entry::Panicked(panicked) => drop(due.remove(&panicked.root)),
+                Entry::Delivered(delivered) => {
+                    let now = delivered.now.mono;
+                    if let Some(facts) = crate::history::review(&delivered.input) {
+                        let until = now.plus(facts.budget.min(LONGEST_TIMEOUT));
+                        due.insert(&delivered.event, until);
+                    }
+                    for decision in &delivered.decisions {
+                        let Some(due) = due.remove(&decision.review) else { continue };
+                        if now.since(due) > LATE {
+                            late.push((decision.uid.clone(), now.since(due)));
+                        }
+                    }
                 }
+                Entry::Checkpoint(_) | Entry::Gap(_) | Entry::Started(_) => {}
             }
         }
     }

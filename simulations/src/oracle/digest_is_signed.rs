@@ -119,7 +119,7 @@ fn pinned(
     verdict: &ContainerVerdict,
 ) -> Result<(), String> {
     let settings = &run.scenario.settings;
-    let mutates = |policies: &&InForce| {
+    let mutates = |policies: &InForce| {
         let Ruling::Rules(rules) = policies.ruling(settings, &case.facts.namespace, reference)
         else {
             return false;
@@ -128,8 +128,8 @@ fn pinned(
         rules.iter().all(|(_, rule)| rule.mutate_image && pins(rule.mode, rule.trust.is_some()))
     };
     let may_change = may_change(case) && reference.digest.is_none();
-    let all = case.policies.iter().all(|policies| mutates(&policies));
-    let any = case.policies.iter().any(|policies| mutates(&policies));
+    let all = case.policies.iter().all(|policies| mutates(policies));
+    let any = case.policies.iter().any(|policies| mutates(policies));
     match verdict.pin() {
         None if may_change && all => Err(format!("{} is not pinned", image.image)),
         None => Ok(()),

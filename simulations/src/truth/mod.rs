@@ -42,7 +42,7 @@ pub struct Edition {
     pub expires: Wall,
     /// Whether it is a collection begun anew, under root keys that no rotation leads to.
     pub fresh: bool,
-    /// Ids of the root keys.
+    /// Ids of the root keys: those that the root lists, and that of the bare key.
     pub root_keys: BTreeSet<Sha256>,
     /// The signers that it delegates to, with the seeds of their keys.
     pub signers: BTreeMap<String, u64>,

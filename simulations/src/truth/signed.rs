@@ -83,7 +83,25 @@ impl Shelf {
     /// The last edition published by `at`.
     #[must_use]
     pub fn last_by(&self, at: Mono) -> Option<&Edition> {
-        self.editions.iter().rev().find(|edition| edition.at <= at)
+        self.place_by(at).and_then(|place| self.editions.get(place))
+    }
+
+    fn place_by(&self, at: Mono) -> Option<usize> {
+        self.editions.iter().rposition(|edition| edition.at <= at)
+    }
+
+    /// Whether the edition at `place` holds what must have been signed, for a replica that may have
+    /// followed the collection since it was begun: whose root a pinned key signed then, and which
+    /// knows the roles that were there then.
+    fn holds(&self, place: usize, signing: &Signing<'_>) -> bool {
+        let Some(edition) = self.editions.get(place) else { return false };
+        let line = || {
+            let begun = self.editions[..=place].iter().rposition(|edition| edition.fresh);
+            self.editions[begun.unwrap_or_default()..=place].iter()
+        };
+        edition.says(signing)
+            && signing.pins.iter().all(|pins| line().any(|one| !pins.is_disjoint(&one.root_keys)))
+            && (!signing.strict || line().any(Edition::releases))
     }
 
     fn serves(&self, at: Mono, to: Mono, what: &Served, signing: &Signing<'_>) -> bool {
@@ -91,15 +109,15 @@ impl Shelf {
         let undated = Signing { unexpired: None, ..*signing };
         match what {
             Served::Nothing => false,
-            Served::Edition(index) => {
-                self.editions.get(*index).is_some_and(|edition| edition.holds(signing))
-            }
+            Served::Edition(index) => self.holds(*index, signing),
             Served::Bad { class, evil } => match class.nature() {
                 Nature::Refused => false,
-                Nature::Harmless => self.last_by(at).is_some_and(|edition| edition.holds(&undated)),
+                Nature::Harmless => {
+                    self.place_by(at).is_some_and(|place| self.holds(place, &undated))
+                }
                 Nature::Genuine => {
-                    let mut earlier = self.editions.iter().filter(|edition| edition.at <= to);
-                    earlier.any(|edition| edition.holds(&undated))
+                    let last = self.place_by(to).map_or(0, |place| place + 1);
+                    (0..last).any(|place| self.holds(place, &undated))
                 }
                 // Nobody else can sign with the keys of those who are asked for, or pinned.
                 Nature::Impostor => {
@@ -112,17 +130,28 @@ impl Shelf {
 }
 
 impl Edition {
-    /// Whether it holds what must have been signed.
+    /// Whether it holds what must have been signed, for a replica that knows nothing of editions
+    /// before.
     #[must_use]
     pub fn holds(&self, signing: &Signing<'_>) -> bool {
+        self.says(signing)
+            && signing.pins.iter().all(|pins| !pins.is_disjoint(&self.root_keys))
+            && (!signing.strict || self.releases())
+    }
+
+    /// Whether it has the role that releases images for sure: once it is there, it stays.
+    fn releases(&self) -> bool {
+        self.tags.values().any(|tag| !tag.signers.is_empty())
+    }
+
+    /// Whether the tag is signed with the digest, by all who are asked for.
+    fn says(&self, signing: &Signing<'_>) -> bool {
         let Some(tag) = self.tags.get(signing.tag) else { return false };
         let by = |(name, seed): &(String, u64)| {
             tag.signers.contains(name) && self.signers.get(name) == Some(seed)
         };
         tag.digest == signing.digest
             && signing.signers.iter().all(by)
-            && signing.pins.iter().all(|pins| !pins.is_disjoint(&self.root_keys))
-            && (!signing.strict || self.tags.values().any(|tag| !tag.signers.is_empty()))
             && signing.unexpired.is_none_or(|wall| self.expires >= wall)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::{AdmissionInput, BundleFailed};
+use portreeve_protocol::messages::admission::{AdmissionInput, BundleFailed, BundleLoaded};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{ActorId, Cause, Input, Mono, Outside};
 
@@ -11,6 +11,7 @@ use crate::SimulationError;
 use crate::fault::BundleLook;
 use crate::history::Sight;
 use crate::node::Envelope;
+use crate::scenario::{BundleEdition, Scenario};
 
 /// From one look of a replica to its next.
 const LOOKS_APART: u64 = 20 * SECOND;
@@ -41,7 +42,7 @@ impl World<'_> {
                 self.hit(index);
             }
         }
-        let Some(told) = self.found(at, look)? else { return Ok(()) };
+        let Some(told) = self.found(at, look) else { return Ok(()) };
         if self.replicas[replica].bundle.as_ref() == Some(&told) {
             return Ok(());
         }
@@ -60,22 +61,28 @@ impl World<'_> {
     }
 
     /// What a look finds; nothing where nothing was published yet and nothing fails.
-    fn found(&self, at: Mono, look: BundleLook) -> Result<Option<AdmissionInput>, SimulationError> {
-        let Some(plan) = &self.scenario.bundle else { return Ok(None) };
+    fn found(&self, at: Mono, look: BundleLook) -> Option<AdmissionInput> {
         let behind = match look {
             BundleLook::Fails(code) => {
                 let detail = format!("the trust bundle cannot be taken: {}", code.meaning());
-                return Ok(Some(AdmissionInput::BundleFailed(BundleFailed { code, detail })));
+                return Some(AdmissionInput::BundleFailed(BundleFailed { code, detail }));
             }
             BundleLook::Finds { behind } => behind,
         };
-        let published: Vec<_> = plan.editions.iter().filter(|one| one.at <= at.0).collect();
-        let place = published.len().checked_sub(1).map(|last| last.saturating_sub(behind));
-        let Some(edition) = place.and_then(|place| published.get(place)) else { return Ok(None) };
-        let plans = self.scenario.servers.iter().flat_map(|server| &server.collections);
-        let guns: Vec<String> = plans.map(|plan| plan.gun.clone()).collect();
-        let (start, signed) = (self.scenario.start, self.scenario.published);
-        let loaded = edition.loaded(&guns, start, signed)?;
-        Ok(Some(AdmissionInput::BundleLoaded(Box::new(loaded))))
+        let published = self.bundles.iter().filter(|(since, _)| *since <= at).count();
+        let place = published.checked_sub(1)?.saturating_sub(behind);
+        let (_, loaded) = self.bundles.get(place)?;
+        Some(AdmissionInput::BundleLoaded(Box::new(loaded.clone())))
     }
+}
+
+/// The publications of the trust bundle, in order of time.
+pub(super) fn editions(scenario: &Scenario) -> Result<Vec<(Mono, BundleLoaded)>, SimulationError> {
+    let Some(plan) = &scenario.bundle else { return Ok(Vec::new()) };
+    let plans = scenario.servers.iter().flat_map(|server| &server.collections);
+    let guns: Vec<String> = plans.map(|plan| plan.gun.clone()).collect();
+    let (start, signed) = (scenario.start, scenario.published);
+    let load =
+        |edition: &BundleEdition| Ok((Mono(edition.at), edition.loaded(&guns, start, signed)?));
+    plan.editions.iter().map(load).collect()
 }

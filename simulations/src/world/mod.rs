@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
+use portreeve_protocol::messages::admission::BundleLoaded;
 use portreeve_protocol::messages::notary::FetchRequest;
 use portreeve_protocol::{Input, Mono, Wall};
 
@@ -111,6 +112,8 @@ enum Happening {
 
 struct World<'a> {
     answers: BTreeMap<String, Answer>,
+    /// The publications of the trust bundle, as replicas are handed them.
+    bundles: Vec<(Mono, BundleLoaded)>,
     api: ApiServer,
     counts: Counts,
     delays: Delays,
@@ -152,6 +155,7 @@ impl<'a> World<'a> {
         let mut world = Self {
             answers: BTreeMap::new(),
             api: ApiServer::new(scenario)?,
+            bundles: bundle::editions(scenario)?,
             counts: Counts::default(),
             delays: Delays::new(streams),
             facts: BTreeMap::new(),
@@ -159,7 +163,7 @@ impl<'a> World<'a> {
             hop_faults: hops.map(|(index, _)| index).collect(),
             history: Vec::new(),
             marks: BTreeMap::new(),
-            memo: Memo::default(),
+            memo: Memo::kept(),
             over: false,
             replicas,
             scenario,
@@ -300,6 +304,7 @@ impl<'a> World<'a> {
             }
             Ok(Left { given_up, journal })
         };
+        self.memo.keep();
         let replicas = self.replicas.into_iter().map(left);
         Ok(Outcome {
             answers: self.answers,

@@ -10,7 +10,7 @@ use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Sha256, Wall};
 use super::World;
 use crate::SimulationError;
 use crate::hostile::{self, Hostile, Material};
-use crate::scenario::{CollectionPlan, Publication, TrustServerPlan};
+use crate::scenario::{CollectionPlan, Publication, SignedTag, TrustServerPlan};
 use crate::truth::{Edition, Served, Stand, Truth};
 
 /// A trust server.
@@ -29,6 +29,8 @@ struct Shelf {
     /// The collection as it stands, as data.
     plan: CollectionPlan,
     served: BTreeMap<String, Blob>,
+    /// Tag to the digest that each signer signed for it last.
+    signed: BTreeMap<String, BTreeMap<String, Sha256>>,
     /// The publication that is served; `None` if nothing is.
     stand: Option<usize>,
 }
@@ -42,7 +44,12 @@ impl Shelf {
         let collection = plan.sign(published)?;
         let history = vec![collection.documents().clone()];
         let (plan, served) = (plan.clone(), BTreeMap::new());
-        Ok(Self { before: None, collection, history, plan, served, stand: Some(0) })
+        let mut signed: BTreeMap<String, BTreeMap<String, Sha256>> = BTreeMap::new();
+        for tag in &plan.tags {
+            let by = signed.entry(tag.tag.clone()).or_default();
+            by.extend(tag.signers.iter().map(|signer| (signer.clone(), tag.digest)));
+        }
+        Ok(Self { before: None, collection, history, plan, served, signed, stand: Some(0) })
     }
 
     /// Another publication is served, or none.
@@ -59,22 +66,18 @@ impl Shelf {
     }
 
     fn edition(&self, at: When, fresh: bool) -> Result<Edition, SimulationError> {
-        let tag = |tag: &crate::scenario::SignedTag| (tag.tag.clone(), tag.clone());
+        let documents = self.collection.documents();
+        let tag = |tag: &SignedTag| (tag.tag.clone(), tag.clone());
+        let mut root_keys = root_keys(documents)?;
+        root_keys.insert(self.collection.root_key().spki());
         Ok(Edition {
             at: at.0,
             expires: Wall(at.1.0.saturating_add(TIMESTAMP_LIFETIME)),
             fresh,
-            root_keys: self.root_keys()?,
+            root_keys,
             signers: self.plan.signers.iter().map(|one| (one.clone(), self.plan.keys)).collect(),
             tags: self.plan.tags.iter().map(tag).collect(),
         })
-    }
-
-    /// What a pin may call the root keys: the ids in the published root, and that of the bare key.
-    fn root_keys(&self) -> Result<BTreeSet<Sha256>, SimulationError> {
-        let mut keys = root_keys(self.collection.documents())?;
-        keys.insert(self.collection.root_key().spki());
-        Ok(keys)
     }
 }
 
@@ -216,19 +219,33 @@ impl Shelf {
             Publication::Remove { tag, .. } => {
                 collection.remove(tag);
                 self.plan.tags.retain(|one| one.tag != *tag);
+                self.signed.remove(tag);
             }
             Publication::RotateRoot { .. } => collection.rotate_root(wall)?,
             Publication::RotateTimestamp { .. } => collection.rotate(BaseRole::Timestamp)?,
             Publication::Sign { tag, .. } => {
                 tag.sign(collection)?;
-                self.plan.tags.retain(|one| one.tag != tag.tag);
-                self.plan.tags.push(tag.clone());
+                self.note_signed(tag);
             }
             Publication::Publish(_)
             | Publication::Rollback { .. }
             | Publication::Withdraw { .. } => {}
         }
-        Ok(collection.publish(wall)?.clone())
+        Ok(self.collection.publish(wall)?.clone())
+    }
+
+    /// What is signed of a tag from now on: what `targets` says counts only where no signer ever
+    /// released the tag, and whoever signed the same digest before has signed it still.
+    fn note_signed(&mut self, tag: &SignedTag) {
+        let signed = self.signed.entry(tag.tag.clone()).or_default();
+        signed.extend(tag.signers.iter().map(|signer| (signer.clone(), tag.digest)));
+        if tag.signers.is_empty() && !signed.is_empty() {
+            return;
+        }
+        let same = signed.iter().filter(|(_, digest)| **digest == tag.digest);
+        let signers = same.map(|(signer, _)| signer.clone()).collect();
+        self.plan.tags.retain(|one| one.tag != tag.tag);
+        self.plan.tags.push(SignedTag { signers, ..tag.clone() });
     }
 }
 

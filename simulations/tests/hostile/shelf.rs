@@ -98,6 +98,20 @@ impl Shelf {
 
     /// What an outcome comes to under a policy that demands this signer, or none.
     pub fn verdict(&self, outcome: &ResolutionOutcome, signer: Option<&str>) -> Verdict {
+        self.judged(outcome, signer, false)
+    }
+
+    /// What an outcome comes to under a policy that also takes no other role for releases.
+    pub fn strict_verdict(&self, outcome: &ResolutionOutcome) -> Verdict {
+        self.judged(outcome, None, true)
+    }
+
+    fn judged(
+        &self,
+        outcome: &ResolutionOutcome,
+        signer: Option<&str>,
+        strict_roles: bool,
+    ) -> Verdict {
         let tag = match outcome {
             ResolutionOutcome::Absent => {
                 return Verdict::Denied(DenyCode::NotSigned, String::new());
@@ -120,7 +134,7 @@ impl Shelf {
             pins: Default::default(),
             server: None,
             signers: signers.into_iter().collect(),
-            strict_roles: false,
+            strict_roles,
         };
         match release(tag, &requirement, None) {
             Ok(released) => Verdict::Allowed(released.digest),

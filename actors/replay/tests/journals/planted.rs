@@ -18,10 +18,7 @@ const BROKEN: &[(Bug, fn())] = &[
         Bug::DamagePassedOver,
         edits::recovery_refuses_damage_that_no_crash_does_and_cuts_what_a_crash_does,
     ),
-    (
-        Bug::DeliveriesNotRecovered,
-        recovery::recovery_restores_the_trust_that_the_fetchers_had_gained,
-    ),
+    (Bug::DeliveriesNotRecovered, recovery::recovery_knows_what_was_learnt_since_the_last_start),
     (Bug::IncarnationReused, recovery::recovery_restores_the_trust_that_the_fetchers_had_gained),
     (
         Bug::RevocationNotRecovered,

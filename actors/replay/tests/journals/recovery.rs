@@ -52,6 +52,16 @@ pub fn recovery_restores_the_trust_that_the_fetchers_had_gained() {
 }
 
 #[test]
+pub fn recovery_knows_what_was_learnt_since_the_last_start() {
+    let mut rig = Rig::new();
+    rig.policies();
+    rig.review("u", &["registry.lab:5000/team/signers:alice-only"]);
+    let trust = recover(rig.lines(), &rig.blobs).unwrap().restored.trust;
+    assert_eq!(trust.iter().map(|kept| kept.gun.as_str()).collect::<Vec<_>>(), [crate::rig::GUN]);
+    assert!(!trust[0].floors.is_empty());
+}
+
+#[test]
 pub fn recovery_restores_the_trust_bundle_and_the_entries_of_seals_that_ended() {
     let mut rig = Rig::new();
     let bundle = BundleLoaded {

@@ -51,7 +51,7 @@ fn without_a_root_nothing_is_taken_over() {
 }
 
 #[test]
-fn a_spoilt_root_is_fatal_for_it_is_what_trust_rests_on() {
+pub fn a_spoilt_root_is_fatal_for_it_is_what_trust_rests_on() {
     let (_, sound) = directory();
     let altered = |root: &Blob| {
         let text = String::from_utf8(root.bytes().to_vec()).unwrap();

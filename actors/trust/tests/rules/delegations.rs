@@ -20,7 +20,7 @@ fn speakers(collection: &Collection, tag: &str) -> Vec<String> {
 }
 
 #[test]
-fn paths_are_prefixes_and_none_is_nothing() {
+pub fn paths_are_prefixes_and_none_is_nothing() {
     for (paths, speaks) in [
         (json!([""]), true),
         (json!(["v"]), true),
@@ -68,7 +68,7 @@ fn paths_narrow_from_parent_to_child() {
 }
 
 #[test]
-fn a_delegation_that_is_expired_or_under_threshold_is_left_out_with_all_below_it() {
+pub fn a_delegation_that_is_expired_or_under_threshold_is_left_out_with_all_below_it() {
     let expired = |document: &mut Document| document.signed["expires"] = json!(EARLIER);
     let unsigned = |document: &mut Document| document.signers = vec![Signer::bare()];
     type Fault<'a> = &'a dyn Fn(&mut Document);

@@ -15,7 +15,7 @@ use crate::forge::{
 };
 
 #[test]
-fn a_sound_collection_is_verified_with_complete_evidence() {
+pub fn a_sound_collection_is_verified_with_complete_evidence() {
     let collection = Collection::new();
     let request = collection.request();
     let found = verified(&request);
@@ -177,7 +177,23 @@ fn a_document_without_signatures_is_refused() {
 }
 
 #[test]
-fn one_public_key_under_two_ids_counts_once() {
+pub fn a_document_that_only_a_stranger_signed_is_refused_in_every_base_role() {
+    let sound = Collection::new();
+    let stranger = vec![Signer::bare()];
+    for role in ["timestamp", "snapshot", "targets"] {
+        let mut collection = sound.clone();
+        let document = match role {
+            "timestamp" => &mut collection.timestamp,
+            "snapshot" => &mut collection.snapshot,
+            _ => &mut collection.targets,
+        };
+        document.signers = stranger.clone();
+        assert_eq!(refused(&collection.request()), DenyCode::Signature, "{role}");
+    }
+}
+
+#[test]
+pub fn one_public_key_under_two_ids_counts_once() {
     let mut collection = Collection::new();
     let key = rcgen::KeyPair::generate().unwrap();
     let one = Signer::with_certificate(&key, &crate::forge::params("one"));

@@ -28,7 +28,7 @@ fn signed<'a>(collection: &'a mut Collection, role: &str) -> &'a mut Value {
 const ROLES: [&str; 5] = ["timestamp", "snapshot", "targets", "targets/releases", "targets/alice"];
 
 #[test]
-fn a_lower_version_of_any_role_is_a_rollback() {
+pub fn a_lower_version_of_any_role_is_a_rollback() {
     for role in ROLES {
         let (mut collection, floors) = at_five();
         collection.set_versions(6);
@@ -38,7 +38,7 @@ fn a_lower_version_of_any_role_is_a_rollback() {
 }
 
 #[test]
-fn the_same_version_of_another_document_is_an_equivocation() {
+pub fn the_same_version_of_another_document_is_an_equivocation() {
     for role in ROLES {
         let (mut collection, floors) = at_five();
         collection.set_versions(6);
@@ -104,7 +104,7 @@ fn rekeyed(collection: &Collection, role: &str) -> Collection {
 }
 
 #[test]
-fn a_newer_root_that_changes_a_roles_keys_forgets_its_floor_and_no_other() {
+pub fn a_newer_root_that_changes_a_roles_keys_forgets_its_floor_and_no_other() {
     for role in ["timestamp", "snapshot", "targets"] {
         let (collection, floors) = at_five();
         let mut next = rekeyed(&collection, role);
@@ -168,7 +168,7 @@ fn a_root_that_does_not_follow_forgets_nothing() {
 }
 
 #[test]
-fn releases_that_were_verified_before_and_are_gone_count_as_withdrawn() {
+pub fn releases_that_were_verified_before_and_are_gone_count_as_withdrawn() {
     let (collection, floors) = at_five();
     let mut gone = collection.clone();
     gone.set_versions(6);

@@ -9,5 +9,7 @@ mod floors;
 mod forge;
 mod mutation;
 mod pins;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod released;
 mod roots;

@@ -77,7 +77,7 @@ fn without_a_pin_a_root_is_refused_where_first_use_is_forbidden() {
 
 /// Keys that the pins admit must meet the threshold alone.
 #[test]
-fn a_root_key_outside_the_pin_cannot_help_the_threshold() {
+pub fn a_root_key_outside_the_pin_cannot_help_the_threshold() {
     let mut collection = Collection::new();
     let second = Signer::certified(GUN);
     let root = &mut collection.roots[0].signed;

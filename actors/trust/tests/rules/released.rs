@@ -51,7 +51,7 @@ fn releases_give_the_digest_and_targets_give_it_in_their_absence() {
 }
 
 #[test]
-fn a_differing_entry_in_targets_is_remarked_on_with_both_digests() {
+pub fn a_differing_entry_in_targets_is_remarked_on_with_both_digests() {
     let mut collection = Collection::new();
     collection.targets.signed["targets"]["v1"] = entry("old");
     let released = release(&tag(&collection), &by(vec![]), None).unwrap();
@@ -83,7 +83,7 @@ fn a_tag_in_no_role_or_in_none_that_releases_is_denied() {
 }
 
 #[test]
-fn the_digest_that_the_image_names_must_be_the_signed_one() {
+pub fn the_digest_that_the_image_names_must_be_the_signed_one() {
     let tag = tag(&Collection::new());
     assert!(release(&tag, &by(vec![]), Some(image("v1"))).is_ok());
     let other = release(&tag, &by(vec![]), Some(image("other")));
@@ -91,7 +91,7 @@ fn the_digest_that_the_image_names_must_be_the_signed_one() {
 }
 
 #[test]
-fn all_signers_must_have_signed_with_their_pinned_keys() {
+pub fn all_signers_must_have_signed_with_their_pinned_keys() {
     let collection = Collection::new();
     let keys = &collection.keys;
     let tag = tag(&collection);
@@ -116,7 +116,7 @@ fn all_signers_must_have_signed_with_their_pinned_keys() {
 }
 
 #[test]
-fn a_pinned_key_that_is_listed_but_did_not_sign_is_not_enough() {
+pub fn a_pinned_key_that_is_listed_but_did_not_sign_is_not_enough() {
     let mut collection = Collection::new();
     let second = Signer::bare();
     let keys = &collection.keys;
@@ -130,7 +130,7 @@ fn a_pinned_key_that_is_listed_but_did_not_sign_is_not_enough() {
 }
 
 #[test]
-fn a_signer_who_signed_another_digest_disagrees() {
+pub fn a_signer_who_signed_another_digest_disagrees() {
     let mut collection = Collection::new();
     let alice = collection.delegations.get_mut("targets/alice").unwrap();
     alice.signed["targets"]["v1"] = entry("other");
@@ -244,7 +244,7 @@ fn text_without_one_usable_public_key_has_no_fingerprint_and_is_never_quoted() {
 }
 
 #[test]
-fn a_policy_that_pins_a_root_is_satisfied_by_no_other_root() {
+pub fn a_policy_that_pins_a_root_is_satisfied_by_no_other_root() {
     let collection = Collection::new();
     let tag = tag(&collection);
     let signer = tag.evidence.roles["root"].signed_by[0].clone();

@@ -22,7 +22,7 @@ fn named(common_name: &str) -> Collection {
 }
 
 #[test]
-fn the_common_name_is_the_collection_or_a_wildcard_over_it() {
+pub fn the_common_name_is_the_collection_or_a_wildcard_over_it() {
     for name in [GUN, "registry.example:5000/team/*", "registry.example:5000/*"] {
         assert!(verified(&named(name).request()).evidence.first_use, "{name}");
     }
@@ -137,7 +137,7 @@ fn a_root_signed_by_the_one_before_and_by_itself_follows() {
 }
 
 #[test]
-fn a_root_not_signed_by_the_one_before_does_not_follow() {
+pub fn a_root_not_signed_by_the_one_before_does_not_follow() {
     let mut collection = rotated();
     collection.roots[1].signers.pop();
     assert_eq!(refused(&collection.request_with(&Default::default())), DenyCode::RootRotation);
