@@ -57,3 +57,49 @@ pub(crate) enum CommandError {
     #[error("the scenario cannot be written: {0}")]
     Unwritable(serde_json::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn unreadable() -> serde_json::Error {
+        serde_json::from_str::<u64>("x").unwrap_err()
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_written_is_named() {
+        let path = PathBuf::from("case.json");
+        let source = std::io::Error::other("gone");
+        let file = CommandError::File { what: "write", path: path.clone(), source };
+        assert_eq!(file.to_string(), "cannot write case.json: gone");
+        let text = CommandError::NoScenario { path, source: unreadable() }.to_string();
+        assert!(text.starts_with("case.json holds no scenario: "), "{text}");
+        let text = CommandError::Unwritable(unreadable()).to_string();
+        assert!(text.starts_with("the scenario cannot be written: "), "{text}");
+    }
+
+    #[test]
+    fn a_seed_that_comes_to_nothing_is_named() {
+        let text = CommandError::NoFault { seed: 7 }.to_string();
+        assert!(text.contains("seed 7"), "{text}");
+        let source = SimulationError::Endless { events: 3 };
+        let text = CommandError::Simulation { seed: 8, source }.to_string();
+        assert!(text.starts_with("seed 8: 3 events happened"), "{text}");
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    #[test]
+    fn a_bug_that_there_is_not_is_named() {
+        let text = CommandError::NoBug { id: "flying".to_owned() }.to_string();
+        assert!(text.contains("`flying`"), "{text}");
+    }
+
+    #[cfg(not(feature = "planted-bugs"))]
+    #[test]
+    fn a_build_without_bugs_says_how_to_have_them() {
+        let text = CommandError::NotPlanted.to_string();
+        assert!(text.contains("--features planted-bugs"), "{text}");
+    }
+}

@@ -76,13 +76,6 @@ impl Shelf {
             tags: self.plan.tags.iter().map(tag).collect(),
         })
     }
-
-    /// What a pin may call the root keys: the ids in the published root, and that of the bare key.
-    fn root_keys(&self) -> Result<BTreeSet<Sha256>, SimulationError> {
-        let mut keys = root_keys(self.collection.documents())?;
-        keys.insert(self.collection.root_key().spki());
-        Ok(keys)
-    }
 }
 
 impl TrustServer {
