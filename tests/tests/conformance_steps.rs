@@ -11,7 +11,8 @@ use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{DenyCode, Entry, Mono, Wall, codec};
 use portreeve_replay::{Outcome as Replayed, verify};
-use portreeve_simulations::scenario::{Change, Fault, PlannedReview, Publication, SignedTag};
+use portreeve_simulations::fault::ServerDown;
+use portreeve_simulations::scenario::{Change, PlannedReview, Publication, SignedTag};
 use portreeve_simulations::scripted::{DOWN, SERVER, image};
 use portreeve_simulations::{Scenario, Summary, run, scripted};
 use portreeve_tests::review::Outcome;
@@ -52,7 +53,7 @@ impl Case {
     fn with_outage(mut self, from: u64, until: Option<u64>) -> Self {
         let outage = Self::away(SERVER, from, until);
         let Outage { from, server, until } = outage.clone();
-        self.scenario.faults.push(Fault::ServerDown { from, server, until });
+        self.scenario.faults.push(ServerDown { from, server, until }.into());
         self.outages.push(outage);
         self
     }
