@@ -25,7 +25,8 @@ pub struct Outcome {
     pub marks: BTreeMap<&'static str, u64>,
     /// What each replica left, in the order of the scenario.
     pub replicas: Vec<Left>,
-    /// The reason why the run did not converge after the heal; `None` if it did, or was not asked to.
+    /// The reason why the run did not converge after the heal; `None` if it did, or was not asked
+    /// to.
     pub stuck: Option<String>,
     /// One line an event.
     pub trace: Trace,

@@ -5,7 +5,8 @@
 //!
 //! | mark | event |
 //! |---|---|
-//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, their digest if audited |
+//! | `>` | a delivery: event id, input, `<-` its cause, its effects by letter, their digest if
+//! audited |
 //! | `=` | the answer to a review left: uid, `allow` or the code of the denial, what it took |
 //! | `?` | a review was sent to a replica: uid |
 //! | `.` | what the API server made of a review: uid, what |

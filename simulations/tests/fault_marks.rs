@@ -1,5 +1,5 @@
-//! Every class of faults has an effect in some run, whatever it is does not go on after the heal, and
-//! a run with faults is the same each time.
+//! Every class of faults has an effect in some run, whatever it is does not go on after the heal,
+//! and a run with faults is the same each time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;

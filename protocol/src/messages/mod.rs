@@ -38,8 +38,8 @@ impl Input {
         }
     }
 
-    /// Whether a machine that never handled it goes on wrongly for good: it says how things are from
-    /// now on, and nobody says it again. All else serves one review or one flight.
+    /// Whether a machine that never handled it goes on wrongly for good: it says how things are
+    /// from now on, and nobody says it again. All else serves one review or one flight.
     ///
     /// A machine that panicked is made again without the input on which it did; behind one of these
     /// that would be a machine that obeys policies, a bundle or revocations which are not in force.

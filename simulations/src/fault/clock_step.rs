@@ -41,8 +41,8 @@ impl Class for ClockStep {
     const ID: &'static str = "clock-step";
 
     /// A clock that was ahead has shown what it will not show again for as long: an operator has to
-    /// acknowledge that, or nothing comes right. One that was behind returns by itself; sometimes an
-    /// operator takes it for right before that.
+    /// acknowledge that, or nothing comes right. One that was behind returns by itself; sometimes
+    /// an operator takes it for right before that.
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let farthest = (FARTHEST / 1_000).saturating_mul(rate).clamp(1_000_000, FARTHEST);
         let step = |_| {

@@ -1,7 +1,7 @@
 //! What can go wrong: one class of fault a file.
 //!
-//! A class is a struct of data with an [`Influence`]: at what instants the world does something to a
-//! replica or a server ([`Act`]), and how it bends what happens otherwise, a passage through the
+//! A class is a struct of data with an [`Influence`]: at what instants the world does something to
+//! a replica or a server ([`Act`]), and how it bends what happens otherwise, a passage through the
 //! network, a sync of the disk, a clock, a request. To add one, write its file and add one line to
 //! `faults!` below: the swarm draws it, scenarios can hold it, and coverage asks for its mark.
 

@@ -7,8 +7,8 @@ use super::wire::crosses;
 use super::{Class, Ground, Influence, Link, Passage, Traffic};
 use crate::rng::Rng;
 
-/// Some things that go through the network take so long that others overtake them. Events of a watch
-/// stay in order, as they are one stream.
+/// Some things that go through the network take so long that others overtake them. Events of a
+/// watch stay in order, as they are one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reordering {
     /// From when; microseconds after the start.

@@ -10,8 +10,8 @@ use crate::rng::Rng;
 pub struct RollingUpgrade {
     /// When the first is told to stop; microseconds after the start.
     pub from: u64,
-    /// How many replicas there are. Each has an equal part of the time; it drains for the first half
-    /// of that, and is down for the third quarter.
+    /// How many replicas there are. Each has an equal part of the time; it drains for the first
+    /// half of that, and is down for the third quarter.
     pub replicas: usize,
     /// When all are done.
     pub until: u64,

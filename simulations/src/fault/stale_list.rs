@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Act, Class, Ground, Influence};
 use crate::rng::Rng;
 
-/// A replica lists all policies anew from an API server whose data are old, and later from one whose
-/// data are not.
+/// A replica lists all policies anew from an API server whose data are old, and later from one
+/// whose data are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaleList {
     /// How many microseconds old the data are.

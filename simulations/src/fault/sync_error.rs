@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Act, Class, Ground, Influence, Syncing};
 use crate::rng::Rng;
 
-/// The disk of a replica answers with an error instead of making the journal durable: what was to be
-/// made durable is lost.
+/// The disk of a replica answers with an error instead of making the journal durable: what was to
+/// be made durable is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncError {
     /// From when; microseconds after the start.

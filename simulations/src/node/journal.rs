@@ -335,8 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_does_not_start_from_a_journal_damaged_in_the_middle() -> Result<(), SimulationError>
-    {
+    fn a_replica_does_not_start_from_a_journal_that_is_damaged() -> Result<(), SimulationError> {
         let mut journal = Journal::default();
         journal.write(gap(1));
         journal.write(gap(2));

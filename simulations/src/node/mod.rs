@@ -218,8 +218,8 @@ impl Node {
         Appended { answers: effects.iter().filter_map(answer).map(gate).collect() }
     }
 
-    /// Lets an answer go and writes down that it went; `None` if nobody waits for it: there is none,
-    /// or the review was denied before because a machine failed.
+    /// Lets an answer go and writes down that it went; `None` if nobody waits for it: there is
+    /// none, or the review was denied before because a machine failed.
     pub fn release(&mut self, now: Now, release: &Release) -> Option<history::Answered> {
         let decision = self.held.remove(&release.review)?;
         // Whoever waited for it was told already, when a machine panicked on its behalf.

@@ -1,5 +1,5 @@
-//! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are asked,
-//! and obey the policies that the API server holds.
+//! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are
+//! asked, and obey the policies that the API server holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 

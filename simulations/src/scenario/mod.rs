@@ -29,7 +29,8 @@ pub struct Scenario {
     /// Whether records are written with all their digests, and replayed at the end. Otherwise they
     /// become bytes only where a crash makes a replica read them.
     pub audited: bool,
-    /// The trust bundle, if replicas are to have one; its place in the settings is filled in by the run.
+    /// The trust bundle, if replicas are to have one; its place in the settings is filled in by the
+    /// run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundlePlan>,
     /// What is published later.
@@ -38,8 +39,8 @@ pub struct Scenario {
     /// What goes wrong, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
-    /// When nothing goes wrong any more, in microseconds after the start; from then on it is watched
-    /// whether all comes right. `None` ends the run when nothing is to come.
+    /// When nothing goes wrong any more, in microseconds after the start; from then on it is
+    /// watched whether all comes right. `None` ends the run when nothing is to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heal: Option<u64>,
     /// More events than this are taken for a run without end.

@@ -1,5 +1,6 @@
-//! The calls that the API server makes to webhooks, for whoever creates and changes workloads: which
-//! replica is asked, how long it waits, what it makes of the answers, and when clients try again.
+//! The calls that the API server makes to webhooks, for whoever creates and changes workloads:
+//! which replica is asked, how long it waits, what it makes of the answers, and when clients try
+//! again.
 
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ use crate::node::{Journal, Node};
 const RESTART: u64 = 2_000_000;
 
 impl World<'_> {
-    /// Starts a replica from what its journal holds; nothing happens if it runs. Where the journal is
-    /// damaged it does not start, and an operator gives it an empty disk.
+    /// Starts a replica from what its journal holds; nothing happens if it runs. Where the journal
+    /// is damaged it does not start, and an operator gives it an empty disk.
     pub(super) fn start(&mut self, replica: usize) -> Result<(), SimulationError> {
         let State::Down(journal) = &mut self.replicas[replica].state else { return Ok(()) };
         let mut journal = std::mem::take(&mut **journal);

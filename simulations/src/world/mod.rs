@@ -41,8 +41,8 @@ use crate::trace::Trace;
 use crate::truth::Truth;
 use crate::{Answer, Outcome, SimulationError};
 
-/// Runs `scenario` with `seed` until nothing is to come, or until it is seen whether all comes right
-/// after the heal. The lines of the trace are kept if the scenario is audited.
+/// Runs `scenario` with `seed` until nothing is to come, or until it is seen whether all comes
+/// right after the heal. The lines of the trace are kept if the scenario is audited.
 ///
 /// # Errors
 /// A scenario that cannot be run, or does not end.

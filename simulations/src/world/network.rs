@@ -106,7 +106,8 @@ impl Delays {
     }
 
     /// When a message between two actors arrives that takes `delay`. Messages of one actor to
-    /// another stay in order, as a mailbox keeps them; those to a verifier wait for it to have time.
+    /// another stay in order, as a mailbox keeps them; those to a verifier wait for it to have
+    /// time.
     pub(super) fn arrival(
         &mut self,
         now: Mono,

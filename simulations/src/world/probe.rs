@@ -1,5 +1,5 @@
-//! Whether all comes right once nothing goes wrong any more: every replica is asked for whatever was
-//! asked for before, several times.
+//! Whether all comes right once nothing goes wrong any more: every replica is asked for whatever
+//! was asked for before, several times.
 
 use std::collections::BTreeSet;
 

@@ -41,7 +41,8 @@ pub(super) struct Replica {
     pub(super) timers: BTreeMap<(ActorId, TimerKey), u64>,
     /// Answers written since the sync at work began.
     pub(super) unsynced: VecDeque<Appended>,
-    /// The number of its watch on policies, and when the last of its events arrives; none if broken.
+    /// The number of its watch on policies, and when the last of its events arrives; none if
+    /// broken.
     pub(super) watch: Watch,
 }
 

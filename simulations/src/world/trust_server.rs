@@ -1,4 +1,5 @@
-//! A simulated trust server: what it holds, how that changes, and what bad content it serves instead.
+//! A simulated trust server: what it holds, how that changes, and what bad content it serves
+//! instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
