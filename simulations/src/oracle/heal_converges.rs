@@ -1,12 +1,13 @@
 //! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are asked,
-//! and obey the policies that the API server holds.
+//! and obey the policies that the API server holds, unless their policy actor panicked on one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portreeve_protocol::Input;
+use portreeve_protocol::{Entry, Input};
 
 use super::{Oracle, Run, Violation};
 use crate::history::Sight;
+use crate::node::Journal;
 use crate::truth::policies::{Catalogue, InForce};
 
 /// The oracle.
@@ -60,13 +61,28 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
         }
     }
     for (replica, name) in run.scenario.replicas.iter().enumerate() {
-        if told.get(&replica) != Some(&last) {
+        let lost = run.outcome.replicas.get(replica).is_some_and(|left| lost(&left.journal));
+        if !lost && told.get(&replica) != Some(&last) {
             say(Some(replica), format!("{name} obeys other policies than there are"));
         }
         if !asked.is_empty() && !answered.contains(&replica) {
             say(Some(replica), format!("{name} answered no question after the heal"));
         }
     }
+}
+
+/// Whether the policy actor panicked on something in the last incarnation. What it panicked on is
+/// passed over by design, until the whole list comes again.
+fn lost(journal: &Journal) -> bool {
+    let mut lost = false;
+    for entry in journal.entries() {
+        lost = match entry {
+            Entry::Started(_) => false,
+            Entry::Panicked(panicked) => lost || matches!(&*panicked.input, Input::Policy(_)),
+            Entry::Answered(_) | Entry::Checkpoint(_) | Entry::Delivered(_) | Entry::Gap(_) => lost,
+        };
+    }
+    lost
 }
 
 #[cfg(test)]
