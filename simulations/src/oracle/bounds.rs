@@ -140,7 +140,14 @@ impl<'a> Counted<'a> {
                 let flight = (incarnation, request.server.as_str(), request.flight);
                 *self.verifications.entry(flight).or_default() += 1;
             }
-            _ => {}
+            (
+                _,
+                Input::Admission(_)
+                | Input::Journal(_)
+                | Input::Notary(_)
+                | Input::Policy(_)
+                | Input::Verify(_),
+            ) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! `floors-never-fall`: of what a replica verified, no version is ever lower than before.
 //!
-//! Within an incarnation: of two answers about a collection, the one by the later timestamp holds no
+//! Within an incarnation: of two answers about a collection, the one by the later timestamp holds
+//! no
 //! lower version of any role. Across incarnations: what is restored, and all that follows, is not
 //! below what an answered decision rested on (such decisions are durable; what was verified and not
 //! decided by may be lost with the process), or what was restored before. Only then may they fall:

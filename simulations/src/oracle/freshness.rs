@@ -4,7 +4,8 @@
 //! for (or the setting), and S its staleness (or the setting's), as the replica's own monotonic
 //! clock measures them.
 //!
-//! * **Allowed as verified**: what the rule asks for was served at some instant from R - F to A, and
+//! * **Allowed as verified**: what the rule asks for was served at some instant from R - F to A,
+//! and
 //!   the evidence is one that the fetcher told of by a timestamp asked for at R - F or later. Where
 //!   the decision itself says that it rests on an older state (its audit annotation `stale`), S
 //!   stands in the place of a shorter F.

@@ -1,4 +1,5 @@
-//! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are asked,
+//! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are
+//! asked,
 //! and obey the policies that the API server holds, unless their policy actor panicked on one.
 
 use std::collections::{BTreeMap, BTreeSet};

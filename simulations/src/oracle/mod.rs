@@ -57,7 +57,8 @@ pub struct Violation {
 pub struct Oracle {
     /// What of a run breaks the rule.
     pub check: fn(&Run<'_>, &mut Vec<Violation>),
-    /// Its id, as it stands in ARCHITECTURE.md, in reports and in the names of planted bugs' judges.
+    /// Its id, as it stands in ARCHITECTURE.md, in reports and in the names of planted bugs'
+    /// judges.
     pub id: &'static str,
     /// The rule, in a sentence.
     pub rule: &'static str,
