@@ -3,8 +3,9 @@
 //! Judged by the highest wall time that the replica's admission actor was told in its incarnation,
 //! up to the delivery in which it decided (or by the time that an operator acknowledged since): so
 //! that a clock that goes back a little makes nothing young again. Where the clock is further
-//! behind than is believed, nothing is let in as verified at all. A clock that was wrong from the
-//! start of an incarnation cannot be known to be wrong; what it costs is bounded by its error.
+//! behind
+//! than is believed, nothing is let in as verified at all. A clock that was wrong from the start of
+//! an incarnation cannot be known to be wrong; what it costs is bounded by its error.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! `floors-never-fall`: of what a replica verified, no version is ever lower than before.
 //!
 //! Within an incarnation: of two answers about a collection, the one by the later timestamp holds
-//! no lower version of any role. Across incarnations: what is restored, and all that follows, is
-//! not below what an answered decision rested on (such decisions are durable; what was verified and
-//! not decided by may be lost with the process), or what was restored before. Only then may they
-//! fall: an operator has the trust reset; the disk is replaced; a pinned root takes the place of
-//! one that was trusted at first use; and, for roles that a newer root gives other keys, that
-//! root's coming.
+//! no
+//! lower version of any role. Across incarnations: what is restored, and all that follows, is not
+//! below what an answered decision rested on (such decisions are durable; what was verified and not
+//! decided by may be lost with the process), or what was restored before. Only then may they fall:
+//! an operator has the trust reset; the disk is replaced; a pinned root takes the place of one that
+//! was trusted at first use; and, for roles that a newer root gives other keys, that root's coming.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
 //! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are
-//! asked, and obey the policies that the API server holds.
+//! asked,
+//! and obey the policies that the API server holds, unless their policy actor panicked on one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,10 +19,11 @@
 use std::collections::BTreeMap;
 
 use portreeve_protocol::limits::{FETCH_TIMEOUT, FLIGHT_TIMEOUT, SMALL_DOCUMENT_BYTES};
-use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::messages::admission::{GroupKind, ReviewFacts};
 use portreeve_protocol::messages::notary::{DocumentName, FetchRequest};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::ImageReference;
+use portreeve_protocol::workload::{Carrier, carrier};
 use portreeve_protocol::{Denial, DenyCode, Sha256};
 
 use super::bind::{demands, tag};
@@ -68,7 +69,10 @@ fn must_allow(run: &Run<'_>, case: &Case<'_>, last: &InForce, denial: &Denial) -
     let clocks = faults.iter().any(|fault| fault.class().starts_with("clock"));
     let of_time = matches!(denial.code, DenyCode::ClockSteppedBack | DenyCode::Expired);
     let told = case.policies.iter().all(|policies| *policies == last);
-    told && !(clocks && of_time)
+    let GroupKind { group, kind, .. } = &case.facts.kind;
+    let known = carrier(group, kind, case.facts.sub_resource.as_deref()) != Carrier::Unknown;
+    told && known
+        && !(clocks && of_time)
         && !run.scenario.settings.client_required
         && case.facts.images.iter().all(|image| admissible(run, case, last, &image.image))
 }

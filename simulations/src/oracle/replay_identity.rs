@@ -133,6 +133,28 @@ mod tests {
     }
 
     #[test]
+    fn whichever_bit_flips_the_audit_says_so() -> Result<(), String> {
+        let mut sound = Journal::default();
+        sound.write(Entry::Started(sample::started(1).into()));
+        for lost in 0..8 {
+            let why = "test".to_owned();
+            sound.write(Entry::Gap(portreeve_protocol::entry::Gap {
+                denied: 0,
+                exempt: 0,
+                lost,
+                why,
+            }));
+        }
+        sound.sync();
+        for bit in (0..20_000).step_by(41) {
+            let mut journal = sound.clone();
+            journal.flip(bit).map_err(|error| error.to_string())?;
+            assert!(!verdict(journal.audit()).0, "bit {bit}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_decision_that_does_not_come_out_again_breaks_replay_identity() {
         let mut story = audited();
         let event = sample::event(1, 1);

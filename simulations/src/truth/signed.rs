@@ -59,10 +59,11 @@ impl Truth {
     pub fn honest(&self, server: &str, gun: &str, from: Mono, to: Mono) -> bool {
         let shelf = self.collections.get(&(server.to_owned(), gun.to_owned()));
         shelf.is_some_and(|shelf| {
-            let newest = shelf.editions.iter().filter(|edition| edition.at <= to).count();
-            shelf.between(from, to).all(
-                |(_, what)| matches!(what, Served::Edition(index) if Some(*index) == newest.checked_sub(1)),
-            )
+            let newest = shelf.place_by(to);
+            shelf.between(from, to).all(|(_, what)| match what {
+                Served::Edition(place) => Some(*place) == newest,
+                Served::Bad { .. } | Served::Nothing => false,
+            })
         })
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct TrustServer {
 struct Shelf {
     /// The publication that was served before the last change; `None` if nothing was.
     before: Option<usize>,
+    /// How many publications there were of collections of that name before it was begun.
+    begins: usize,
     collection: Collection,
     /// What was published, in order.
     history: Vec<Documents>,
@@ -41,7 +43,7 @@ struct Shelf {
 pub(super) struct When(pub(super) Mono, pub(super) Wall);
 
 impl Shelf {
-    fn new(plan: &CollectionPlan, published: Wall) -> Result<Self, SimulationError> {
+    fn new(plan: &CollectionPlan, published: Wall, begins: usize) -> Result<Self, SimulationError> {
         let collection = plan.sign(published)?;
         let history = vec![collection.documents().clone()];
         let (plan, served) = (plan.clone(), BTreeMap::new());
@@ -50,7 +52,12 @@ impl Shelf {
             let by = signed.entry(tag.tag.clone()).or_default();
             by.extend(tag.signers.iter().map(|signer| (signer.clone(), tag.digest)));
         }
-        Ok(Self { before: None, collection, history, plan, served, signed, stand: Some(0) })
+        Ok(Self { before: None, begins, collection, history, plan, served, signed, stand: Some(0) })
+    }
+
+    /// A publication, as the truth counts them: those of collections of that name before, too.
+    const fn known_as(&self, place: usize) -> Served {
+        Served::Edition(self.begins + place)
     }
 
     /// Another publication is served, or none.
@@ -77,6 +84,13 @@ impl Shelf {
             tags: self.plan.tags.iter().map(tag).collect(),
         })
     }
+
+    /// What a pin may call the root keys: the ids in the published root, and that of the bare key.
+    fn root_keys(&self) -> Result<BTreeSet<Sha256>, SimulationError> {
+        let mut keys = root_keys(self.collection.documents())?;
+        keys.insert(self.collection.root_key().spki());
+        Ok(keys)
+    }
 }
 
 impl TrustServer {
@@ -99,7 +113,9 @@ impl TrustServer {
         at: When,
         truth: &mut Truth,
     ) -> Result<(), SimulationError> {
-        let mut shelf = Shelf::new(plan, at.1)?;
+        let name = (self.url.clone(), plan.gun.clone());
+        let begins = truth.collections.get(&name).map_or(0, |known| known.editions.len());
+        let mut shelf = Shelf::new(plan, at.1, begins)?;
         shelf.turn(Some(0));
         self.published(&plan.gun, &shelf, at, true, truth)?;
         self.shelves.insert(plan.gun.clone(), shelf);
@@ -142,7 +158,7 @@ impl TrustServer {
             Publication::Rollback { .. } => {
                 let before = shelf.before;
                 shelf.turn(before);
-                let what = before.map_or(Served::Nothing, Served::Edition);
+                let what = before.map_or(Served::Nothing, |place| shelf.known_as(place));
                 known.served.push(Stand { from: at.0, what });
             }
             Publication::Publish(_)
