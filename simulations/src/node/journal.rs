@@ -227,15 +227,19 @@ impl Journal {
         self.last_mut().written.lines.truncate(durable.saturating_add(left));
     }
 
-    /// Flips a bit in the older half of what is durable: `at` names it, modulo their number. What a
-    /// flip spoils at the very end cannot be told from what a crash tore off.
+    /// Flips a bit of a record behind which there is a durable one: `at` names it, modulo their
+    /// number. What a flip spoils at the very end cannot be told from what a crash tore off.
+    /// Whether there was such a record.
     ///
     /// # Errors
     /// An entry that cannot be written.
     pub fn flip(&mut self, at: u64) -> Result<bool, ProtocolError> {
         self.seal()?;
-        let bytes: usize = self.segments.iter().map(|one| one.written.lines.len()).sum();
-        let bits = u64::try_from(bytes / 2).unwrap_or_default() * 8;
+        let last = self.last();
+        let earlier = self.segments.iter().filter(|one| one.number != last.number);
+        let bytes: usize = earlier.map(|one| one.written.lines.len()).sum();
+        let bytes = bytes + last.bytes(self.durable.saturating_sub(1));
+        let bits = u64::try_from(bytes).unwrap_or_default() * 8;
         let Some(at) = at.checked_rem(bits) else { return Ok(false) };
         let mut byte = usize::try_from(at / 8).unwrap_or_default();
         for segment in &mut self.segments {
