@@ -28,6 +28,8 @@ pub enum Sight {
     Bundle(Arc<Input>),
     /// A replica was killed.
     Crashed,
+    /// A bit of a replica's journal flipped, where a durable record is behind it.
+    Flipped,
     /// The client of the API server gave a review up: no answer came in its time, or none can come.
     GaveUp {
         /// The review's uid.

@@ -60,8 +60,8 @@ impl Scribe {
         }
     }
 
-    pub(super) fn lost(&mut self) {
-        self.ledger.lost();
+    /// Records were lost. What is under way is known all the same.
+    pub(super) const fn lost(&mut self) {
         self.wanted = true;
     }
 

@@ -74,6 +74,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
                 }
             }
             Sight::Bundle(_)
+            | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Policies(_)
             | Sight::Reached { .. }

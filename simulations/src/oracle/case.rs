@@ -130,6 +130,7 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
             }
             Sight::Bundle(input) => replica.take_bundle(input),
             Sight::Crashed
+            | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Reached { .. }
             | Sight::Stopped

@@ -79,6 +79,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
             }
             Sight::Bundle(_)
             | Sight::Crashed
+            | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Policies(_)
             | Sight::Reached { .. }

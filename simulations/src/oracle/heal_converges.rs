@@ -51,6 +51,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
             Sight::Answered(_)
             | Sight::Bundle(_)
             | Sight::Crashed
+            | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Reached { .. }
             | Sight::Received { .. }

@@ -4,10 +4,11 @@
 //! Journals are run again in audited runs only. A flip in a segment that was removed since, in the
 //! ordinary course of things, can be seen by nobody.
 
+use std::collections::BTreeSet;
+
 use portreeve_replay::{Outcome, ReplayError, Report};
 
 use super::{Oracle, Run, Violation};
-use crate::fault::Act;
 use crate::history::Sight;
 use crate::node::Journal;
 
@@ -19,19 +20,8 @@ pub const ORACLE: Oracle = Oracle {
 };
 
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
-    let flipped = flipped(run);
-    for seen in &run.outcome.history {
-        if let Sight::Wiped { why } = &seen.what
-            && !flipped.contains(&seen.replica)
-        {
-            found.push(Violation {
-                at: seen.at,
-                oracle: ORACLE.id,
-                replica: Some(seen.replica),
-                what: format!("it could not start from a journal that nothing damaged: {why}"),
-            });
-        }
-    }
+    let (flipped, unprovoked) = flips(run);
+    found.extend(unprovoked);
     if !run.scenario.audited {
         return;
     }
@@ -44,43 +34,43 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
                 what,
             });
         };
-        let damaged = flipped.contains(&replica);
         let audits = left.given_up.iter().map(Journal::audit);
-        let given_up: Vec<_> = audits.map(verdict).collect();
-        if let Some(number) = given_up.iter().position(|(sound, _)| *sound) {
-            say(format!("its journal number {number} was given up and is in order"));
+        for (number, (sound, _)) in audits.map(verdict).enumerate() {
+            if sound {
+                say(format!("its journal number {number} was given up and is in order"));
+            }
         }
         let audit = left.journal.audit();
         let removed = audit.as_ref().is_ok_and(|report| report.removed);
         let (sound, words) = verdict(audit);
+        let damaged = flipped.contains(&replica);
         if !sound && !damaged {
             say(words);
-        } else if sound && damaged && given_up.is_empty() && !removed && was_hit(run) {
+        } else if sound && damaged && !removed {
             say("a bit of its journal was flipped, and nobody says so".to_owned());
         }
     }
 }
 
-/// The replicas in whose journals the scenario flips bits, and that was before the end.
-fn flipped(run: &Run<'_>) -> Vec<usize> {
-    let acts = run.scenario.faults.iter().flat_map(|fault| fault.influence().acts());
-    acts.filter(|(at, _)| *at <= run.outcome.took.0)
-        .filter_map(|(_, act)| if let Act::FlipBit(replica) = act { Some(replica) } else { None })
-        .collect()
-}
-
-/// Whether all faults that flip bits had something to flip.
-fn was_hit(run: &Run<'_>) -> bool {
-    let flips = |act: &(u64, Act)| matches!(act.1, Act::FlipBit(_));
-    let mut classes = run.scenario.faults.iter().filter_map(|fault| {
-        let count = fault.influence().acts().iter().filter(|act| flips(act)).count();
-        (count > 0).then(|| fault.class())
-    });
-    classes.all(|class| {
-        let planned = run.scenario.faults.iter().filter(|fault| fault.class() == class).count();
-        let hit = run.outcome.marks.get(class).copied().unwrap_or_default();
-        hit >= u64::try_from(planned).unwrap_or(u64::MAX)
-    })
+/// The replicas in whose last journals bits were flipped; and where one was given up for nothing.
+fn flips(run: &Run<'_>) -> (BTreeSet<usize>, Vec<Violation>) {
+    let (mut flipped, mut unprovoked) = (BTreeSet::new(), Vec::new());
+    for seen in &run.outcome.history {
+        if seen.what == Sight::Flipped {
+            flipped.insert(seen.replica);
+        }
+        if let Sight::Wiped { why } = &seen.what
+            && !flipped.remove(&seen.replica)
+        {
+            unprovoked.push(Violation {
+                at: seen.at,
+                oracle: ORACLE.id,
+                replica: Some(seen.replica),
+                what: format!("it could not start from a journal that nothing damaged: {why}"),
+            });
+        }
+    }
+    (flipped, unprovoked)
 }
 
 /// Whether a journal is in order, and what is wrong with it.

@@ -40,6 +40,7 @@ impl Roots {
             Sight::Answered(_)
             | Sight::Bundle(_)
             | Sight::Crashed
+            | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Policies(_)
             | Sight::Reached { .. }

@@ -5,6 +5,7 @@ use portreeve_protocol::messages::notary::{Forget, NotaryInput};
 use portreeve_protocol::{ActorId, Outside};
 
 use super::World;
+use super::replica::State;
 use super::trust_server::When;
 use crate::SimulationError;
 use crate::fault::Act;
@@ -71,10 +72,14 @@ impl World<'_> {
 
     fn flip(&mut self, replica: usize) -> Result<bool, SimulationError> {
         let bit = self.delays.flipped();
-        Ok(match &mut self.replicas[replica].state {
-            super::replica::State::Down(journal) => journal.flip(bit)?,
-            super::replica::State::Up(node) => node.journal_mut().flip(bit)?,
-        })
+        let flipped = match &mut self.replicas[replica].state {
+            State::Down(journal) => journal.flip(bit)?,
+            State::Up(node) => node.journal_mut().flip(bit)?,
+        };
+        if flipped {
+            self.see(replica, Sight::Flipped);
+        }
+        Ok(flipped)
     }
 
     fn reset(&mut self, replica: usize, server: &str, gun: &str) -> Result<bool, SimulationError> {
