@@ -11,21 +11,20 @@ use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{DenyCode, Entry, Mono, Wall, codec};
 use portreeve_replay::{Outcome as Replayed, verify};
-use portreeve_simulations::fault::ServerDown;
+use portreeve_simulations::fault::{ServerDown, ServerHangs};
 use portreeve_simulations::scenario::{Change, PlannedReview, Publication, SignedTag};
-use portreeve_simulations::scripted::{DOWN, SERVER, image};
+use portreeve_simulations::scripted::{SERVER, image};
 use portreeve_simulations::{Scenario, Summary, run, scripted};
 use portreeve_tests::review::Outcome;
-use portreeve_tests::steps::{Outage, Played, play};
+use portreeve_tests::steps::{Played, play};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
 /// Seeds under which the simulator must decide what the host decides.
 const SEEDS: std::ops::Range<u64> = 1..6;
 
-/// A scenario, and in another form what of its faults the host is put through.
+/// A scenario that both hosts live through.
 struct Case {
-    outages: Vec<Outage>,
     scenario: Scenario,
 }
 
@@ -41,20 +40,13 @@ impl Case {
             review
         };
         scenario.reviews = reviews.iter().map(planned).collect();
-        Self { outages: vec![Self::away(DOWN, 0, None)], scenario }
+        Self { scenario }
     }
 
-    fn away(server: &str, from: u64, until: Option<u64>) -> Outage {
-        let until = until.map(|second| second * SECOND);
-        Outage { from: from * SECOND, server: server.to_owned(), until }
-    }
-
-    /// The working trust server is away from one second to another.
+    /// The working trust server takes no connection from one second to another.
     fn with_outage(mut self, from: u64, until: Option<u64>) -> Self {
-        let outage = Self::away(SERVER, from, until);
-        let Outage { from, server, until } = outage.clone();
-        self.scenario.faults.push(ServerDown { from, server, until }.into());
-        self.outages.push(outage);
+        let (from, until) = (from * SECOND, until.map(|second| second * SECOND));
+        self.scenario.faults.push(ServerDown { from, server: SERVER.to_owned(), until }.into());
         self
     }
 
@@ -70,7 +62,7 @@ impl Case {
             let builder = &mut Builder::new_current_thread();
             builder.enable_all().start_paused(true).build().expect("a runtime starts")
         });
-        system.block_on(play(&self.scenario, &self.outages)).expect("the scenario is played")
+        system.block_on(play(&self.scenario)).expect("the scenario is played")
     }
 
     /// What was decided about each review: the same by the host and by the simulator under every
@@ -133,16 +125,14 @@ fn deliveries(played: &Played) -> Vec<Delivered> {
 
 #[test]
 fn the_scripted_scenario_is_decided_the_same_step_by_step() {
-    let case = Case { outages: vec![Case::away(DOWN, 0, None)], scenario: scripted() };
-    let decided = case.decided();
+    let decided = Case { scenario: scripted() }.decided();
     assert!(decided.values().any(|it| it.allowed && it.patch.is_some() && !it.digests.is_empty()));
     assert!(decided.values().filter(|it| !it.allowed).count() > 5);
 }
 
 #[test]
 fn two_runs_under_virtual_time_are_one_run() {
-    let case = Case { outages: vec![Case::away(DOWN, 0, None)], scenario: scripted() };
-    let case = case.with_outage(3, Some(5));
+    let case = Case { scenario: scripted() }.with_outage(3, Some(5));
     let (one, other) = (deliveries(&case.played()), deliveries(&case.played()));
     assert!(one.len() > 50, "{} deliveries", one.len());
     for (first, second) in one.iter().zip(&other) {
@@ -300,19 +290,31 @@ fn what_expires_while_the_node_runs_is_not_allowed_from_then_on() {
 
 #[test]
 fn a_review_without_an_answer_at_its_deadline_is_denied_then_and_no_later() {
-    let mut case = Case::of(&[("1-hurried", 1, "signed"), ("2-patient", 3, "signed")]);
-    // No trust server answers within a millisecond, here or there.
-    case.scenario.reviews[0].facts.budget = 1_000;
+    let mut case = Case::of(&[
+        ("1-hurried", 1, "signed"),
+        ("2-as-long-as-a-fetch-may-take", 10, "signed"),
+        ("3-afterwards", 30, "signed"),
+    ]);
+    let hangs =
+        ServerHangs { from: 0, server: SERVER.to_owned(), share: 1_000, until: 20 * SECOND };
+    case.scenario.faults.push(hangs.into());
+    case.scenario.reviews[0].facts.budget = 2 * SECOND;
     let decided = case.decided();
-    assert_eq!(words(&decided), [("1-hurried", "deadline"), ("2-patient", "allowed")]);
+    let wanted = [
+        ("1-hurried", "deadline"),
+        ("2-as-long-as-a-fetch-may-take", "trust-server-unreachable"),
+        ("3-afterwards", "allowed"),
+    ];
+    assert_eq!(words(&decided), wanted);
     let played = case.played();
     let (at, _) = played.answers["1-hurried"];
-    assert!((Mono(SECOND + 1_000)..Mono(SECOND + 25_000)).contains(&at), "answered at {at:?}");
+    let deadline = Mono(3 * SECOND);
+    assert!((deadline..deadline.plus(25_000)).contains(&at), "answered at {at:?}");
     // The machine decided it when the time was over, not the host behind its back.
     let decided_at = deliveries(&played).into_iter().find_map(|delivered| {
         let it = Arc::clone(delivered.decisions.first()?);
         (it.uid == "1-hurried").then_some(delivered.now.mono)
     });
     let decided_at = decided_at.expect("it is in the journal");
-    assert!((SECOND + 1_000..=SECOND + 3_000).contains(&decided_at.0), "at {decided_at:?}");
+    assert!((deadline..=deadline.plus(2_000)).contains(&decided_at), "at {decided_at:?}");
 }

@@ -56,17 +56,6 @@ const PIPE: usize = 64 << 10;
 /// Time by which every review is answered, after the last of them was sent.
 const PATIENCE: u64 = 40 * SECOND;
 
-/// A time in which a trust server takes no connection; microseconds after the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
-    /// From when.
-    pub from: u64,
-    /// The server's URL.
-    pub server: String,
-    /// Until when; `None` for good.
-    pub until: Option<u64>,
-}
-
 /// What came of a scenario.
 pub struct Played {
     /// Uid of each review to its answer, and when that was there.
@@ -76,18 +65,18 @@ pub struct Played {
 }
 
 /// Has a node live through the scenario: its reviews are sent and its trust servers changed when
-/// that is due; the servers are away during the `outages`. Faults that the scenario itself names
-/// are not brought about.
+/// that is due. Of its faults those count that concern fetches: what becomes of requests and
+/// answers on their way, and what a server makes of a request.
 ///
 /// It must run in an actix system on a current-thread runtime whose time stands still.
 ///
 /// # Errors
 /// `Node`, `File`, `Http`, `Content`.
-pub async fn play(scenario: &Scenario, outages: &[Outage]) -> Result<Played, TestError> {
+pub async fn play(scenario: &Scenario) -> Result<Played, TestError> {
     let tls = LoopbackTls::new().map_err(node_failed)?;
     let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
     let clock = Clock::of_runtime(tokio::runtime::Handle::current(), scenario.start);
-    let servers = Arc::new(Servers::of(scenario, outages, &clock)?);
+    let servers = Servers::of(scenario, &clock)?;
     let node = Node::start_here(options(scenario, &directory, &clock, servers)?);
     let node = node.map_err(node_failed)?;
     let objects = scenario.objects().map_err(node_failed)?;
@@ -208,13 +197,13 @@ fn options(
     scenario: &Scenario,
     directory: &TempDir,
     clock: &Clock,
-    servers: Arc<Servers>,
+    servers: Servers,
 ) -> Result<NodeOptions, TestError> {
     Ok(NodeOptions {
         clock: clock.clone(),
         data_dir: directory.path().to_owned(),
         durability: Durability::Process,
-        fetcher: servers,
+        fetcher: Arc::new(servers),
         jitter_seed: 7,
         journal_dir: directory.path().join("journal"),
         log: Logger::root(slog::Discard, slog::o!()),

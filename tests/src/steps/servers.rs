@@ -1,28 +1,36 @@
-//! Trust servers in memory: what they serve, by the clock of the node that asks.
+//! Trust servers in memory, and the way to them: what they serve, by the clock of the node that
+//! asks, and what the scenario's faults make of it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portreeve_host::clock::Clock;
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
 use portreeve_lab::{BaseRole, Collection, Documents};
 use portreeve_protocol::messages::notary::{FetchOutcome, FetchRequest};
-use portreeve_protocol::{Blob, Denial, DenyCode, Wall};
+use portreeve_protocol::{Blob, Denial, DenyCode, Mono, Wall};
+use portreeve_simulations::fault::{Fault, Link, Passage, Place, Service, Traffic};
+use portreeve_simulations::rng::{Rng, Streams};
 use portreeve_simulations::scenario::{Change, CollectionPlan, Publication};
 use portreeve_simulations::{Scenario, SimulationError};
 
-use super::{Outage, node_failed};
+use super::node_failed;
 use crate::TestError;
 
-/// How long a trust server takes to answer.
-const FETCH: Duration = Duration::from_millis(10);
+/// Microseconds that a request or an answer is on its way.
+const WAY: u64 = 5_000;
 
-/// The trust servers of a scenario.
-pub(super) struct Servers {
+/// The trust servers of a scenario; clones are the same ones.
+#[derive(Clone)]
+pub(super) struct Servers(Arc<Inner>);
+
+struct Inner {
     clock: Clock,
-    outages: Vec<Outage>,
+    faults: Vec<Fault>,
+    rng: Mutex<Rng>,
     shelves: BTreeMap<(String, String), Shelf>,
     urls: Vec<String>,
 }
@@ -35,11 +43,7 @@ struct Shelf {
 }
 
 impl Servers {
-    pub(super) fn of(
-        scenario: &Scenario,
-        outages: &[Outage],
-        clock: &Clock,
-    ) -> Result<Self, TestError> {
+    pub(super) fn of(scenario: &Scenario, clock: &Clock) -> Result<Self, TestError> {
         let mut shelves = BTreeMap::new();
         for plan in &scenario.servers {
             for collection in &plan.collections {
@@ -64,18 +68,51 @@ impl Servers {
             }
         }
         let urls = scenario.servers.iter().map(|plan| plan.url.clone()).collect();
-        Ok(Self { clock: clock.clone(), outages: outages.to_vec(), shelves, urls })
+        let (faults, clock) = (scenario.faults.clone(), clock.clone());
+        let rng = Mutex::new(Streams::new(0).stream("trust servers"));
+        Ok(Self(Arc::new(Inner { clock, faults, rng, shelves, urls })))
+    }
+}
+
+impl Inner {
+    /// Has the faults, in order, change what happens now.
+    fn bend(&self, mut each: impl FnMut(&Fault, Mono, &mut Rng)) {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now().mono;
+        self.faults.iter().for_each(|fault| each(fault, now, &mut rng));
+    }
+
+    /// Ends when what goes this way has arrived, which is never if it is lost.
+    async fn pass(&self, link: Link<'_>) {
+        let mut passage = Passage { copies: 1, delay: WAY };
+        self.bend(|fault, now, rng| fault.influence().pass(now, &link, rng, &mut passage));
+        if passage.copies == 0 {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_micros(passage.delay)).await;
+    }
+
+    async fn fetch(&self, request: &FetchRequest) -> FetchAnswer {
+        let (node, server) = (Place::Replica(0), Place::TrustServer(&request.server));
+        self.pass(Link { from: node, to: server, traffic: Traffic::Fetch }).await;
+        let mut service = Service::Documents;
+        self.bend(|fault, now, rng| fault.influence().serve(now, request, rng, &mut service));
+        let answer = match service {
+            Service::Documents => self.serve(request).into(),
+            Service::Fails(denial, retry_after) => {
+                let outcome = FetchOutcome::Failed(denial);
+                FetchAnswer { credential: None, outcome, retry_after }
+            }
+        };
+        self.pass(Link { from: server, to: node, traffic: Traffic::Document }).await;
+        answer
     }
 
     /// What a request made now comes to.
     fn serve(&self, request: &FetchRequest) -> FetchOutcome {
         let now = self.clock.now().mono.0;
-        let is_away = |outage: &Outage| {
-            let until = outage.until.unwrap_or(u64::MAX);
-            outage.server == request.server && (outage.from..until).contains(&now)
-        };
         let failed = |code, detail| FetchOutcome::Failed(Denial::new(code, detail));
-        if self.outages.iter().any(is_away) || !self.urls.contains(&request.server) {
+        if !self.urls.contains(&request.server) {
             let detail = format!("{} refuses the connection", request.server);
             return failed(DenyCode::Unreachable, detail);
         }
@@ -124,10 +161,7 @@ impl Shelf {
 
 impl Fetcher for Servers {
     fn fetch(&self, request: FetchRequest) -> Pin<Box<dyn Future<Output = FetchAnswer> + Send>> {
-        let outcome = self.serve(&request);
-        Box::pin(async move {
-            tokio::time::sleep(FETCH).await;
-            outcome.into()
-        })
+        let servers = Arc::clone(&self.0);
+        Box::pin(async move { servers.fetch(&request).await })
     }
 }
