@@ -25,6 +25,10 @@ const OLDEST: u32 = 1;
 /// What stands before the hash of a line, and between the hash and the record.
 const HEAD: &[u8] = b"{\"hash\":\"";
 const MIDDLE: &[u8] = b"\",\"record\":";
+/// Where the record begins in a line.
+const BODY: usize = HEAD.len() + 64 + MIDDLE.len();
+/// How the record of a delivery begins.
+const DELIVERED: &[u8] = b"{\"entry\":{\"Delivered\":";
 
 #[derive(Deserialize)]
 struct LineIn<'a> {
@@ -270,7 +274,9 @@ pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
 /// # Errors
 /// As [`read_line`], except for what is wrong with the decisions.
 pub fn read_undecided(line: &[u8]) -> Result<Undecided, ProtocolError> {
-    if let Some(read) = read_delivery(line) {
+    if line.get(BODY..).is_some_and(|body| body.starts_with(DELIVERED))
+        && let Some(read) = read_delivery(line)
+    {
         return Ok(read);
     }
     read_line(line).map(|(record, hash)| Undecided { decisions: None, hash, record })

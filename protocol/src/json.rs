@@ -410,20 +410,34 @@ fn escaped(string: &str, out: &mut Vec<u8>) {
 
 /// How many bytes at the beginning can be copied as they are.
 fn plain(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let whole = words.iter().take_while(|word| is_plain(u64::from_le_bytes(**word))).count();
-    if whole < words.len() {
-        return whole * 8 + words[whole].iter().take_while(|byte| !is_special(**byte)).count();
+    // Without a branch for each byte, so that they are looked at together.
+    let any = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | is_special(*byte));
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let begin = blocks.iter().take_while(|block| !any(block)).count() * 16;
+    let (words, rest) = bytes[begin..].as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let special = special(u64::from_le_bytes(*word));
+        if special != 0 {
+            return begin + place * 8 + (special.trailing_zeros() / 8) as usize;
+        }
     }
-    whole * 8 + rest.iter().take_while(|byte| !is_special(**byte)).count()
+    // What is left is looked at together with what stands before it, if it is long enough.
+    if let Some(last) = bytes.last_chunk::<8>()
+        && special(u64::from_le_bytes(*last)) == 0
+    {
+        return bytes.len();
+    }
+    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
+    bytes.len() - rest.len() + plain
 }
 
 const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Whether none of the eight bytes is special. A byte from 0x80 on is part of a longer character.
-const fn is_plain(word: u64) -> bool {
+/// Which of eight bytes are special: the lowest bit that is set stands in the first of them. A byte
+/// from 0x80 on is part of a longer character.
+const fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let quote = word ^ (ONES * b'"' as u64);
@@ -431,7 +445,7 @@ const fn is_plain(word: u64) -> bool {
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     let special =
         control | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash);
-    special & HIGH == 0
+    special & HIGH
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {

@@ -27,14 +27,19 @@ impl Clock {
         Self { offset, ..system }
     }
 
+    /// Reads the monotonic clock.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        Mono(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
             Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
         };
-        Now { mono: Mono(mono), wall: Wall(wall.saturating_add(self.offset)) }
+        Now { mono: self.mono(), wall: Wall(wall.saturating_add(self.offset)) }
     }
 }

@@ -127,9 +127,9 @@ impl<M: Machine + Unpin + 'static> Handler<Deliver> for Member<M> {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         self.links.directory.verification_taken();
-        let begun = self.links.clock.now().mono;
+        let begun = self.links.clock.mono();
         let survived = self.links.take(&mut self.seat, deliver);
-        let micros = self.links.clock.now().mono.since(begun);
+        let micros = self.links.clock.mono().since(begun);
         self.links.facts.metrics().step(Step::Verify, micros);
         if survived == Survived::No {
             // What keeps nothing between inputs is the same after as before.

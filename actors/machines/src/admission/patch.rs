@@ -1,11 +1,11 @@
 //! The change of image references to signed digests, as a JSON patch (RFC 6902).
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{Patch, PatchOperation, ReplaceOperation};
+use json_patch::jsonptr::Pointer;
+use serde::Serialize;
 
 use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
-use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
+use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict, codec};
 
 /// Whether the object may be changed. The template of a workload that has a controller never is:
 /// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
@@ -52,7 +52,15 @@ pub(super) fn unpin(verdict: &mut ContainerVerdict) {
 /// `name:tag@sha256:…`, with the name as the user spelt it.
 fn pinned(image: &str, digest: Sha256) -> String {
     let (name, tag) = split_tag(image);
-    format!("{name}:{}@{}", tag.unwrap_or(DEFAULT_TAG), digest.to_oci())
+    [name, ":", tag.unwrap_or(DEFAULT_TAG), "@", &digest.to_oci()].concat()
+}
+
+/// One operation of a patch; the members stand in the order of RFC 6902.
+#[derive(Serialize)]
+struct Replace<'a> {
+    op: &'static str,
+    path: &'a str,
+    value: &'a str,
 }
 
 /// The patch as text; `None` if nothing is to be changed.
@@ -61,10 +69,12 @@ pub(super) fn text(verdicts: &[ContainerVerdict]) -> Option<String> {
         .iter()
         .filter_map(ContainerVerdict::pin)
         .filter_map(|pin| {
-            let path = PointerBuf::parse(pin.pointer.as_str()).ok()?;
-            let value = serde_json::Value::String(pin.to.clone());
-            Some(PatchOperation::Replace(ReplaceOperation { path, value }))
+            let path = Pointer::parse(pin.pointer.as_str()).ok()?.as_str();
+            Some(Replace { op: "replace", path, value: &pin.to })
         })
         .collect();
-    (!operations.is_empty()).then(|| Patch(operations).to_string())
+    if operations.is_empty() {
+        return None;
+    }
+    String::from_utf8(codec::canonical(&operations).ok()?).ok()
 }

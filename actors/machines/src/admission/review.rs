@@ -11,6 +11,7 @@ use portreeve_protocol::{Delivery, Denial, DenyCode, Mono, Now, Outbox, limits};
 
 use super::Admission;
 use super::answer;
+use super::bundle::Standing;
 use super::drain::draining;
 use super::image::ImageCase;
 use super::known::Question;
@@ -49,10 +50,22 @@ impl Admission {
         let scope = Scope::of(&policies, &facts.namespace);
         let bundle = self.bundle.standing(self.settings.bundle.as_ref(), now.wall);
         let by = (&self.settings, &bundle);
-        let requirements = &mut self.requirements;
-        let judged = |image: &ImageFact| match same(image) {
-            true => ImageCase::unchanged(image),
-            false => ImageCase::new(image, facts.path, &scope, by, requirements),
+        let (plans, requirements) = (&mut self.plans, &mut self.requirements);
+        // A bundle that denies says why, and that changes with the time.
+        let lasts = !matches!(bundle, Standing::Denies(_));
+        let judged = |image: &ImageFact| {
+            if same(image) {
+                return ImageCase::unchanged(image);
+            }
+            let lasts = lasts && !ImageCase::is_blank(image);
+            if let Some(known) = plans.find(&facts.namespace, image).filter(|_| lasts) {
+                return known;
+            }
+            let case = ImageCase::new(image, facts.path, &scope, by, requirements);
+            if lasts {
+                plans.keep(&facts.namespace, image, &case);
+            }
+            case
         };
         let images: Vec<ImageCase> = facts.images.iter().map(judged).collect();
         let under = (Arc::clone(&policies), bundle.name());
