@@ -62,26 +62,22 @@ struct DeliveredOut<'a> {
     root: &'a EventId,
 }
 
-/// [`RecordOut`] as it is read.
+/// [`RecordOut`] as it is read, its decisions apart.
 #[derive(Deserialize)]
-struct RecordIn<'a> {
-    #[serde(borrow)]
-    entry: EntryIn<'a>,
+struct RecordIn {
+    entry: EntryIn,
     prev: Sha256,
     v: u32,
 }
 
 #[derive(Deserialize)]
-enum EntryIn<'a> {
-    #[serde(borrow)]
-    Delivered(DeliveredIn<'a>),
+enum EntryIn {
+    Delivered(DeliveredIn),
 }
 
 #[derive(Deserialize)]
-struct DeliveredIn<'a> {
+struct DeliveredIn {
     cause: Cause,
-    #[serde(borrow)]
-    decisions: &'a RawValue,
     effects: Sha256,
     event: EventId,
     input: Arc<Input>,
@@ -297,12 +293,13 @@ pub fn read_decisions(text: &str) -> Result<Vec<Arc<Decision>>, ProtocolError> {
 
 fn read_delivery(line: &[u8]) -> Option<Undecided> {
     let (hash, body) = body_as_written(line)?;
-    let read: RecordIn<'_> = serde_json::from_slice(body).ok()?;
+    let Apart { decisions, rest } = Apart::of(str::from_utf8(body).ok()?)?;
+    let read: RecordIn = serde_json::from_str(&rest).ok()?;
     let RecordIn { entry: EntryIn::Delivered(delivered), prev, v } = read;
-    let DeliveredIn { cause, decisions, effects, event, input, lamport, now, root } = delivered;
+    let DeliveredIn { cause, effects, event, input, lamport, now, root } = delivered;
     let again = DeliveredOut {
         cause: &cause,
-        decisions: Verbatim(decisions.get()),
+        decisions: Verbatim("[]"),
         effects,
         event: &event,
         input: &input,
@@ -311,14 +308,35 @@ fn read_delivery(line: &[u8]) -> Option<Undecided> {
         root: &root,
     };
     let again = RecordOut { entry: EntryOut::Delivered(again), prev, v };
-    if v != SCHEMA || !is_canonical(&again, body) {
+    if v != SCHEMA || !is_canonical(&again, rest.as_bytes()) {
         return None;
     }
-    let text = decisions.get().into();
-    let decisions = Vec::new();
-    let delivered = Delivered { cause, decisions, effects, event, input, lamport, now, root };
+    let decisions = Some(decisions.into());
+    let delivered =
+        Delivered { cause, decisions: Vec::new(), effects, event, input, lamport, now, root };
     let record = Record { entry: Entry::Delivered(delivered), prev, v };
-    Some(Undecided { decisions: Some(text), hash, record })
+    Some(Undecided { decisions, hash, record })
+}
+
+/// The record of a delivery, taken apart without parsing it: quotes within text are escaped, so the
+/// marks stand nowhere but around the decisions. Where they do all the same, what is left over is
+/// no record.
+struct Apart<'a> {
+    /// The list of decisions, whatever it holds.
+    decisions: &'a str,
+    /// The record with an empty list in its place.
+    rest: String,
+}
+
+impl<'a> Apart<'a> {
+    fn of(record: &'a str) -> Option<Self> {
+        const BEFORE: &str = ",\"decisions\":[";
+        const BEHIND: &str = "],\"effects\":\"";
+        let begin = record.find(BEFORE)? + BEFORE.len();
+        let end = begin + record[begin..].find(BEHIND)?;
+        let rest = [&record[..begin], &record[end..]].concat();
+        Some(Self { decisions: &record[begin - 1..=end], rest })
+    }
 }
 
 /// Reads a line that is what this build writes, and nothing else: its parts stand at known places,

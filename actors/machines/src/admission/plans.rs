@@ -48,3 +48,34 @@ impl Plans {
         self.count = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::messages::admission::ContainerList;
+
+    use super::*;
+
+    fn image(number: usize) -> ImageFact {
+        ImageFact {
+            container: number.to_string(),
+            image: format!("r.example/{number}:1"),
+            list: ContainerList::Main,
+            pointer: format!("/spec/containers/{number}/image"),
+        }
+    }
+
+    #[test]
+    fn a_plan_is_found_in_its_namespace_alone_and_few_are_kept() {
+        let mut plans = Plans::default();
+        for number in 0..=MOST {
+            let fact = image(number);
+            plans.keep("shop", &fact, &ImageCase::unchanged(&fact));
+            assert!(plans.find("shop", &fact).is_some());
+            assert!(plans.find("other", &fact).is_none());
+            assert!(plans.count <= MOST);
+        }
+        assert!(plans.find("shop", &image(0)).is_none(), "they began anew");
+        plans.clear();
+        assert!(plans.find("shop", &image(MOST)).is_none());
+    }
+}
