@@ -514,7 +514,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_is_written_as_serde_json_writes_it(text in "(?s).{0,40}|[ -~]{0,80}|[\\x00-#\\\\]*") {
+        fn text_is_written_as_serde_json_writes_it(
+            text in "(?s).{0,40}|[ -~]{0,80}|[\\x00-#\\\\]*",
+        ) {
             prop_assert_eq!(ours(&text), serde_json::to_string(&text).map_err(|it| it.to_string()));
         }
 

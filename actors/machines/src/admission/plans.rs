@@ -1,4 +1,4 @@
-//! What images are held against: most images of a node come again and again under the same policies.
+//! How images begin: most images of a node come again and again under the same policies.
 
 use std::collections::BTreeMap;
 
