@@ -34,12 +34,12 @@ pub(crate) fn append<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
 ) -> Result<(), ProtocolError> {
     let written = value.serialize(Writer { out, verbatim: false });
-    written.map_err(|Unwritable(why)| ProtocolError::Record { why: *why })
+    written.map_err(|Unwritable(why)| ProtocolError::Record { why: why.into() })
 }
 
-/// Why a value cannot be written. Of one word, since every step returns it.
+/// Why a value cannot be written. It is small, since every step returns it.
 #[derive(Debug)]
-struct Unwritable(Box<String>);
+struct Unwritable(Box<str>);
 
 impl fmt::Display for Unwritable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +51,7 @@ impl std::error::Error for Unwritable {}
 
 impl Error for Unwritable {
     fn custom<T: fmt::Display>(why: T) -> Self {
-        Self(Box::new(why.to_string()))
+        Self(why.to_string().into())
     }
 }
 
