@@ -4,13 +4,14 @@
 //! content: members sorted by name, no blanks, integers only. So a line can be checked by writing
 //! it again, and an edit that does not change the meaning is found all the same.
 
-use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::entry::Delivered;
+use crate::json::{self, Verbatim};
 use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
 
 /// The schema version this build writes.
@@ -24,12 +25,10 @@ const OLDEST: u32 = 1;
 /// What stands before the hash of a line, and between the hash and the record.
 const HEAD: &[u8] = b"{\"hash\":\"";
 const MIDDLE: &[u8] = b"\",\"record\":";
-
-#[derive(Serialize)]
-struct LineOut<'a> {
-    hash: Sha256,
-    record: &'a RawValue,
-}
+/// Where the record begins in a line.
+const BODY: usize = HEAD.len() + 64 + MIDDLE.len();
+/// How the record of a delivery begins.
+const DELIVERED: &[u8] = b"{\"entry\":{\"Delivered\":";
 
 #[derive(Deserialize)]
 struct LineIn<'a> {
@@ -38,34 +37,23 @@ struct LineIn<'a> {
     record: &'a RawValue,
 }
 
-/// An effect, with the text of a decision in its place.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum EffectOut<'a> {
-    Answer {
-        #[serde(rename = "Answer")]
-        text: &'a RawValue,
-    },
-    Other(&'a Effect),
-}
-
 /// [`Record`] of a delivery, with text in the place of its decisions.
 #[derive(Serialize)]
-struct RecordOut<'a, D> {
-    entry: EntryOut<'a, D>,
+struct RecordOut<'a> {
+    entry: EntryOut<'a>,
     prev: Sha256,
     v: u32,
 }
 
 #[derive(Serialize)]
-enum EntryOut<'a, D> {
-    Delivered(DeliveredOut<'a, D>),
+enum EntryOut<'a> {
+    Delivered(DeliveredOut<'a>),
 }
 
 #[derive(Serialize)]
-struct DeliveredOut<'a, D> {
+struct DeliveredOut<'a> {
     cause: &'a Cause,
-    decisions: D,
+    decisions: Verbatim<'a>,
     effects: Sha256,
     event: &'a EventId,
     input: &'a Input,
@@ -74,26 +62,22 @@ struct DeliveredOut<'a, D> {
     root: &'a EventId,
 }
 
-/// [`RecordOut`] as it is read.
+/// [`RecordOut`] as it is read, its decisions apart.
 #[derive(Deserialize)]
-struct RecordIn<'a> {
-    #[serde(borrow)]
-    entry: EntryIn<'a>,
+struct RecordIn {
+    entry: EntryIn,
     prev: Sha256,
     v: u32,
 }
 
 #[derive(Deserialize)]
-enum EntryIn<'a> {
-    #[serde(borrow)]
-    Delivered(DeliveredIn<'a>),
+enum EntryIn {
+    Delivered(DeliveredIn),
 }
 
 #[derive(Deserialize)]
-struct DeliveredIn<'a> {
+struct DeliveredIn {
     cause: Cause,
-    #[serde(borrow)]
-    decisions: &'a RawValue,
     effects: Sha256,
     event: EventId,
     input: Arc<Input>,
@@ -126,8 +110,7 @@ struct VersionOnly {
 pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, ProtocolError> {
     // Most records fit, so that the buffer need not grow step by step.
     let mut bytes = Vec::with_capacity(4_096);
-    serde_json::to_writer(&mut bytes, value)
-        .map_err(|error| ProtocolError::Record { why: error.to_string() })?;
+    json::append(value, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -160,49 +143,89 @@ pub fn write_delivered(
     prev: Sha256,
     line: &mut Vec<u8>,
 ) -> Result<Sha256, ProtocolError> {
-    let texts = texts_of(effects)?;
-    let decisions: Vec<&RawValue> = texts.iter().flatten().map(Box::as_ref).collect();
+    let told = Told::of(effects)?;
     let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
-    let effects = digest_of(effects, &texts)?;
-    let (decisions, lamport) = (decisions.as_slice(), *lamport);
+    let decisions = told.decisions()?;
+    let (decisions, effects, lamport) = (Verbatim(&decisions), told.digest(), *lamport);
     let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
     write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
 }
 
-/// The digest of effects as a record states it, and the text of the decisions among them as a
-/// record holds it; each decision is made into text once for both.
-///
-/// # Errors
-/// As [`canonical`].
-pub fn digest_and_decisions(effects: &[Effect]) -> Result<(Sha256, String), ProtocolError> {
-    let texts = texts_of(effects)?;
-    let mut decisions = String::from("[");
-    for text in texts.iter().flatten() {
-        if decisions.len() > 1 {
-            decisions.push(',');
+/// What a record tells of effects: their digest, and the decisions among them in full. Each effect
+/// is made into text once for both.
+#[derive(Debug)]
+pub struct Told {
+    /// Where the decisions stand in the text.
+    decisions: Vec<Range<usize>>,
+    /// The canonical JSON of the list of effects.
+    text: Vec<u8>,
+}
+
+impl Told {
+    /// What there is to tell of `effects`.
+    ///
+    /// # Errors
+    /// As [`canonical`].
+    pub fn of(effects: &[Effect]) -> Result<Self, ProtocolError> {
+        let mut told = Self { decisions: Vec::new(), text: Vec::with_capacity(4_096) };
+        told.text.push(b'[');
+        for effect in effects {
+            if told.text.len() > 1 {
+                told.text.push(b',');
+            }
+            let start = told.text.len();
+            json::append(effect, &mut told.text)?;
+            if is_decision(effect) {
+                told.decisions.push(start + ANSWER.len()..told.text.len() - 1);
+            }
         }
-        decisions.push_str(text.get());
+        told.text.push(b']');
+        Ok(told)
     }
-    decisions.push(']');
-    Ok((digest_of(effects, &texts)?, decisions))
+
+    /// The digest of the effects, as a record states it.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&self.text)
+    }
+
+    /// Whether `text` is the list of the decisions, as a record holds it.
+    #[must_use]
+    pub fn decides(&self, text: &str) -> bool {
+        let mut rest = text.as_bytes();
+        for (place, decision) in self.decisions.iter().enumerate() {
+            let before = if place == 0 { b"[" } else { b"," };
+            let behind = rest.strip_prefix(before);
+            let behind = behind.and_then(|rest| rest.strip_prefix(&self.text[decision.clone()]));
+            let Some(behind) = behind else { return false };
+            rest = behind;
+        }
+        rest == if self.decisions.is_empty() { b"[]".as_slice() } else { b"]".as_slice() }
+    }
+
+    /// The list of the decisions, as a record holds it.
+    fn decisions(&self) -> Result<String, ProtocolError> {
+        let length: usize = self.decisions.iter().map(|decision| decision.len() + 1).sum();
+        let mut list = String::with_capacity(length + 2);
+        list.push('[');
+        for (place, decision) in self.decisions.iter().enumerate() {
+            if place > 0 {
+                list.push(',');
+            }
+            let text = str::from_utf8(&self.text[decision.clone()]);
+            list.push_str(text.map_err(|error| ProtocolError::Record { why: error.to_string() })?);
+        }
+        list.push(']');
+        Ok(list)
+    }
 }
 
-fn texts_of(effects: &[Effect]) -> Result<Vec<Option<Box<RawValue>>>, ProtocolError> {
-    let texts = effects.iter().map(text_of).collect::<Result<Vec<_>, _>>();
-    texts.map_err(|error| ProtocolError::Record { why: error.to_string() })
-}
+/// What stands before a decision among effects; a brace stands behind it.
+const ANSWER: &[u8] = b"{\"Answer\":";
 
-fn digest_of(effects: &[Effect], texts: &[Option<Box<RawValue>>]) -> Result<Sha256, ProtocolError> {
-    let written = effects.iter().zip(texts).map(|(effect, text)| {
-        text.as_deref().map_or(EffectOut::Other(effect), |text| EffectOut::Answer { text })
-    });
-    digest(&written.collect::<Vec<_>>())
-}
-
-/// The text of the decision, if the effect is one.
-fn text_of(effect: &Effect) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+const fn is_decision(effect: &Effect) -> bool {
     match effect {
-        Effect::Answer(decision) => to_raw_value(decision).map(Some),
+        Effect::Answer(_) => true,
         Effect::Arm { .. }
         | Effect::Disarm { .. }
         | Effect::Fetch(_)
@@ -210,7 +233,7 @@ fn text_of(effect: &Effect) -> Result<Option<Box<RawValue>>, serde_json::Error> 
         | Effect::Note(_)
         | Effect::RecordGap(_)
         | Effect::Release(_)
-        | Effect::Send { .. } => Ok(None),
+        | Effect::Send { .. } => false,
     }
 }
 
@@ -222,9 +245,9 @@ fn write_record<T: Serialize>(record: &T, line: &mut Vec<u8>) -> Result<Sha256, 
     line.extend_from_slice(&Sha256::ZERO.hex_digits());
     line.extend_from_slice(MIDDLE);
     let body = line.len();
-    if let Err(error) = serde_json::to_writer(&mut *line, record) {
+    if let Err(error) = json::append(record, line) {
         line.truncate(start);
-        return Err(ProtocolError::Record { why: error.to_string() });
+        return Err(error);
     }
     let hash = Sha256::of(&line[body..]);
     line[place..place + 64].copy_from_slice(&hash.hex_digits());
@@ -247,7 +270,9 @@ pub fn read_line(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
 /// # Errors
 /// As [`read_line`], except for what is wrong with the decisions.
 pub fn read_undecided(line: &[u8]) -> Result<Undecided, ProtocolError> {
-    if let Some(read) = read_delivery(line) {
+    if line.get(BODY..).is_some_and(|body| body.starts_with(DELIVERED))
+        && let Some(read) = read_delivery(line)
+    {
         return Ok(read);
     }
     read_line(line).map(|(record, hash)| Undecided { decisions: None, hash, record })
@@ -268,12 +293,13 @@ pub fn read_decisions(text: &str) -> Result<Vec<Arc<Decision>>, ProtocolError> {
 
 fn read_delivery(line: &[u8]) -> Option<Undecided> {
     let (hash, body) = body_as_written(line)?;
-    let read: RecordIn<'_> = serde_json::from_slice(body).ok()?;
+    let Apart { decisions, rest } = Apart::of(str::from_utf8(body).ok()?)?;
+    let read: RecordIn = serde_json::from_str(&rest).ok()?;
     let RecordIn { entry: EntryIn::Delivered(delivered), prev, v } = read;
-    let DeliveredIn { cause, decisions, effects, event, input, lamport, now, root } = delivered;
+    let DeliveredIn { cause, effects, event, input, lamport, now, root } = delivered;
     let again = DeliveredOut {
         cause: &cause,
-        decisions,
+        decisions: Verbatim("[]"),
         effects,
         event: &event,
         input: &input,
@@ -282,14 +308,35 @@ fn read_delivery(line: &[u8]) -> Option<Undecided> {
         root: &root,
     };
     let again = RecordOut { entry: EntryOut::Delivered(again), prev, v };
-    if v != SCHEMA || !is_canonical(&again, body) {
+    if v != SCHEMA || !is_canonical(&again, rest.as_bytes()) {
         return None;
     }
-    let text = decisions.get().into();
-    let decisions = Vec::new();
-    let delivered = Delivered { cause, decisions, effects, event, input, lamport, now, root };
+    let decisions = Some(decisions.into());
+    let delivered =
+        Delivered { cause, decisions: Vec::new(), effects, event, input, lamport, now, root };
     let record = Record { entry: Entry::Delivered(delivered), prev, v };
-    Some(Undecided { decisions: Some(text), hash, record })
+    Some(Undecided { decisions, hash, record })
+}
+
+/// The record of a delivery, taken apart without parsing it: quotes within text are escaped, so the
+/// marks stand nowhere but around the decisions. Where they do all the same, what is left over is
+/// no record.
+struct Apart<'a> {
+    /// The list of decisions, whatever it holds.
+    decisions: &'a str,
+    /// The record with an empty list in its place.
+    rest: String,
+}
+
+impl<'a> Apart<'a> {
+    fn of(record: &'a str) -> Option<Self> {
+        const BEFORE: &str = ",\"decisions\":[";
+        const BEHIND: &str = "],\"effects\":\"";
+        let begin = record.find(BEFORE)? + BEFORE.len();
+        let end = begin + record[begin..].find(BEHIND)?;
+        let rest = [&record[..begin], &record[end..]].concat();
+        Some(Self { decisions: &record[begin - 1..=end], rest })
+    }
 }
 
 /// Reads a line that is what this build writes, and nothing else: its parts stand at known places,
@@ -311,25 +358,8 @@ fn body_as_written(line: &[u8]) -> Option<(Sha256, &[u8])> {
 
 /// Whether `bytes` are the canonical JSON of `value`.
 fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
-    let mut expected = Expected { rest: bytes };
-    serde_json::to_writer(&mut expected, value).is_ok() && expected.rest.is_empty()
-}
-
-/// Takes only the bytes that are expected.
-struct Expected<'a> {
-    rest: &'a [u8],
-}
-
-impl io::Write for Expected<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let rest = self.rest.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
-        self.rest = rest;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let mut again = Vec::with_capacity(bytes.len() + 64);
+    json::append(value, &mut again).is_ok() && again == bytes
 }
 
 /// Reads a line of any version, and says what is wrong with one that is none.
@@ -345,9 +375,9 @@ fn read_any(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
         return Err(ProtocolError::Schema { version: v, known: SCHEMA });
     }
     let record: Record = serde_json::from_str(outer.record.get()).map_err(malformed)?;
-    let again = canonical(&LineOut { hash: outer.hash, record: outer.record })?;
-    let rewritten = |record| Ok(canonical(record)? == outer.record.get().as_bytes());
-    if again != line || (v == SCHEMA && !rewritten(&record)?) {
+    let text = outer.record.get().as_bytes();
+    let laid_out = [HEAD, &outer.hash.hex_digits(), MIDDLE, text, b"}"].concat() == line;
+    if !laid_out || (v == SCHEMA && canonical(&record)? != text) {
         return Err(ProtocolError::Record { why: "it is not in canonical form".to_owned() });
     }
     Ok((record, outer.hash))

@@ -40,17 +40,15 @@ impl Sha256 {
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.hex_digits().iter().map(|digit| char::from(*digit)).collect()
+        str::from_utf8(&self.hex_digits()).unwrap_or_default().to_owned()
     }
 
     /// 64 lower-case hexadecimal digits, as ASCII bytes.
     #[must_use]
     pub fn hex_digits(&self) -> [u8; 64] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(&self.0) {
+            *pair = PAIRS[usize::from(*byte)];
         }
         text
     }
@@ -58,35 +56,53 @@ impl Sha256 {
     /// The form image references carry: `sha256:` and the hexadecimal digits.
     #[must_use]
     pub fn to_oci(&self) -> String {
-        format!("sha256:{}", self.to_hex())
+        let mut text = String::with_capacity(71);
+        text.push_str("sha256:");
+        text.push_str(str::from_utf8(&self.hex_digits()).unwrap_or_default());
+        text
     }
 }
+
+/// The two digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 impl FromStr for Sha256 {
     type Err = ProtocolError;
 
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
         let malformed = || ProtocolError::Digest { text: text.chars().take(80).collect() };
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(malformed());
-        }
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| malformed())?;
         let mut raw = [0; 32];
-        for (byte, pair) in raw.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0]).ok_or_else(malformed)? << 4
-                | nibble(pair[1]).ok_or_else(malformed)?;
+        let mut all = 0;
+        for (byte, pair) in raw.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let [high, low] = pair.map(|digit| NIBBLES[usize::from(digit)]);
+            *byte = high << 4 | low & 15;
+            all |= high | low;
         }
-        Ok(Self(raw))
+        if all > 15 { Err(malformed()) } else { Ok(Self(raw)) }
     }
 }
 
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The value of every byte that is a digit; more than 15 for every other.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        // Lossless: it is below 16.
+        nibbles[PAIRS[value][1] as usize] = value as u8;
+        value += 1;
     }
-}
+    nibbles
+};
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -99,13 +115,13 @@ read_from_text!(Sha256, "64 lower-case hexadecimal digits");
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_hex())
+        formatter.write_str(str::from_utf8(&self.hex_digits()).unwrap_or_default())
     }
 }
 
 impl fmt::Debug for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_hex())
+        formatter.write_str(str::from_utf8(&self.hex_digits()).unwrap_or_default())
     }
 }
 

@@ -142,10 +142,42 @@ pub struct EventId {
     pub seq: u64,
 }
 
+impl EventId {
+    /// The id as it is written; every record holds several, so this does without formatting.
+    fn to_text(&self) -> String {
+        let Self { node, incarnation, actor, seq } = self;
+        let mut text = String::with_capacity(96);
+        text.push_str(node.as_str());
+        text.push('/');
+        push_number(u64::from(*incarnation), &mut text);
+        text.push('/');
+        text.push_str(actor.kind().name());
+        match actor {
+            ActorId::Admission | ActorId::Journal | ActorId::Policy => {}
+            ActorId::Notary(server) => {
+                text.push('=');
+                text.push_str(server);
+            }
+            ActorId::Verify(member) => {
+                text.push('=');
+                push_number(u64::from(*member), &mut text);
+            }
+        }
+        text.push('/');
+        push_number(*seq, &mut text);
+        text
+    }
+}
+
+fn push_number(number: u64, text: &mut String) {
+    let mut digits = [b'0'; 20];
+    let first = crate::json::digits(number, &mut digits);
+    text.push_str(str::from_utf8(&digits[first..]).unwrap_or_default());
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, incarnation, actor, seq } = self;
-        write!(formatter, "{}/{incarnation}/{actor}/{seq}", node.as_str())
+        formatter.write_str(&self.to_text())
     }
 }
 
@@ -225,7 +257,7 @@ impl Serialize for ActorId {
 
 impl Serialize for EventId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.to_text())
     }
 }
 

@@ -17,6 +17,7 @@ pub mod error;
 pub mod evidence;
 pub mod fact;
 pub mod ids;
+mod json;
 pub mod limits;
 pub mod machine;
 pub mod messages;

@@ -48,6 +48,16 @@ impl Clock {
         Self { started, wall: WallClock::Runtime { runtime, since: wall } }
     }
 
+    /// Reads the monotonic clock.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        let _within = match &self.wall {
+            WallClock::System(_) => None,
+            WallClock::Runtime { runtime, .. } => Some(runtime.enter()),
+        };
+        Mono(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
@@ -56,17 +66,12 @@ impl Clock {
                 let wall = Wall(system_wall().saturating_add(*offset));
                 Now { mono: self.mono(), wall }
             }
-            WallClock::Runtime { runtime, since } => {
-                let _within = runtime.enter();
+            WallClock::Runtime { since, .. } => {
                 let mono = self.mono();
                 let passed = i64::try_from(mono.0).unwrap_or(i64::MAX);
                 Now { mono, wall: Wall(since.0.saturating_add(passed)) }
             }
         }
-    }
-
-    fn mono(&self) -> Mono {
-        Mono(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 }
 

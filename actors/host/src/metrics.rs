@@ -295,14 +295,18 @@ impl Metrics {
 
     /// An answer left; the trust data it stands on ends some time.
     pub fn stands_on(&self, decision: &Decision) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for container in &decision.verdicts {
             let Verdict::Allowed(Admitted::Verified(verified)) = &container.verdict else {
                 continue;
             };
-            let server = self.server(&verified.server);
-            let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_server = ends.entry(server).or_default();
             let evidence = &verified.evidence;
+            let known = ends.get_mut(host_of(&verified.server));
+            if let Some(end) = known.and_then(|known| known.get_mut(&evidence.gun)) {
+                *end = evidence.expires;
+                continue;
+            }
+            let of_server = ends.entry(self.server(&verified.server)).or_default();
             if let Some(end) = of_server.get_mut(&evidence.gun) {
                 *end = evidence.expires;
             } else if of_server.len() < limits::GUNS_PER_SERVER {
@@ -417,9 +421,7 @@ impl Metrics {
     /// The label of a trust server: its host and port, or `other` once there are too many. Whoever
     /// writes a policy chooses the URL, so the rest of it is not shown.
     fn server(&self, url: &str) -> String {
-        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let host = host.split('/').next().unwrap_or_default();
-        let host = host.rsplit('@').next().unwrap_or_default();
+        let host = host_of(url);
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if servers.contains(host) {
             return host.to_owned();
@@ -430,6 +432,13 @@ impl Metrics {
         servers.insert(host.to_owned());
         host.to_owned()
     }
+}
+
+/// Host and port of a URL.
+fn host_of(url: &str) -> &str {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    host.rsplit('@').next().unwrap_or_default()
 }
 
 /// What an allow would have been denied for, were the rules' modes others: that which a rule warns

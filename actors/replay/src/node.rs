@@ -144,9 +144,10 @@ impl Node {
         let Some(effects) = self.machines.deliver(&delivery, &delivered.input) else {
             return Err(placed(misdelivered(event, &delivered.input)).into());
         };
-        let (replayed, text) = codec::digest_and_decisions(&effects)?;
+        let told = codec::Told::of(&effects)?;
+        let replayed = told.digest();
         let decided = match recorded {
-            Some(recorded) => recorded == text,
+            Some(recorded) => told.decides(recorded),
             None => answers(&effects).eq(delivered.decisions.iter()),
         };
         if replayed != delivered.effects || !decided {

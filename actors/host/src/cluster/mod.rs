@@ -101,7 +101,7 @@ impl Cluster {
     #[must_use]
     pub fn credentials(&self, clock: &Clock, metrics: &Arc<Metrics>, log: &Logger) -> Credentials {
         let clock = clock.clone();
-        let ticks: Ticks = Arc::new(move || clock.now().mono);
+        let ticks: Ticks = Arc::new(move || clock.mono());
         ClusterPulls::start(self.api(metrics), ticks, log.clone()).credentials()
     }
 

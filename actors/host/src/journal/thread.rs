@@ -124,7 +124,7 @@ impl JournalThread {
             match self.items.wait(if due { SOON } else { IDLE }) {
                 Ok(first) => {
                     let (batch, stop) = self.batch(first);
-                    let now = self.clock.now().mono.0.max(1);
+                    let now = self.clock.mono().0.max(1);
                     self.items.gauges().busy_since.store(now, Ordering::Relaxed);
                     self.commit(batch);
                     self.tend();
@@ -170,7 +170,7 @@ impl JournalThread {
             self.unsure = true;
             self.sync_lazily(true);
             self.fail(dropped, "more records were waiting than the journal's queue takes");
-            self.retry_at = self.clock.now().mono;
+            self.retry_at = self.clock.mono();
         }
         self.mind_space();
         if self.degraded {
@@ -327,16 +327,16 @@ impl JournalThread {
             return self.sync();
         }
         if self.writer.dirty() && self.dirty_since.is_none() {
-            self.dirty_since = Some(self.clock.now().mono);
+            self.dirty_since = Some(self.clock.mono());
         }
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let begun = self.clock.now().mono;
+        let begun = self.clock.mono();
         self.writer.sync()?;
         self.dirty_since = None;
-        self.facts.metrics().journal_synced(self.clock.now().mono.since(begun));
+        self.facts.metrics().journal_synced(self.clock.mono().since(begun));
         Ok(())
     }
 
@@ -353,7 +353,7 @@ impl JournalThread {
     /// Looks how much room the volume has, and stops writing before it is full: others may need
     /// what is left, and a kubelet ends whoever takes it.
     fn mind_space(&mut self) {
-        let Space::Out(why) = self.keeper.look(self.clock.now().mono) else { return };
+        let Space::Out(why) = self.keeper.look(self.clock.mono()) else { return };
         if !self.degraded {
             self.sync_lazily(true);
             self.fail(0, &why);
@@ -361,7 +361,7 @@ impl JournalThread {
     }
 
     fn sync_lazily(&mut self, now: bool) {
-        let time = self.clock.now().mono;
+        let time = self.clock.mono();
         let due = self.dirty_since.is_some_and(|since| now || time.since(since) >= LAZY_SYNC);
         if due && let Err(error) = self.sync() {
             let lost = self.writer.fail();
@@ -378,14 +378,14 @@ impl JournalThread {
         self.items.gauges().writable.store(false, Ordering::Relaxed);
         self.facts.metrics().journal_writable(false);
         if first {
-            self.retry_at = self.clock.now().mono.plus(self.retry_delay);
+            self.retry_at = self.clock.mono().plus(self.retry_delay);
         }
         self.tell(JournalInput::WriteFailed(WriteFailed { lost, why: why.to_owned() }));
     }
 
     /// Tries a fresh segment, if it is time to, and writes the gap into it before anything else.
     fn restore(&mut self) {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         if now < self.retry_at || self.keeper.is_out() {
             return;
         }

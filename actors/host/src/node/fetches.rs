@@ -45,10 +45,10 @@ impl Fetches {
         let (links, actor, root) = (Arc::clone(links), actor.clone(), root.clone());
         let runtime = links.fetches.runtime.clone();
         runtime.spawn(async move {
-            let begun = links.clock.now().mono;
+            let begun = links.clock.mono();
             let FetchAnswer { credential, outcome, retry_after } =
                 links.fetches.answer(&request).await;
-            let micros = links.clock.now().mono.since(begun);
+            let micros = links.clock.mono().since(begun);
             links.facts.metrics().fetched(&request.server, &outcome, micros);
             let FetchRequest { document, flight, gun, .. } = request;
             let fetched =

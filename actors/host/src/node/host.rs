@@ -124,9 +124,9 @@ impl<M: Machine> Member<M> {
 impl<M: Machine> Member<M> {
     fn take(&mut self, deliver: Deliver) {
         self.links.directory.verification_taken();
-        let begun = self.links.clock.now().mono;
+        let begun = self.links.clock.mono();
         let survived = self.links.take(&mut self.seat, deliver);
-        let micros = self.links.clock.now().mono.since(begun);
+        let micros = self.links.clock.mono().since(begun);
         self.links.facts.metrics().step(Step::Verify, micros);
         if survived == Survived::No {
             // What keeps nothing between inputs is the same after as before.

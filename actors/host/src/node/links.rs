@@ -266,7 +266,7 @@ impl Links {
         let mut stuck = false;
         loop {
             tokio::time::sleep(WATCH).await;
-            let now_stuck = self.appender.stalled(self.clock.now().mono);
+            let now_stuck = self.appender.stalled(self.clock.mono());
             if now_stuck {
                 self.appender.reviews().relieve();
             }

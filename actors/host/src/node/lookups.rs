@@ -22,9 +22,9 @@ pub(super) fn start(
     let (links, root) = (Arc::clone(links), root.clone());
     let runtime = links.fetches.runtime().clone();
     runtime.spawn(async move {
-        let begun = links.clock.now().mono;
+        let begun = links.clock.mono();
         let outcome = look(&links, &query).await;
-        let micros = links.clock.now().mono.since(begun);
+        let micros = links.clock.mono().since(begun);
         let found = OwnerFound { micros, outcome, review: query.review };
         links.facts.metrics().looked_up(&found.outcome, micros);
         let input = Arc::new(Input::Admission(AdmissionInput::OwnerFound(found)));

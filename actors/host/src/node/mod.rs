@@ -180,14 +180,14 @@ impl Node {
     /// fail, or are silent beyond the review's budget.
     pub async fn review(&self, facts: ReviewFacts) -> Answer {
         let links = &self.inner.links;
-        let begun = links.clock.now().mono;
+        let begun = links.clock.mono();
         let uid = facts.uid.clone();
         let answer = self.ask(facts).await.unwrap_or_else(|Unanswered { review, why }| {
             slog::info!(links.facts.log(), "denied by the host"; "uid" => &uid,
                 "code" => why.code.code(), "why" => &why.detail);
             Answer { decision: denial::local(review, &uid, why), record: None }
         });
-        let micros = links.clock.now().mono.since(begun);
+        let micros = links.clock.mono().since(begun);
         links.facts.metrics().reviewed(&answer.decision, micros);
         answer
     }
@@ -217,7 +217,7 @@ impl Node {
         match tokio::time::timeout(Duration::from_micros(budget), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(self.gone()),
-            Err(_) if !links.appender.writable(links.clock.now().mono) => {
+            Err(_) if !links.appender.writable(links.clock.mono()) => {
                 Err(self.denied(DenyCode::JournalUnavailable, "the journal does not answer"))
             }
             Err(_) => Err(self.denied(DenyCode::Deadline, "no decision was made in time")),
@@ -307,7 +307,7 @@ impl Node {
         Health {
             bundle: links.facts.bundle(),
             draining: self.inner.draining.load(Ordering::Relaxed),
-            journal_writable: links.appender.writable(links.clock.now().mono),
+            journal_writable: links.appender.writable(links.clock.mono()),
             poisoned: links.facts.poisoned(),
             policies_loaded: links.facts.policies_loaded(),
             reviews_in_flight: self.inner.in_flight.load(Ordering::Relaxed),

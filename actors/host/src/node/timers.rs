@@ -83,14 +83,14 @@ impl Timers {
     pub(crate) async fn run(links: Arc<Links>) {
         let timers = &links.timers;
         loop {
-            let now = links.clock.now().mono;
+            let now = links.clock.mono();
             for (actor, deliver) in timers.take_due(now) {
                 links.send_or_wait(&actor, deliver);
             }
             match timers.next() {
                 None => timers.changed.notified().await,
                 Some(at) => {
-                    let pause = at.since(links.clock.now().mono).saturating_add(1);
+                    let pause = at.since(links.clock.mono()).saturating_add(1);
                     let _ = tokio::time::timeout(
                         Duration::from_micros(pause),
                         timers.changed.notified(),

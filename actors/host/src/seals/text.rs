@@ -58,10 +58,17 @@ pub fn read(keys: &SealKeys, text: &str) -> Result<Seal, SealFault> {
 /// Writes a seal with the current key; equal claims give equal text.
 pub(super) fn write(keys: &SealKeys, claims: &SealClaims) -> Option<String> {
     let (id, key) = keys.signing()?;
-    let claims = URL_SAFE_NO_PAD.encode(codec::canonical(claims).ok()?);
-    let signed = format!("{VERSION}.{id}.{claims}");
-    let code = hmac::sign(key, &[CONTEXT, signed.as_bytes()].concat());
-    let text = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()));
+    let claims = codec::canonical(claims).ok()?;
+    let mut text = String::with_capacity(claims.len() / 3 * 4 + 128);
+    for part in [VERSION, ".", id.as_str(), "."] {
+        text.push_str(part);
+    }
+    URL_SAFE_NO_PAD.encode_string(claims, &mut text);
+    let mut signing = hmac::Context::with_key(key);
+    signing.update(CONTEXT);
+    signing.update(text.as_bytes());
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(signing.sign(), &mut text);
     (text.len() <= limits::SEAL_BYTES).then_some(text)
 }
 

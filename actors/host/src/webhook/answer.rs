@@ -1,16 +1,14 @@
 //! The AdmissionReview that goes back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation};
 use portreeve_protocol::messages::admission::ReviewVersion;
 use portreeve_protocol::seal::ANNOTATION;
-use portreeve_protocol::{Denial, limits};
+use portreeve_protocol::{Denial, ProtocolError, codec, limits};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::node::Answer;
 
@@ -39,6 +37,14 @@ struct Response<'a> {
     warnings: &'a [String],
 }
 
+/// An operation of a patch that adds `value`; the members stand in the order of RFC 6902.
+#[derive(Serialize)]
+struct Add<'a, V> {
+    op: &'static str,
+    path: &'a str,
+    value: V,
+}
+
 #[derive(Serialize)]
 struct Status<'a> {
     code: u16,
@@ -58,7 +64,7 @@ pub fn decided(
     version: ReviewVersion,
     answer: &Answer,
     seal: Option<&SealChange>,
-) -> Result<Vec<u8>, serde_json::Error> {
+) -> Result<Vec<u8>, ProtocolError> {
     let decision = &*answer.decision;
     let hash = answer.record.map(|record| record.to_hex());
     let mut audit: BTreeMap<&str, &str> =
@@ -70,14 +76,15 @@ pub fn decided(
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
     let patch = decision.patch.as_deref().filter(|_| decision.allowed);
     let patch = with_seal(patch, seal.filter(|_| decision.allowed))?;
+    let patch = patch.as_ref();
     write(
         version,
         Response {
             uid: &decision.uid,
             allowed: decision.allowed,
             status: (!decision.allowed).then(|| forbidden(message)),
-            patch: patch.as_ref().map(|patch| STANDARD.encode(patch)),
-            patch_type: patch.as_ref().map(|_| "JSONPatch"),
+            patch: patch.map(|patch| STANDARD.encode(patch)),
+            patch_type: patch.map(|_| "JSONPatch"),
             audit_annotations: audit,
             warnings: match version {
                 ReviewVersion::V1 => &decision.warnings,
@@ -97,39 +104,40 @@ pub struct SealChange {
 }
 
 /// The patch with the seal behind the rest, as text; `None` if nothing is to be changed.
-fn with_seal(
-    patch: Option<&str>,
+fn with_seal<'a>(
+    patch: Option<&'a str>,
     seal: Option<&SealChange>,
-) -> Result<Option<String>, serde_json::Error> {
+) -> Result<Option<Cow<'a, [u8]>>, ProtocolError> {
     let Some(SealChange { annotated, text }) = seal else {
-        return Ok(patch.map(str::to_owned));
+        return Ok(patch.map(|patch| Cow::Borrowed(patch.as_bytes())));
     };
-    let add = |at: &[&str], value| {
-        PatchOperation::Add(AddOperation {
-            path: PointerBuf::from_tokens(at.iter().copied()),
-            value,
-        })
-    };
-    let mut sealing = Vec::with_capacity(2);
-    if !annotated {
-        sealing.push(add(&["metadata", "annotations"], Value::Object(Map::new())));
-    }
-    sealing.push(add(&["metadata", "annotations", ANNOTATION], Value::String(text.clone())));
-    let sealing = serde_json::to_string(&Patch(sealing))?;
     let first = patch.and_then(|patch| patch.strip_suffix(']')).filter(|first| *first != "[");
-    Ok(Some(match first {
-        // To read it only to write it again would be the most expensive thing done here.
-        Some(first) => format!("{first},{}", &sealing[1..]),
-        None => sealing,
-    }))
+    // To read it only to write it again would be the most expensive thing done here.
+    let mut whole = Vec::with_capacity(first.map_or(0, str::len) + text.len() + 256);
+    whole.extend_from_slice(first.unwrap_or("[").as_bytes());
+    let mut add = |operation: Vec<u8>| {
+        if whole.len() > 1 {
+            whole.push(b',');
+        }
+        whole.extend_from_slice(&operation);
+    };
+    if !annotated {
+        let value = BTreeMap::<&str, &str>::new();
+        add(codec::canonical(&Add { op: "add", path: "/metadata/annotations", value })?);
+    }
+    // A slash in the name of a member is written so in a JSON pointer.
+    let path = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
+    add(codec::canonical(&Add { op: "add", path: &path, value: text })?);
+    whole.push(b']');
+    Ok(Some(Cow::Owned(whole)))
 }
 
-fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, serde_json::Error> {
+fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, ProtocolError> {
     let api_version = match version {
         ReviewVersion::V1 => "admission.k8s.io/v1",
         ReviewVersion::V1Beta1 => "admission.k8s.io/v1beta1",
     };
-    serde_json::to_vec(&Review { api_version, kind: "AdmissionReview", response })
+    codec::canonical(&Review { api_version, kind: "AdmissionReview", response })
 }
 
 fn in_words(denial: &Denial) -> String {

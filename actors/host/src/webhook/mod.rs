@@ -241,7 +241,7 @@ impl Webhook {
             },
         };
         let memory = strangers.map_or(&self.memory, Strangers::memory);
-        let begun = self.clock.now().mono;
+        let begun = self.clock.mono();
         let body = match body::read(request.into_body(), memory).await {
             Ok(body) => body,
             Err((status, why)) => {
@@ -253,11 +253,11 @@ impl Webhook {
             self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
             return plain(StatusCode::BAD_REQUEST, "the body is empty; a review is sent in it");
         }
-        let received = self.clock.now().mono;
+        let received = self.clock.mono();
         self.metrics.step(Step::Receive, received.since(begun));
         let parsed = parse(&body.bytes, circumstances.clone());
         let parsed = parsed.or_else(|why| refusal::rescue(&body.bytes, circumstances, why));
-        self.metrics.step(Step::Parse, self.clock.now().mono.since(received));
+        self.metrics.step(Step::Parse, self.clock.mono().since(received));
         match parsed {
             Ok(facts) => {
                 drop(body);
@@ -275,7 +275,7 @@ impl Webhook {
         let (version, annotated, path) = (facts.version, facts.annotated, facts.path);
         let about = self.events.as_ref().and_then(|_| About::of(&facts));
         let answer = self.node.review(facts).await;
-        let released = self.clock.now().mono;
+        let released = self.clock.mono();
         if let (Some(events), Some(about)) = (&self.events, about)
             && let Some(occurrence) = Occurrence::of(about, path, &answer.decision)
         {
@@ -293,7 +293,7 @@ impl Webhook {
             }
         };
         self.metrics.stands_on(&answer.decision);
-        self.metrics.step(Step::Answer, self.clock.now().mono.since(released));
+        self.metrics.step(Step::Answer, self.clock.mono().since(released));
         let (node, clock) = (self.node.clone(), self.clock.clone());
         json(Outgoing::noticed(bytes, move || {
             let decision = &answer.decision;

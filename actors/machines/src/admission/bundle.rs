@@ -225,6 +225,7 @@ impl Admission {
             }));
         }
         if other {
+            self.plans.clear();
             self.requirements.clear();
             self.bundle.held = Some(Arc::new(held));
         }

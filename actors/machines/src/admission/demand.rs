@@ -17,7 +17,7 @@ use super::known::Question;
 use super::terms::Anchored;
 
 /// What one rule asks for, and who can say whether it holds.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Demand {
     /// What the trust bundle says of the root, if there is a bundle.
     pub(super) anchor: Option<Anchored>,

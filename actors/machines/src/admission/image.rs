@@ -101,6 +101,31 @@ impl ImageCase {
         }
     }
 
+    /// The case of another container with the same image in the same namespace.
+    pub(super) fn begun_with(&self, fact: ImageFact) -> Self {
+        Self {
+            demands: self.demands.clone(),
+            fact,
+            failures: self.failures.clone(),
+            missing: self.missing.clone(),
+            mutate: self.mutate,
+            overruled: self.overruled.clone(),
+            reference: self.reference.clone(),
+            requirement: self.requirement,
+            root_keys: self.root_keys.clone(),
+            rules: self.rules.clone(),
+            sealable: self.sealable,
+            stale: self.stale.clone(),
+            verdict: self.verdict.clone(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    /// Whether a container names no image yet.
+    pub(super) fn is_blank(fact: &ImageFact) -> bool {
+        fact.image.trim().is_empty()
+    }
+
     /// An image that the old object has in the same container.
     pub(super) fn unchanged(fact: &ImageFact) -> Self {
         let verdict = Some(Verdict::Allowed(Admitted::Unchanged));
@@ -116,7 +141,7 @@ impl ImageCase {
         requirements: &mut Requirements,
     ) -> Self {
         let mut case = Self::empty(fact);
-        if fact.image.trim().is_empty() && path == ReviewPath::Admit {
+        if Self::is_blank(fact) && path == ReviewPath::Admit {
             // Something that runs later may fill it in; the validating pass sees what it is then.
             case.verdict = Some(Verdict::Allowed(Admitted::Blank));
         } else if let Err(denial) = case.plan(scope, settings, bundle, requirements) {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use portreeve_protocol::decision::{BundleRef, SealOf};
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::planted::{self, Bug};
-use portreeve_protocol::policy::Mode;
+use portreeve_protocol::policy::{Mode, PolicyRef};
 use portreeve_protocol::{Admitted, ContainerVerdict, Decision, Denial, SealFact, Verdict, limits};
 
 use super::answer::denial_of;
@@ -67,7 +67,7 @@ fn sentence(verdict: &ContainerVerdict, denial: &Denial) -> String {
 
 /// A remark on one container's image.
 pub(super) fn remark(verdict: &ContainerVerdict, text: &str) -> String {
-    format!("container `{}`: {text}", shown(&verdict.container))
+    ["container `", &shown(&verdict.container), "`: ", text].concat()
 }
 
 /// Remarks as far as they fit into the size of one message, equal ones once.
@@ -93,11 +93,10 @@ pub(super) fn audit(
     verdicts: &[ContainerVerdict],
     mut would_deny: Vec<String>,
 ) -> BTreeMap<String, String> {
-    let policies: BTreeSet<String> = verdicts
-        .iter()
-        .flat_map(|verdict| &verdict.rules)
-        .map(|rule| format!("{} ({})", rule.policy, rule.policy.group.name()))
-        .collect();
+    let rules = verdicts.iter().flat_map(|verdict| &verdict.rules);
+    let policies: BTreeSet<&PolicyRef> = rules.map(|rule| &rule.policy).collect();
+    let policies: BTreeSet<String> =
+        policies.into_iter().map(|policy| format!("{policy} ({})", policy.group.name())).collect();
     let mut digests = Vec::new();
     let mut codes = Vec::new();
     for verdict in verdicts {
@@ -107,13 +106,13 @@ pub(super) fn audit(
                 Admitted::Blank | Admitted::TrustNotRequired | Admitted::Unchanged,
             ) => {}
             Verdict::Allowed(Admitted::Sealed(sealed)) => {
-                digests.push(format!("{place}={}", sealed.digest.to_oci()));
+                digests.push([&place, "=", &sealed.digest.to_oci()].concat());
             }
             Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
                 would_deny.push(coded(verdict, &tolerated.denial));
             }
             Verdict::Allowed(Admitted::Verified(verified)) => {
-                digests.push(format!("{place}={}", verified.digest.to_oci()));
+                digests.push([&place, "=", &verified.digest.to_oci()].concat());
             }
             Verdict::Denied(denial) => codes.push(coded(verdict, denial)),
         }
@@ -183,6 +182,10 @@ pub(super) fn listed(list: &[String]) -> String {
 
 /// Text of the sender's as it may stand in a message: short, and without control characters.
 pub(super) fn shown(text: &str) -> String {
+    // Most text is, and names are ASCII.
+    if text.len() <= SHOWN_BYTES && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let plain: String = text.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
     cut(&plain, SHOWN_BYTES)
 }

@@ -14,6 +14,7 @@ mod owner;
 mod patch;
 pub mod pattern;
 mod pending;
+mod plans;
 mod policies;
 mod requirements;
 mod resolution;
@@ -45,6 +46,7 @@ use bundle::BundleState;
 use clock::Clock;
 use known::{Known, Question};
 use pending::Pending;
+use plans::Plans;
 use requirements::Requirements;
 
 /// Decides reviews.
@@ -60,6 +62,8 @@ pub struct Admission {
     known: Known,
     /// The reviews that wait for trust servers, by the event in which they came.
     pending: BTreeMap<EventId, Pending>,
+    #[serde(skip)]
+    plans: Plans,
     /// The last policies told; `None` before the first.
     policies: Option<Arc<PolicySnapshot>>,
     #[serde(skip)]
@@ -83,6 +87,7 @@ impl Admission {
             draining: false,
             known: Known::default(),
             pending: BTreeMap::new(),
+            plans: Plans::default(),
             policies: None,
             requirements: Requirements::default(),
             revoked: started.restored.revoked.clone(),

@@ -6,7 +6,7 @@ use json_patch::{Patch, PatchOperation, ReplaceOperation};
 use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
 use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
-use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
+use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict, codec};
 
 /// Whether the object may be changed. The template of a workload that has a controller never is:
 /// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
@@ -54,7 +54,7 @@ pub(super) fn unpin(verdict: &mut ContainerVerdict) {
 /// `name:tag@sha256:…`, with the name as the user spelt it.
 fn pinned(image: &str, digest: Sha256) -> String {
     let (name, tag) = split_tag(image);
-    format!("{name}:{}@{}", tag.unwrap_or(DEFAULT_TAG), digest.to_oci())
+    [name, ":", tag.unwrap_or(DEFAULT_TAG), "@", &digest.to_oci()].concat()
 }
 
 /// The patch as text; `None` if nothing is to be changed.
@@ -68,5 +68,8 @@ pub(super) fn text(verdicts: &[ContainerVerdict]) -> Option<String> {
             Some(PatchOperation::Replace(ReplaceOperation { path, value }))
         })
         .collect();
-    (!operations.is_empty()).then(|| Patch(operations).to_string())
+    if operations.is_empty() {
+        return None;
+    }
+    String::from_utf8(codec::canonical(&Patch(operations)).ok()?).ok()
 }

@@ -12,6 +12,7 @@ use portreeve_protocol::{Delivery, Denial, DenyCode, Mono, Now, Outbox, limits};
 
 use super::Admission;
 use super::answer;
+use super::bundle::Standing;
 use super::drain::draining;
 use super::image::ImageCase;
 use super::known::Question;
@@ -47,15 +48,8 @@ impl Admission {
                 return;
             }
         };
-        let scope = Scope::of(&policies, &facts.namespace);
         let bundle = self.bundle.standing(self.settings.bundle.as_ref(), now.wall);
-        let by = (&self.settings, &bundle);
-        let requirements = &mut self.requirements;
-        let judged = |image: &ImageFact| match same(image) {
-            true => ImageCase::unchanged(image),
-            false => ImageCase::new(image, facts.path, &scope, by, requirements),
-        };
-        let images: Vec<ImageCase> = facts.images.iter().map(judged).collect();
+        let images = self.cases(facts, &policies, &bundle);
         let under = (Arc::clone(&policies), bundle.name());
         let mut pending = Pending::new(facts.clone(), images, under, now);
         pending.consult(&self.revoked);
@@ -86,6 +80,35 @@ impl Admission {
             out.push(pending.resolve(&question, not_before));
         }
         self.pending.insert(delivery.event.clone(), pending);
+    }
+
+    /// How the case of each image begins: as it is known under these policies, or planned anew.
+    fn cases(
+        &mut self,
+        facts: &ReviewFacts,
+        policies: &PolicySnapshot,
+        bundle: &Standing,
+    ) -> Vec<ImageCase> {
+        let scope = Scope::of(policies, &facts.namespace);
+        let by = (&self.settings, bundle);
+        let (plans, requirements) = (&mut self.plans, &mut self.requirements);
+        // A bundle that denies says why, and that changes with the time.
+        let lasts = !matches!(bundle, Standing::Denies(_));
+        let begun = |image: &ImageFact| {
+            if seals::unchanged(facts, image) {
+                return ImageCase::unchanged(image);
+            }
+            let lasts = lasts && !ImageCase::is_blank(image);
+            if let Some(known) = plans.find(&facts.namespace, image).filter(|_| lasts) {
+                return known;
+            }
+            let case = ImageCase::new(image, facts.path, &scope, by, requirements);
+            if lasts {
+                plans.keep(&facts.namespace, image, &case);
+            }
+            case
+        };
+        facts.images.iter().map(begun).collect()
     }
 
     /// Judges what is open by what is remembered. Gives the questions that must be asked, and since

@@ -81,5 +81,51 @@ fn named_digest(image: &str) -> Option<Sha256> {
 }
 
 fn fits(claims: &SealClaims) -> bool {
-    codec::canonical(claims).is_ok_and(|bytes| bytes.len() <= CLAIMS_BYTES)
+    longest(claims) <= CLAIMS_BYTES
+        || codec::canonical(claims).is_ok_and(|bytes| bytes.len() <= CLAIMS_BYTES)
+}
+
+/// No fewer bytes than the claims have as JSON, which most are far too short to be written for.
+fn longest(claims: &SealClaims) -> usize {
+    /// What a byte may become where it is escaped.
+    const ESCAPED: usize = 6;
+    /// More than the names, quotes and digests of an entry or of the claims have.
+    const AROUND: usize = 320;
+    /// More than a digest with its quotes and comma has.
+    const DIGEST: usize = 70;
+    let entry = |entry: &SealEntry| {
+        let text = entry.container.len() + entry.reference.len() + entry.repository.len();
+        AROUND + text * ESCAPED + entry.root_keys.len() * DIGEST
+    };
+    let names = claims.kind.len() + claims.name.len() + claims.namespace.len();
+    let lists = claims.generations.len() * 3;
+    AROUND + names * ESCAPED + lists + claims.entries().map(entry).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_never_longer_than_is_reckoned() -> Result<(), portreeve_protocol::ProtocolError> {
+        let entry = |text: &str, keys: u8| SealEntry {
+            container: text.to_owned(),
+            digest: Sha256::ZERO,
+            reference: text.to_owned(),
+            repository: text.to_owned(),
+            requirement: Sha256::ZERO,
+            root_keys: (0..keys).map(|key| Sha256::of(&[key])).collect(),
+        };
+        for text in ["", "web", "\u{1}\u{1}", "\"\\é"] {
+            for keys in 0..3 {
+                for generations in [vec![], vec![vec![]], vec![vec![entry(text, keys); 3]; 4]] {
+                    let name = || text.to_owned();
+                    let (kind, name, namespace) = (name(), name(), name());
+                    let claims = SealClaims { generations, kind, name, namespace };
+                    assert!(codec::canonical(&claims)?.len() <= longest(&claims));
+                }
+            }
+        }
+        Ok(())
+    }
 }

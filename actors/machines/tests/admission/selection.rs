@@ -16,6 +16,30 @@ fn an_image_no_rule_covers_is_denied() {
 }
 
 #[test]
+fn an_image_that_came_before_is_judged_by_the_policies_published_since() {
+    let mut world = World::with_rule("*", None);
+    assert!(world.decide(&["nginx", "nginx"]).allowed);
+    assert!(world.decide(&["nginx"]).allowed);
+    world.policies(vec![policy("strict", vec![rule("registry.example/*", None)])]);
+    assert_eq!(code(&world.decide(&["nginx"])), Some(DenyCode::NoPolicy));
+    world.policies(vec![policy("open", vec![rule("*", None)])]);
+    let decision = world.decide(&["nginx"]);
+    assert!(decision.allowed);
+    assert_eq!(decision.verdicts[0].rules[0].policy.name, "open");
+}
+
+#[test]
+fn an_image_that_came_before_keeps_its_place_in_each_object() {
+    let mut world = World::with_rule("*", None);
+    world.decide(&["nginx"]);
+    let decision = world.decide(&["redis", "nginx"]);
+    let places: Vec<_> =
+        decision.verdicts.iter().map(|it| (it.image.as_str(), it.pointer.as_str())).collect();
+    let expected = [("redis", "/spec/containers/0/image"), ("nginx", "/spec/containers/1/image")];
+    assert_eq!(places, expected);
+}
+
+#[test]
 fn without_any_policy_everything_is_denied() {
     let decision = World::with(Vec::new()).decide(&["nginx"]);
     assert_eq!(code(&decision), Some(DenyCode::NoPolicy));

@@ -116,7 +116,7 @@ impl Writer {
     }
 
     async fn write_all(&mut self) {
-        while let Some(writing) = self.series.next(self.clock.now().mono) {
+        while let Some(writing) = self.series.next(self.clock.mono()) {
             let result = self.write(&writing).await;
             let outcome = match result {
                 Ok(name) => {

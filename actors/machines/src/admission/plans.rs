@@ -1,0 +1,81 @@
+//! How images begin: most images of a node come again and again under the same policies.
+
+use std::collections::BTreeMap;
+
+use portreeve_protocol::messages::admission::ImageFact;
+
+use super::image::ImageCase;
+
+/// Plans kept at most; they begin anew when there would be more.
+const MOST: usize = 512;
+
+/// Images by namespace and reference, as far as they can be judged without looking at anything but
+/// the policies, the settings and the trust bundle. A plan depends on nothing else, and all are
+/// dropped when policies or bundle change, so no decision depends on which ones are kept.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    count: usize,
+    known: BTreeMap<String, BTreeMap<String, ImageCase>>,
+}
+
+impl Plans {
+    /// The case of an image in `namespace` as it begins, if it is known.
+    pub(super) fn find(&self, namespace: &str, fact: &ImageFact) -> Option<ImageCase> {
+        Some(self.known.get(namespace)?.get(&fact.image)?.begun_with(fact.clone()))
+    }
+
+    /// Remembers how the case of an image in `namespace` begins.
+    pub(super) fn keep(&mut self, namespace: &str, fact: &ImageFact, case: &ImageCase) {
+        if self.count >= MOST {
+            self.clear();
+        }
+        let nothing = ImageFact {
+            container: String::new(),
+            image: String::new(),
+            list: fact.list,
+            pointer: String::new(),
+        };
+        let plan = case.begun_with(nothing);
+        let here = self.known.entry(namespace.to_owned()).or_default();
+        if here.insert(fact.image.clone(), plan).is_none() {
+            self.count += 1;
+        }
+    }
+
+    /// Drops what other policies or another bundle asked for.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+        self.count = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portreeve_protocol::messages::admission::ContainerList;
+
+    use super::*;
+
+    fn image(number: usize) -> ImageFact {
+        ImageFact {
+            container: number.to_string(),
+            image: format!("r.example/{number}:1"),
+            list: ContainerList::Main,
+            pointer: format!("/spec/containers/{number}/image"),
+        }
+    }
+
+    #[test]
+    fn a_plan_is_found_in_its_namespace_alone_and_few_are_kept() {
+        let mut plans = Plans::default();
+        for number in 0..=MOST {
+            let fact = image(number);
+            plans.keep("shop", &fact, &ImageCase::unchanged(&fact));
+            assert!(plans.find("shop", &fact).is_some());
+            assert!(plans.find("other", &fact).is_none());
+            assert!(plans.count <= MOST);
+        }
+        assert!(plans.find("shop", &image(0)).is_none(), "they began anew");
+        plans.clear();
+        assert!(plans.find("shop", &image(MOST)).is_none());
+    }
+}
