@@ -90,8 +90,8 @@ class Plan:
         def stall(draw):  # connections are taken, and nothing comes of them
             return [(0, "stall"), (draw.choice([0.5, 2, 5.2]), "flow")]
 
-        def refuse(draw):
-            return [(0, "refuse"), (draw.uniform(0.3, 2), "accept")]
+        def refuse(draw):  # for longer than what was verified is fresh, so that it is noticed
+            return [(0, "refuse"), (draw.uniform(1.8, 2.5), "accept")]
 
         def freeze(draw):  # the server itself
             return [(0, "freeze"), (draw.uniform(0.5, 3), "thaw")]
