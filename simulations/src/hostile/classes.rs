@@ -346,7 +346,7 @@ classes! {
     Utf16 "utf16" Refused Passing &[Malformed], spelling::utf16("snapshot"),
         "The snapshot is written in UTF-16.";
     Comment "comment" Refused Passing &[Malformed],
-        spelling::between("timestamp", b"/* signed */", b""),
+        spelling::between("timestamp", b"/* planted-canary-d0c5 */", b""),
         "A comment stands before the timestamp.";
     SingleQuotes "single-quotes" Refused Passing &[Malformed],
         spelling::replaced("targets", "\"signed\"", "'signed'"),
@@ -560,7 +560,7 @@ classes! {
     EscapedEverything "escaped-everything" Harmless Versions NONE, harmless::everything(escaped),
         "Every document is in another order, and every letter escaped.";
     MembersUnknown "members-unknown" Harmless Versions NONE,
-        harmless::published(|_, signed| signed["remark"] = json!({"b": [null], "a": "<é>"})),
+        harmless::published(|_, signed| signed["remark"] = json!({"b": [crate::truth::canary::DOCUMENT], "a": "<é>"})),
         "Members nobody knows are among what is signed.";
     ExpiresLate "expires-late" Harmless Versions NONE,
         harmless::published(|_, signed| signed["expires"] = json!(LATE)),

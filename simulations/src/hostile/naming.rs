@@ -133,7 +133,7 @@ pub(super) fn shorter_body(material: &Material<'_>, child: &str) -> Result<Docum
 /// Something that is no document is served for `role`.
 pub(super) fn page(material: &Material<'_>, role: &str) -> Result<Documents, LabError> {
     let mut draft = Draft::tainted_at(material, role)?;
-    let page = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>";
+    let page = b"<!DOCTYPE html><html><body>Sign in to continue, planted-canary-d0c5</body></html>";
     draft.swap(role, Arc::from(page.as_slice()));
     draft.finish()
 }

@@ -88,18 +88,18 @@ mod tests {
 
     #[test]
     fn a_canary_in_any_word_of_a_decision_breaks_no_secret() {
-        let word = || format!("the server says {}", canary::ERROR);
-        saying(|decision| decision.message = word()).breaks(check, canary::ERROR);
-        saying(|decision| decision.warnings.push(word())).breaks(check, canary::ERROR);
+        let word = || format!("the server says {}", canary::DOCUMENT);
+        saying(|decision| decision.message = word()).breaks(check, canary::DOCUMENT);
+        saying(|decision| decision.warnings.push(word())).breaks(check, canary::DOCUMENT);
         saying(|decision| drop(decision.audit.insert("seal".to_owned(), word())))
-            .breaks(check, canary::ERROR);
+            .breaks(check, canary::DOCUMENT);
     }
 
     #[test]
     fn a_canary_in_the_trace_breaks_no_secret() {
         let mut story = Story::new();
         story.outcome.trace = Trace::new(true);
-        story.outcome.trace.note(Mono(1), '!', None, b"", || canary::SECRET.to_owned());
+        story.outcome.trace.note(Mono(1), '!', None, b"", || canary::MESSAGE.to_owned());
         story.breaks(check, "the trace");
     }
 

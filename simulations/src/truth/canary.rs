@@ -1,17 +1,18 @@
 //! Texts that are planted where nothing may be repeated from: if one of them turns up in what a
-//! replica writes or says, it has repeated what it must not.
+//! replica writes or says, it has repeated what it must not. Machines never see a secret; what they
+//! do see and must not repeat is what trust servers send.
+
+use portreeve_protocol::planted;
 
 /// What all of them begin with, so that one search finds any.
-pub const MARK: &str = "cAnArY-";
-/// In documents and other bodies that trust servers send.
-pub const DOCUMENT: &str = "cAnArY-document-5f1c";
-/// In the words of trust servers about their errors.
-pub const ERROR: &str = "cAnArY-error-97d2";
-/// In what only holders of a token or a pull secret know.
-pub const SECRET: &str = "cAnArY-secret-e08b";
+pub const MARK: &str = "planted-canary-";
+/// In documents that trust servers send.
+pub const DOCUMENT: &str = "planted-canary-d0c5";
+/// What a planted bug puts into messages.
+pub const MESSAGE: &str = planted::CANARY;
 
 /// All of them.
-pub const ALL: [&str; 3] = [DOCUMENT, ERROR, SECRET];
+pub const ALL: [&str; 2] = [DOCUMENT, MESSAGE];
 
 /// The canary in `text`, if there is one.
 #[must_use]
@@ -29,6 +30,7 @@ mod tests {
     #[test]
     fn each_canary_is_found_by_its_mark_and_told_from_the_others() {
         for canary in ALL {
+            assert!(canary.starts_with(MARK));
             assert_eq!(in_text(&format!("before {canary} after")), Some(canary));
         }
         assert_eq!(in_text("nothing sings here"), None);
