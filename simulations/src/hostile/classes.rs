@@ -15,6 +15,7 @@ use super::{
     certificates, delegations, entries, harmless, headers, impostors, keys, naming, roots,
     signatures, spelling, stale, thresholds,
 };
+use crate::truth::canary::DOCUMENT as CANARY;
 
 /// A time zone in which that year ends late.
 const LATE: &str = "9999-12-31T23:59:59-07:00";
@@ -560,7 +561,7 @@ classes! {
     EscapedEverything "escaped-everything" Harmless Versions NONE, harmless::everything(escaped),
         "Every document is in another order, and every letter escaped.";
     MembersUnknown "members-unknown" Harmless Versions NONE,
-        harmless::published(|_, signed| signed["remark"] = json!({"b": [crate::truth::canary::DOCUMENT], "a": "<é>"})),
+        harmless::published(|_, signed| signed["remark"] = json!({"b": [CANARY], "a": "<é>"})),
         "Members nobody knows are among what is signed.";
     ExpiresLate "expires-late" Harmless Versions NONE,
         harmless::published(|_, signed| signed["expires"] = json!(LATE)),
