@@ -4,6 +4,7 @@ use portreeve_protocol::Mono;
 use portreeve_protocol::bundle_reason::BundleCode;
 use serde::{Deserialize, Serialize};
 
+use super::hostile_content::LASTING;
 use super::{BundleLook, Class, Ground, Influence};
 use crate::rng::Rng;
 
@@ -42,7 +43,7 @@ impl Class for BundleWithheld {
             return Vec::new();
         }
         let withheld = |_| {
-            let (mut from, until) = ground.span(rate, rng);
+            let (mut from, until) = ground.span(rate.max(LASTING), rng);
             if rng.chance(300) {
                 from = 0;
             }

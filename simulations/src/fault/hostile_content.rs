@@ -27,6 +27,9 @@ pub struct HostileContent {
     pub until: u64,
 }
 
+/// The rate by whose measure bad content lasts at least.
+pub(super) const LASTING: u64 = 250;
+
 impl HostileContent {
     /// Draws what is bad from `classes`, and all else from the ground; `None` if there is none.
     pub(super) fn of(
@@ -75,7 +78,8 @@ impl Class for HostileContent {
     const ID: &'static str = "hostile-content";
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
-        let hostile = |_| Self::of(Hostile::ALL, ground, rate, rng);
-        (0..1 + rate / 100).filter_map(hostile).collect()
+        // There are many classes, and content that is bad for a moment only is hardly ever fetched.
+        let hostile = |_| Self::of(Hostile::ALL, ground, rate.max(LASTING), rng);
+        (0..2 + rate / 50).filter_map(hostile).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hostile_content::LASTING;
 use super::{Act, Class, Ground, HostileContent, Influence};
 use crate::hostile::{Hostile, Nature};
 use crate::rng::Rng;
@@ -26,7 +27,8 @@ impl Class for Impostor {
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let all = Hostile::ALL.iter().copied();
         let classes: Vec<_> = all.filter(|it| it.nature() == Nature::Impostor).collect();
-        let impostor = |_| Some(Self(HostileContent::of(&classes, ground, rate, rng)?));
+        let impostor =
+            |_| Some(Self(HostileContent::of(&classes, ground, rate.max(LASTING), rng)?));
         (0..1 + rate / 200).filter_map(impostor).collect()
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hostile_content::LASTING;
 use super::{Act, Class, Ground, Influence};
 use crate::hostile::{Hostile, Nature};
 use crate::rng::Rng;
@@ -48,7 +49,7 @@ impl Class for ReplacedServer {
         let replaced = |_| {
             let (server, gun) = rng.pick(&ground.pinned)?.clone();
             let class = *rng.pick(&strangers)?;
-            let (mut from, until) = ground.span(rate, rng);
+            let (mut from, until) = ground.span(rate.max(LASTING), rng);
             // Half of them are there before any replica saw the genuine one.
             if rng.chance(500) {
                 from = 0;

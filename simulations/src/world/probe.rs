@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use portreeve_protocol::messages::admission::{Operation, ReviewFacts, ReviewPath};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::workload::{Carrier, carrier};
-use portreeve_protocol::{Mono, SealFact};
+use portreeve_protocol::{Mono, SealFact, limits};
 
 use super::call::Intent;
 use super::{Happening, World};
@@ -87,6 +87,7 @@ fn questions(reviews: &[PlannedReview]) -> Vec<&ReviewFacts> {
             && facts.malformed.is_none()
             && facts.sub_resource.is_none()
             && facts.owners.is_empty()
+            && facts.images.len() <= limits::REVIEW_IMAGES
             && carrier(&facts.kind.group, &facts.kind.kind, None) != Carrier::Unknown
     };
     let facts = reviews.iter().filter(asked).map(|plan| &plan.facts);
