@@ -2,6 +2,10 @@
 
 mod command;
 
+// Runs make and drop millions of small things.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     command::main()
 }

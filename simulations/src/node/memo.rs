@@ -3,8 +3,8 @@
 //!
 //! A verdict also hangs on the wall clock, but only through dates before or after which something
 //! holds. What comes out the same at two instants comes out the same between them: each check that
-//! holds at both holds in between, and the first that fails at both fails in between. So verdicts
-//! are asked for at two instants, and remembered for the time between them where they agree.
+//! holds at both holds in between, and the first that fails at both fails in between. So a verdict
+//! that is wanted again is asked for at a later instant, and holds until then if it is the same.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -63,20 +63,22 @@ impl Memo {
         verify: impl Fn(Wall) -> VerifyOutcome,
     ) -> VerifyOutcome {
         let known = self.known.entry(request.timestamp.digest()).or_default();
-        let fits =
-            |one: &&Verdict| one.from <= wall && wall <= one.until && same(&one.request, request);
-        if let Some(found) = known.iter().find(fits) {
-            return found.outcome.clone();
+        for one in known.iter_mut().filter(|one| same(&one.request, request)) {
+            if one.from <= wall && wall <= one.until {
+                return one.outcome.clone();
+            }
+            let ahead = Wall(wall.0.saturating_add(AHEAD));
+            if one.from <= wall && verify(ahead) == one.outcome {
+                one.until = ahead;
+                return one.outcome.clone();
+            }
         }
         let outcome = verify(wall);
-        let until = Wall(wall.0.saturating_add(AHEAD));
-        if verify(until) == outcome {
-            if known.len() >= MOST {
-                known.clear();
-            }
-            let (outcome, request) = (outcome.clone(), request.clone());
-            known.push(Verdict { from: wall, outcome, request, until });
+        if known.len() >= MOST {
+            known.clear();
         }
+        let request = request.clone();
+        known.push(Verdict { from: wall, outcome: outcome.clone(), request, until: wall });
         outcome
     }
 }

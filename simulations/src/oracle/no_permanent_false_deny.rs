@@ -9,9 +9,8 @@
 //!   it has the tag signed by all who are asked for, with the digest that the request names if it
 //!   names one, under a root with a pinned key where there are pins;
 //! * the replica's root is one that leads to it: the collection was never begun anew, and the
-//! replica
-//!   was not taken in by an impostor; no bad content was ever served that lasts in a replica which
-//!   believes it;
+//!   replica was not taken in by an impostor; no bad content was ever served that lasts in a
+//!   replica which believes it;
 //! * no clock is wrong in the scenario, or the denial is not about time.
 //!
 //! Where a trust bundle is configured, nothing must be allowed by this oracle.
