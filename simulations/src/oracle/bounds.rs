@@ -26,6 +26,9 @@ pub const ORACLE: Oracle = Oracle {
 
 /// Stages of a flight in which a timestamp or a newest root is asked for.
 const STAGES: u64 = 4;
+/// Stages in which a document that is named by its digest is asked for: what comes in its place is
+/// not kept, and a flight that then asks for the timestamp anew asks for it, too.
+const ROUNDS: u64 = 2;
 /// Verifications in a flight: each level of delegations may be missing once, before and behind the
 /// root chain, and a root that gives way begins anew.
 const VERIFICATIONS: u64 = 32;
@@ -154,7 +157,8 @@ impl<'a> Counted<'a> {
         let tries = u64::from(limits::FETCH_TRIES);
         for (((_, server, flight), document), count) in self.fetches {
             let most = match document {
-                DocumentName::Hashed { .. } | DocumentName::RootVersion(_) => tries,
+                DocumentName::RootVersion(_) => tries,
+                DocumentName::Hashed { .. } => tries * ROUNDS,
                 DocumentName::Root | DocumentName::Timestamp => tries * STAGES,
             };
             if count > most {

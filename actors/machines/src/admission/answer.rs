@@ -23,6 +23,7 @@ impl Admission {
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let Some(mut pending) = self.pending.remove(event) else { return };
+        pending.expire(self.clock.believed(delivery.now), &self.settings);
         pending.go_on(&self.revoked);
         for question in pending.questions() {
             if !planted::is(Bug::EndedReviewsKept)

@@ -37,6 +37,11 @@ impl Clock {
         (Now { wall, ..now }, news)
     }
 
+    /// What to judge by at a delivery whose clocks were read.
+    pub(super) fn believed(&self, now: Now) -> Now {
+        Now { wall: self.highest.unwrap_or(now.wall), ..now }
+    }
+
     /// Believes the clock as it is now.
     pub(super) fn acknowledge(&mut self, now: Now) -> Option<Fact> {
         self.highest = Some(now.wall);

@@ -11,7 +11,9 @@ use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::{DEFAULT_TAG, ImageReference};
 use portreeve_protocol::seal::{RevokedSeal, SealEntry};
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{Denial, DenyClass, DenyCode, Proof, ProtocolError, Settings, Sha256};
+use portreeve_protocol::{
+    Denial, DenyClass, DenyCode, Proof, ProtocolError, Settings, Sha256, Wall,
+};
 use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
@@ -301,6 +303,14 @@ impl ImageCase {
     /// The questions it still waits for, in the order of the rules.
     pub(super) fn missing(&self) -> &[Question] {
         &self.missing
+    }
+
+    /// Whether it is let in by evidence that expires before `wall`.
+    pub(super) fn expired(&self, wall: Wall) -> bool {
+        let Some(Verdict::Allowed(Admitted::Verified(verified))) = &self.verdict else {
+            return false;
+        };
+        verified.evidence.is_known() && verified.evidence.expires < wall
     }
 
     /// Judges by the answers at hand. The verdict waits until all suffice, so that it does not

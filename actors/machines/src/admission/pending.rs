@@ -12,7 +12,7 @@ use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::seal::RevokedSeal;
-use portreeve_protocol::{CredentialRef, Denial, Mono, Now, Settings, limits};
+use portreeve_protocol::{CredentialRef, Denial, DenyCode, Mono, Now, Settings, limits};
 use serde::{Deserialize, Serialize};
 
 use super::demand::Look;
@@ -222,6 +222,25 @@ impl Pending {
             }
         }
         wanted.into_iter().collect()
+    }
+
+    /// Judges anew what rests on evidence that has expired since it was judged: a review may have
+    /// waited for its other images past that instant. Nothing is asked for again.
+    pub(super) fn expire(&mut self, now: Now, settings: &Settings) {
+        for image in self.images.iter_mut().filter(|image| image.expired(now.wall)) {
+            let detail = "its trust data expired while the review waited for other images";
+            let late = Denial::new(DenyCode::Expired, detail);
+            image.judge(settings, |question| {
+                let asked = self.asked.get(question);
+                Look {
+                    answer: asked.and_then(|asked| asked.answer.as_deref()),
+                    failed: Some(asked.and_then(|asked| asked.failed.as_ref()).unwrap_or(&late)),
+                    last: asked.and_then(|asked| asked.last.as_deref()),
+                    now,
+                    received: self.received.mono,
+                }
+            });
+        }
     }
 
     /// Fills the evidence in that verdicts of a checkpoint name by digest: it stands in the answers

@@ -211,6 +211,20 @@ fn evidence_that_expired_since_is_asked_about_again() {
 }
 
 #[test]
+fn evidence_that_expires_while_a_review_waits_for_another_image_lets_nothing_in() {
+    let mut world = strict();
+    let mut found = signed(GUN, "latest", digest("image"), &[]);
+    found.evidence.expires.0 = world.now.wall.0 + 1_000_000;
+    let other = format!("{GUN}-other");
+    world.pod(&[GUN, &other]);
+    assert!(answers(&world.tell(GUN, "latest", verified(found))).is_empty());
+    world.pass(2 * SECOND);
+    let found = verified(signed(&other, "latest", digest("other"), &[]));
+    let decision = answer(&world.tell(&other, "latest", found));
+    assert_eq!(decision.denial.map(|denial| denial.code), Some(DenyCode::Expired));
+}
+
+#[test]
 fn one_answer_serves_every_review_that_waits_for_it() {
     let mut world = strict();
     for _ in 0..12 {
