@@ -5,9 +5,9 @@
 //! clock measures them.
 //!
 //! * **Allowed as verified**: what the rule asks for was served at some instant from R - F to A,
-//!   and the evidence is one that the fetcher told of by a timestamp asked for at R - F or later. Where
-//!   the decision itself says that it rests on an older state (its audit annotation `stale`), S
-//!   stands in the place of a shorter F.
+//!   and the evidence is one that the fetcher told of by a timestamp asked for at R - F or later.
+//!   Where the decision itself says that it rests on an older state (its audit annotation `stale`),
+//!   S stands in the place of a shorter F.
 //! * **Denied** (or tolerated) because the tag, a signer or the digest is not as asked for: the
 //!   fetcher told of a timestamp asked for at R or later. A denial is never answered from before.
 
