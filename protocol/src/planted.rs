@@ -349,6 +349,18 @@ pub fn choose(bug: Option<Bug>) {
     CHOSEN.set(bug);
 }
 
+/// Whether `rule`, a test that passes where no bug acts, fails where `bug` does.
+#[cfg(feature = "planted-bugs")]
+#[must_use]
+pub fn breaks(bug: Bug, rule: fn()) -> bool {
+    choose(None);
+    rule();
+    choose(Some(bug));
+    let broken = std::panic::catch_unwind(rule).is_err();
+    choose(None);
+    broken
+}
+
 /// Whether the line that asks is to do wrong.
 #[cfg(feature = "planted-bugs")]
 #[must_use]

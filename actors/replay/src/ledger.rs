@@ -8,7 +8,7 @@ use portreeve_protocol::entry::{
     Answered, Awaited, Checkpoint, Delivered, Heard, MachineState, Panicked, Started,
 };
 use portreeve_protocol::{
-    ActorId, ActorKind, Cause, DenyCode, Effect, EventId, Mono, ProtocolError,
+    ActorId, ActorKind, Cause, DenyCode, Effect, EventId, Kept, Mono, ProtocolError,
 };
 
 use crate::input_name;
@@ -34,6 +34,30 @@ pub struct Ledger {
     pub(crate) heard: BTreeMap<ActorId, Last>,
     pub(crate) outstanding: Outstanding,
     pub(crate) unanswered: BTreeMap<EventId, (bool, Option<DenyCode>)>,
+}
+
+/// How a checkpoint has the start of an incarnation, with what the next one is to begin with, and
+/// the states of its machines, where they know what is `kept`. Blobs are the caller's to keep.
+#[must_use]
+pub fn cut(started: &Started, kept: Vec<(ActorId, Kept)>) -> (Started, Vec<MachineState>) {
+    let mut started = started.clone();
+    let mut states = Vec::new();
+    for (actor, kept) in kept {
+        match &actor {
+            ActorId::Admission => {
+                started.restored.bundle = kept.restored.bundle;
+                started.restored.revoked = kept.restored.revoked;
+            }
+            ActorId::Notary(server) => {
+                started.restored.trust.retain(|one| one.server != *server);
+                started.restored.trust.extend(kept.restored.trust);
+            }
+            ActorId::Journal | ActorId::Policy | ActorId::Verify(_) => {}
+        }
+        states.push(MachineState { actor, state: kept.state });
+    }
+    started.restored.trust.sort_by_key(|one| (one.server.clone(), one.gun.clone()));
+    (started, states)
 }
 
 impl Ledger {

@@ -23,7 +23,7 @@ mod verify;
 pub use chain::{Checked, CheckedLines, checked};
 pub use error::ReplayError;
 pub use explain::{Explanation, explain, find};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, cut};
 pub use line::{Line, split};
 pub use name::input_name;
 pub use recover::{Position, Recovery, Tail, recover};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::rename;
 use super::{Act, Class, Ground, Influence};
 use crate::hostile::{Hostile, Mark};
 use crate::rng::Rng;
@@ -50,14 +51,22 @@ impl HostileContent {
     }
 }
 
+/// A trust server serves bad content instead of a collection (server and GUN) for a while.
+pub(super) fn misbehaving(
+    class: Hostile,
+    (server, gun): (&str, &str),
+    from: u64,
+    until: u64,
+) -> Vec<(u64, Act)> {
+    let (gun, server) = (gun.to_owned(), server.to_owned());
+    let behave = Act::Behave { gun: gun.clone(), server: server.clone() };
+    vec![(from, Act::Misbehave { class, gun, server }), (until, behave)]
+}
+
 impl Influence for HostileContent {
     fn acts(&self) -> Vec<(u64, Act)> {
-        let (gun, server) = (self.gun.clone(), self.server.clone());
-        let behave = Act::Behave { gun: gun.clone(), server: server.clone() };
-        let mut acts = vec![
-            (self.from, Act::Misbehave { class: self.class, gun, server }),
-            (self.until, behave),
-        ];
+        let Self { class, from, gun, server, until, .. } = self;
+        let mut acts = misbehaving(*class, (server, gun), *from, *until);
         for at in &self.forgotten {
             for replica in 0..self.replicas {
                 let (gun, server) = (self.gun.clone(), self.server.clone());
@@ -68,9 +77,7 @@ impl Influence for HostileContent {
     }
 
     fn moved(&mut self, from: &str, to: &str) {
-        if self.server == from {
-            to.clone_into(&mut self.server);
-        }
+        rename(&mut self.server, from, to);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::rename;
 use super::{Act, Class, Ground, Influence};
 use crate::rng::Rng;
 
@@ -25,9 +26,7 @@ impl Influence for OperatorReset {
     }
 
     fn moved(&mut self, from: &str, to: &str) {
-        if self.server == from {
-            to.clone_into(&mut self.server);
-        }
+        rename(&mut self.server, from, to);
     }
 }
 

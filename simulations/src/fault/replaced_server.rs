@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hostile_content::LASTING;
+use super::hostile_content::{LASTING, misbehaving};
+use super::wire::rename;
 use super::{Act, Class, Ground, Influence};
 use crate::hostile::{Hostile, Nature};
 use crate::rng::Rng;
@@ -25,18 +26,12 @@ pub struct ReplacedServer {
 
 impl Influence for ReplacedServer {
     fn acts(&self) -> Vec<(u64, Act)> {
-        let (gun, server) = (self.gun.clone(), self.server.clone());
-        let back = Act::Behave { gun: gun.clone(), server: server.clone() };
-        vec![
-            (self.from, Act::Misbehave { class: self.class, gun, server }),
-            (self.until.max(self.from + 1), back),
-        ]
+        let Self { class, from, gun, server, until } = self;
+        misbehaving(*class, (server, gun), *from, (*until).max(from + 1))
     }
 
     fn moved(&mut self, from: &str, to: &str) {
-        if self.server == from {
-            to.clone_into(&mut self.server);
-        }
+        rename(&mut self.server, from, to);
     }
 }
 

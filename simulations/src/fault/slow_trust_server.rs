@@ -3,7 +3,7 @@
 use portreeve_protocol::Mono;
 use serde::{Deserialize, Serialize};
 
-use super::wire::{comes_from, delay};
+use super::wire::{comes_from, delay, rename};
 use super::{Class, Ground, Influence, Link, Passage, Traffic};
 use crate::rng::Rng;
 
@@ -22,9 +22,7 @@ pub struct SlowTrustServer {
 
 impl Influence for SlowTrustServer {
     fn moved(&mut self, from: &str, to: &str) {
-        if self.server == from {
-            to.clone_into(&mut self.server);
-        }
+        rename(&mut self.server, from, to);
     }
 
     fn pass(&self, at: Mono, link: &Link<'_>, rng: &mut Rng, passage: &mut Passage) {

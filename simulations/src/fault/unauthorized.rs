@@ -4,6 +4,7 @@ use portreeve_protocol::messages::notary::FetchRequest;
 use portreeve_protocol::{CredentialRef, Denial, DenyCode, Mono};
 use serde::{Deserialize, Serialize};
 
+use super::wire::rename;
 use super::{Class, Ground, Influence, Service};
 use crate::rng::Rng;
 
@@ -20,9 +21,7 @@ pub struct Unauthorized {
 
 impl Influence for Unauthorized {
     fn moved(&mut self, from: &str, to: &str) {
-        if self.server == from {
-            to.clone_into(&mut self.server);
-        }
+        rename(&mut self.server, from, to);
     }
 
     fn serve(&self, at: Mono, request: &FetchRequest, _: &mut Rng, service: &mut Service) {

@@ -31,9 +31,16 @@ impl Spot {
     /// The trust server `from` has another URL.
     pub fn moved(&mut self, from: &str, to: &str) {
         match self {
-            Self::TrustServer(server) if server == from => to.clone_into(server),
-            Self::ApiServer | Self::Replica(_) | Self::TrustServer(_) => {}
+            Self::TrustServer(server) => rename(server, from, to),
+            Self::ApiServer | Self::Replica(_) => {}
         }
+    }
+}
+
+/// The trust server `from` has another URL, which may be this one.
+pub(super) fn rename(server: &mut String, from: &str, to: &str) {
+    if server == from {
+        to.clone_into(server);
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use portreeve_protocol::messages::notary::VerifyOutcome;
 use portreeve_protocol::messages::verify::VerifyRequest;
-use portreeve_protocol::{Sha256, Wall, planted};
+use portreeve_protocol::{Blob, Sha256, Wall, planted};
 
 /// How far behind its instant a verdict is asked for once more, in microseconds.
 const AHEAD: i64 = 600_000_000;
@@ -108,9 +108,6 @@ fn same(one: &VerifyRequest, other: &VerifyRequest) -> bool {
         && *floors == other.floors
 }
 
-fn alike(some: &[portreeve_protocol::Blob], others: &[portreeve_protocol::Blob]) -> bool {
-    let digests = |blobs: &[portreeve_protocol::Blob]| {
-        blobs.iter().map(portreeve_protocol::Blob::digest).collect::<Vec<_>>()
-    };
-    some.len() == others.len() && digests(some) == digests(others)
+fn alike(some: &[Blob], others: &[Blob]) -> bool {
+    some.iter().map(Blob::digest).eq(others.iter().map(Blob::digest))
 }

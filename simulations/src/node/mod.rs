@@ -144,11 +144,10 @@ impl Node {
             self.received.insert(event.clone(), (at, facts.uid.clone()));
         }
         self.journal.keep(input.blobs());
-        let effects_digest = digest;
         let delivered = Delivered {
             cause,
             decisions,
-            effects: effects_digest,
+            effects: digest,
             event: event.clone(),
             input,
             lamport,
@@ -246,7 +245,7 @@ impl Node {
     /// The event that the next delivery to an actor will be.
     #[must_use]
     pub fn next(&self, actor: ActorId) -> EventId {
-        let seq = self.heard.get(&actor).map_or(0, |last| last.seq) + 1;
+        let seq = self.last(&actor).seq + 1;
         let (node, incarnation) = (self.started.node.clone(), self.started.incarnation);
         EventId { node, incarnation, actor, seq }
     }
@@ -282,12 +281,16 @@ impl Node {
 
     /// The next event of an actor. Its monotonic clock never goes back, as the host's do not.
     fn number(&mut self, actor: ActorId, cause: u64, now: Now) -> (EventId, u64, Now) {
-        let last = self.heard.get(&actor).copied().unwrap_or_default();
-        let (seq, lamport) = (last.seq + 1, last.lamport.max(cause) + 1);
+        let last = self.last(&actor);
+        let lamport = last.lamport.max(cause) + 1;
         let now = Now { mono: now.mono.max(last.mono), wall: now.wall };
-        self.heard.insert(actor.clone(), Last { lamport, mono: now.mono, seq });
-        let (node, incarnation) = (self.started.node.clone(), self.started.incarnation);
-        (EventId { node, incarnation, actor, seq }, lamport, now)
+        let event = self.next(actor.clone());
+        self.heard.insert(actor, Last { lamport, mono: now.mono, seq: event.seq });
+        (event, lamport, now)
+    }
+
+    fn last(&self, actor: &ActorId) -> Last {
+        self.heard.get(actor).copied().unwrap_or_default()
     }
 }
 

@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Answered, Checkpoint, Delivered, MachineState, Panicked, Started};
-use portreeve_protocol::evidence::TrustedCollection;
+use portreeve_protocol::entry::{Answered, Checkpoint, Delivered, Panicked, Started};
 use portreeve_protocol::{ActorId, Effect, Kept};
-use portreeve_replay::Ledger;
+use portreeve_replay::{Ledger, cut};
 
 use super::Journal;
 
@@ -77,25 +76,8 @@ impl Scribe {
         kept: Vec<(ActorId, Kept)>,
         journal: &mut Journal,
     ) -> Checkpoint {
-        let mut started = started.clone();
-        let mut states = Vec::new();
-        for (actor, kept) in kept {
-            journal.keep(&kept.blobs);
-            match &actor {
-                ActorId::Admission => {
-                    started.restored.bundle = kept.restored.bundle;
-                    started.restored.revoked = kept.restored.revoked;
-                }
-                ActorId::Notary(server) => {
-                    started.restored.trust.retain(|one| one.server != *server);
-                    started.restored.trust.extend(kept.restored.trust);
-                }
-                ActorId::Journal | ActorId::Policy | ActorId::Verify(_) => {}
-            }
-            states.push(MachineState { actor, state: kept.state });
-        }
-        let key = |one: &TrustedCollection| (one.server.clone(), one.gun.clone());
-        started.restored.trust.sort_by_key(key);
+        journal.keep(kept.iter().flat_map(|(_, kept)| &kept.blobs));
+        let (mut started, states) = cut(started, kept);
         journal.keep(started.restored.blobs_mut().into_iter().map(|blob| &*blob));
         journal.retain(SEGMENTS);
         self.records = 0;

@@ -34,14 +34,7 @@ impl World<'_> {
             self.scheduler.schedule(at.plus(LOOKS_APART), next);
         }
         let mut look = BundleLook::Finds { behind: 0 };
-        for index in 0..self.scenario.faults.len() {
-            let before = look.clone();
-            let rng = &mut self.fault_rngs[index];
-            self.scenario.faults[index].influence().bundle(at, replica, rng, &mut look);
-            if look != before {
-                self.hit(index);
-            }
-        }
+        self.bend(&mut look, |influence, rng, look| influence.bundle(at, replica, rng, look));
         let Some(told) = self.found(at, look) else { return Ok(()) };
         if self.replicas[replica].bundle.as_ref() == Some(&told) {
             return Ok(());

@@ -57,14 +57,9 @@ impl World<'_> {
     fn syncing(&mut self, replica: usize) -> Syncing {
         let at = self.scheduler.now();
         let mut syncing = Syncing { error: None, micros: self.delays.sync() };
-        for index in 0..self.scenario.faults.len() {
-            let before = syncing.clone();
-            let rng = &mut self.fault_rngs[index];
-            self.scenario.faults[index].influence().sync(at, replica, rng, &mut syncing);
-            if syncing != before {
-                self.hit(index);
-            }
-        }
+        self.bend(&mut syncing, |influence, rng, syncing| {
+            influence.sync(at, replica, rng, syncing);
+        });
         syncing
     }
 

@@ -91,15 +91,12 @@ impl World<'_> {
         let Flight { mut envelope, began, life, number, replica, request } = flight;
         let at = self.scheduler.now();
         let mut service = Service::Documents;
-        for index in 0..self.scenario.faults.len() {
-            let before = service.clone();
-            let rng = &mut self.fault_rngs[index];
-            self.scenario.faults[index].influence().serve(at, &request, rng, &mut service);
-            if service != before {
-                self.hit(index);
-                let class = self.scenario.faults[index].class();
-                self.note('!', None, format!("{class}: {}", asked(&request)));
-            }
+        let hit = self.bend(&mut service, |influence, rng, service| {
+            influence.serve(at, &request, rng, service);
+        });
+        for index in hit {
+            let class = self.scenario.faults[index].class();
+            self.note('!', None, format!("{class}: {}", asked(&request)));
         }
         let (outcome, retry_after) = match service {
             Service::Documents => (self.document(&request), None),

@@ -31,14 +31,13 @@ impl World<'_> {
                 journal.recover()?
             }
         };
+        self.replicas[replica].started = self.scheduler.now();
         let started = self.opening(replica, found)?;
         let incarnation = started.incarnation;
         let node = Node::start(started.clone(), journal, self.scenario.audited);
-        let now = self.scheduler.now();
         let process = &mut self.replicas[replica];
         process.reset();
         process.state = State::Up(Box::new(node));
-        process.started = now;
         self.note('^', Some(replica), format!("incarnation {incarnation}"));
         self.see(replica, Sight::Started(started.into()));
         self.look_for_bundle(replica);
@@ -60,16 +59,8 @@ impl World<'_> {
             rules: RULES_VERSION,
             settings_digest: codec::digest(&settings)?,
             settings,
-            wall: self.now_at_start(replica),
+            wall: self.now(replica).wall,
         })
-    }
-
-    fn now_at_start(&self, replica: usize) -> portreeve_protocol::Wall {
-        let mut wrong = 0;
-        for fault in &self.scenario.faults {
-            fault.influence().clock(self.scheduler.now(), replica, &mut wrong);
-        }
-        portreeve_protocol::Wall(self.wall().0.saturating_add(wrong))
     }
 
     /// Kills a replica: of what was not durable, part is left. Whether it ran.

@@ -30,7 +30,7 @@ use network::Delays;
 use replica::Replica;
 use trust_server::TrustServer;
 
-use crate::fault::{Act, Influence, Link, Passage};
+use crate::fault::{Act, Influence, Link, Passage, Traffic};
 use crate::history::{Seen, Sight};
 use crate::node::{Envelope, Journal, Memo};
 use crate::outcome::{Counts, Left};
@@ -122,8 +122,6 @@ struct World<'a> {
     facts: BTreeMap<&'static str, u64>,
     /// What each fault draws from.
     fault_rngs: Vec<Rng>,
-    /// Places of the faults that bend hops within replicas.
-    hop_faults: Vec<usize>,
     history: Vec<Seen>,
     marks: BTreeMap<&'static str, u64>,
     memo: Memo,
@@ -150,10 +148,11 @@ impl<'a> World<'a> {
             servers.insert(plan.url.clone(), server);
         }
         let names = scenario.replicas.iter();
-        let replicas = names.map(|name| Ok(Replica::new(name.parse()?)));
+        let drifts = drifts(scenario);
+        let replicas =
+            names.zip(drifts).map(|(name, drift)| Ok(Replica::new(name.parse()?, drift)));
         let replicas = replicas.collect::<Result<Vec<_>, SimulationError>>()?;
         let rng = |index: usize| streams.stream(&format!("fault-{index}"));
-        let hops = (0..).zip(&scenario.faults).filter(|(_, fault)| fault.influence().bends_hops());
         let mut world = Self {
             answers: BTreeMap::new(),
             api: ApiServer::new(scenario)?,
@@ -162,7 +161,6 @@ impl<'a> World<'a> {
             delays: Delays::new(streams),
             facts: BTreeMap::new(),
             fault_rngs: (0..scenario.faults.len()).map(rng).collect(),
-            hop_faults: hops.map(|(index, _)| index).collect(),
             history: Vec::new(),
             marks: BTreeMap::new(),
             memo: Memo::kept(),
@@ -263,18 +261,32 @@ impl<'a> World<'a> {
     fn passage(&mut self, link: &Link<'_>) -> Passage {
         let mut passage = self.delays.passage(link.traffic);
         let at = self.scheduler.now();
-        let hop = matches!(link.traffic, crate::fault::Traffic::Hop);
-        let all = if hop { None } else { Some(0..self.scenario.faults.len()) };
-        let hops = std::mem::take(&mut self.hop_faults);
-        for index in all.into_iter().flatten().chain(hops.iter().copied().filter(|_| hop)) {
-            let before = passage;
-            self.influence(index).pass(at, link, &mut self.fault_rngs[index], &mut passage);
-            if passage != before {
+        let hop = link.traffic == Traffic::Hop;
+        self.bend(&mut passage, |influence, rng, passage| {
+            if !hop || influence.bends_hops() {
+                influence.pass(at, link, rng, passage);
+            }
+        });
+        passage
+    }
+
+    /// Has every fault bend something by a hook of its own; gives the places of those that did,
+    /// which are hit.
+    fn bend<T: Clone + PartialEq>(
+        &mut self,
+        bent: &mut T,
+        hook: impl Fn(&dyn Influence, &mut Rng, &mut T),
+    ) -> Vec<usize> {
+        let mut hit = Vec::new();
+        for index in 0..self.scenario.faults.len() {
+            let before = bent.clone();
+            hook(self.influence(index), &mut self.fault_rngs[index], bent);
+            if *bent != before {
                 self.hit(index);
+                hit.push(index);
             }
         }
-        self.hop_faults = hops;
-        passage
+        hit
     }
 
     fn influence(&self, fault: usize) -> &'a dyn Influence {
@@ -323,6 +335,12 @@ impl<'a> World<'a> {
             took: self.took,
         })
     }
+}
+
+/// By how many parts in a million the monotonic clock of each replica runs too fast.
+fn drifts(scenario: &Scenario) -> impl Iterator<Item = i64> {
+    let of = |replica| scenario.faults.iter().map(move |it| it.influence().drift(replica)).sum();
+    (0..scenario.replicas.len()).map(of)
 }
 
 /// What a fetch asks for, in short.

@@ -19,6 +19,8 @@ pub(super) struct Replica {
     pub(super) calls: BTreeMap<EventId, usize>,
     /// Whether it was told to stop.
     pub(super) draining: bool,
+    /// By how many parts in a million its monotonic clock runs too fast.
+    drift: i64,
     /// Numbers of the fetches under way, each with its trust server.
     pub(super) fetches: BTreeMap<u64, String>,
     /// Journals that were damaged and are not used any more.
@@ -62,11 +64,12 @@ pub(super) enum State {
 
 impl Replica {
     /// A replica that never ran.
-    pub(super) fn new(name: NodeId) -> Self {
+    pub(super) fn new(name: NodeId, drift: i64) -> Self {
         Self {
             bundle: None,
             calls: BTreeMap::new(),
             draining: false,
+            drift,
             fetches: BTreeMap::new(),
             given_up: Vec::new(),
             life: 0,
@@ -150,14 +153,13 @@ impl World<'_> {
     /// The clocks of a replica.
     pub(super) fn now(&self, replica: usize) -> Now {
         let at = self.scheduler.now();
-        let elapsed = at.since(self.replicas[replica].started);
+        let Replica { drift, started, .. } = &self.replicas[replica];
+        let elapsed = at.since(*started);
         let mut wrong = 0;
-        let mut drift = 0;
         for fault in &self.scenario.faults {
             fault.influence().clock(at, replica, &mut wrong);
-            drift += fault.influence().drift(replica);
         }
-        let ahead = i128::from(elapsed) * i128::from(drift) / 1_000_000;
+        let ahead = i128::from(elapsed) * i128::from(*drift) / 1_000_000;
         let mono = u64::try_from(i128::from(elapsed) + ahead).unwrap_or_default();
         let drifted = i64::try_from(ahead).unwrap_or_default();
         let wall = self.wall().0.saturating_add(wrong).saturating_add(drifted);
@@ -166,11 +168,10 @@ impl World<'_> {
 
     /// The true time at which the monotonic clock of a replica shows `mono`.
     pub(super) fn when(&self, replica: usize, mono: Mono) -> Mono {
-        let faults = &self.scenario.faults;
-        let drift: i64 = faults.iter().map(|fault| fault.influence().drift(replica)).sum();
+        let Replica { drift, started, .. } = &self.replicas[replica];
         let rate = i128::from(1_000_000 + drift).max(1);
         // Rounded up: a timer never fires before its time.
         let elapsed = (i128::from(mono.0) * 1_000_000 + rate - 1) / rate;
-        self.replicas[replica].started.plus(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        started.plus(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 }

@@ -9,15 +9,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use portreeve_machines::JournalGate;
-use portreeve_protocol::entry::{Delivered, Gap, MachineState, Started};
-use portreeve_protocol::evidence::TrustedCollection;
+use portreeve_protocol::entry::{Delivered, Gap, Started};
 use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
 use portreeve_protocol::{
     ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256,
 };
-use portreeve_replay::Ledger;
+use portreeve_replay::{Ledger, cut};
 
 use super::keeper::{Keeper, Space};
 use super::lock::Lock;
@@ -282,25 +281,10 @@ impl JournalThread {
         self.put(false)?;
         // From here on, for the checkpoint names blobs before it is in a segment.
         let trim = self.keeper.prepare();
-        let mut started = Started::clone(&self.started);
-        let mut states = Vec::new();
-        for (actor, kept) in machines {
-            kept.blobs.iter().try_for_each(|blob| self.writer.blob(blob))?;
-            match &actor {
-                ActorId::Admission => {
-                    started.restored.bundle = kept.restored.bundle;
-                    started.restored.revoked = kept.restored.revoked;
-                }
-                ActorId::Notary(server) => {
-                    started.restored.trust.retain(|one| one.server != *server);
-                    started.restored.trust.extend(kept.restored.trust);
-                }
-                ActorId::Journal | ActorId::Policy | ActorId::Verify(_) => {}
-            }
-            states.push(MachineState { actor, state: kept.state });
+        for blob in machines.iter().flat_map(|(_, kept)| &kept.blobs) {
+            self.writer.blob(blob)?;
         }
-        let key = |one: &TrustedCollection| (one.server.clone(), one.gun.clone());
-        started.restored.trust.sort_by_key(key);
+        let (mut started, states) = cut(&self.started, machines);
         for blob in started.restored.blobs_mut() {
             self.writer.blob(blob)?;
         }

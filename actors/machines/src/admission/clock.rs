@@ -33,13 +33,13 @@ impl Clock {
             (true, false) => Some(Fact::ClockReturned),
             (false, false) | (true, true) => None,
         };
-        let wall = if planted::is(Bug::ClockFollowedBack) { now.wall } else { highest };
-        (Now { wall, ..now }, news)
+        (self.believed(now), news)
     }
 
     /// What to judge by at a delivery whose clocks were read.
     pub(super) fn believed(&self, now: Now) -> Now {
-        Now { wall: self.highest.unwrap_or(now.wall), ..now }
+        let highest = self.highest.filter(|_| !planted::is(Bug::ClockFollowedBack));
+        Now { wall: highest.unwrap_or(now.wall), ..now }
     }
 
     /// Believes the clock as it is now.

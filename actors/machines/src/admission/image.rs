@@ -27,7 +27,7 @@ use super::server::trust_server_by;
 use super::terms::{Anchored, Terms};
 
 /// An image and how far its verdict has come.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ImageCase {
     /// What rules ask for that trust servers are asked about.
     demands: Vec<Demand>,
@@ -105,22 +105,7 @@ impl ImageCase {
 
     /// The case of another container with the same image in the same namespace.
     pub(super) fn begun_with(&self, fact: ImageFact) -> Self {
-        Self {
-            demands: self.demands.clone(),
-            fact,
-            failures: self.failures.clone(),
-            missing: self.missing.clone(),
-            mutate: self.mutate,
-            overruled: self.overruled.clone(),
-            reference: self.reference.clone(),
-            requirement: self.requirement,
-            root_keys: self.root_keys.clone(),
-            rules: self.rules.clone(),
-            sealable: self.sealable,
-            stale: self.stale.clone(),
-            verdict: self.verdict.clone(),
-            warnings: self.warnings.clone(),
-        }
+        Self { fact, ..self.clone() }
     }
 
     /// Whether a container names no image yet.

@@ -66,6 +66,17 @@ struct Asked {
     since: Option<Mono>,
 }
 
+/// What is at hand of a question, for a review that was received at `received`.
+fn look(asked: Option<&Asked>, now: Now, received: Mono) -> Look<'_> {
+    Look {
+        answer: asked.and_then(|asked| asked.answer.as_deref()),
+        failed: asked.and_then(|asked| asked.failed.as_ref()),
+        last: asked.and_then(|asked| asked.last.as_deref()),
+        now,
+        received,
+    }
+}
+
 impl Pending {
     /// A review that came at `received` under `policies`, before anything was asked.
     pub(super) fn new(
@@ -194,14 +205,7 @@ impl Pending {
         for index in indices.unwrap_or_default() {
             let Some(image) = self.images.get_mut(index) else { continue };
             image.judge(settings, |question| {
-                let asked = self.asked.get(question);
-                Look {
-                    answer: asked.and_then(|asked| asked.answer.as_deref()),
-                    failed: asked.and_then(|asked| asked.failed.as_ref()),
-                    last: asked.and_then(|asked| asked.last.as_deref()),
-                    now,
-                    received: self.received.mono,
-                }
+                look(self.asked.get(question), now, self.received.mono)
             });
             for missing in image.missing() {
                 // What would deny is asked again as of the review's arrival: a denial is never
@@ -231,14 +235,8 @@ impl Pending {
             let detail = "its trust data expired while the review waited for other images";
             let late = Denial::new(DenyCode::Expired, detail);
             image.judge(settings, |question| {
-                let asked = self.asked.get(question);
-                Look {
-                    answer: asked.and_then(|asked| asked.answer.as_deref()),
-                    failed: Some(asked.and_then(|asked| asked.failed.as_ref()).unwrap_or(&late)),
-                    last: asked.and_then(|asked| asked.last.as_deref()),
-                    now,
-                    received: self.received.mono,
-                }
+                let look = look(self.asked.get(question), now, self.received.mono);
+                Look { failed: look.failed.or(Some(&late)), ..look }
             });
         }
     }
