@@ -11,6 +11,7 @@ use slog::{info, warn};
 
 use super::retention::{Named, Removal, Retention};
 use super::shelf::Shelf;
+use super::stock::Stock;
 use crate::node::facts::Facts;
 
 /// Microseconds between two looks at the volume.
@@ -87,6 +88,15 @@ impl Keeper {
         }
     }
 
+    /// Counts what is there. Only while nothing is being written.
+    pub(super) fn count(&self) {
+        let shelf = &self.common.shelf;
+        // What cannot be listed cannot be removed either, and the removal says so.
+        if let Ok(stock) = Stock::of(shelf.dir(), None, SystemTime::now()) {
+            shelf.counted(stock.bytes());
+        }
+    }
+
     /// Announces and begins a removal.
     pub(super) fn trim(&mut self) {
         let announced = self.prepare();
@@ -152,11 +162,10 @@ fn remove(announced: &Announced, bounds: Retention, facts: &Facts) {
     let removal = Removal { bounds, now: SystemTime::now(), shelf, stop };
     match removal.run(&mut named) {
         Ok(trimmed) => {
-            shelf.reckoned(trimmed.stored);
             if trimmed.segments + trimmed.blobs > 0 {
                 info!(facts.log(), "old parts of the journal were removed";
                     "segments" => trimmed.segments, "blobs" => trimmed.blobs,
-                    "bytes_kept" => trimmed.stored);
+                    "bytes_kept" => shelf.stored());
             }
         }
         Err(error) => {

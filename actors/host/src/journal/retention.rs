@@ -67,8 +67,6 @@ impl Retention {
 pub(super) struct Trimmed {
     pub(super) blobs: usize,
     pub(super) segments: usize,
-    /// Bytes of what is left.
-    pub(super) stored: u64,
 }
 
 /// The blobs that segments name which are not written any more, by number.
@@ -94,25 +92,24 @@ impl Removal<'_> {
         let room = self.shelf.disk().room(self.shelf.dir()).ok();
         let used = stock.bytes();
         let most = self.bounds.most(used, room);
-        let untouched = Trimmed { stored: used, ..Trimmed::default() };
         if used <= most && !stock.segments.iter().any(|segment| segment.old) {
-            return Ok(untouched);
+            return Ok(Trimmed::default());
         }
         let Some(last) = stock.segments.iter().rposition(|segment| begins(&segment.path)) else {
-            return Ok(untouched);
+            return Ok(Trimmed::default());
         };
         if !self.learn(&stock, named)? {
-            return Ok(untouched);
+            return Ok(Trimmed::default());
         }
         let end = stock.end(last, most, named);
         let segments = self.segments(&stock, end)?;
         let gone: Vec<_> = stock.segments.drain(..segments).collect();
         stock.segments.iter().for_each(|segment| stock.kept.extend(of(named, segment.number)));
-        let blobs = self.blobs(&mut stock)?;
+        let blobs = self.blobs(&stock)?;
         for segment in gone {
             named.remove(&segment.number);
         }
-        Ok(Trimmed { blobs, segments, stored: stock.bytes() })
+        Ok(Trimmed { blobs, segments })
     }
 
     /// Learns what each segment names; false if it was stopped. The newest may still be written,
@@ -142,6 +139,7 @@ impl Removal<'_> {
             disk.remove(path)
                 .and_then(|()| disk.settle(&directory))
                 .map_err(|source| file("cannot remove", path, source))?;
+            self.shelf.shrank(segment.length);
             removed += 1;
             if self.stop.load(Ordering::Relaxed) {
                 break;
@@ -151,24 +149,24 @@ impl Removal<'_> {
     }
 
     /// Removes the blobs that nothing names, and what crashes left; how many blobs went.
-    fn blobs(&self, stock: &mut Stock) -> Result<usize, HostError> {
+    fn blobs(&self, stock: &Stock) -> Result<usize, HostError> {
         let dir = self.shelf.dir();
         let first = stock.segments.first().map_or(0, |segment| segment.number);
         for leftover in stock.leftovers.iter().filter(|leftover| leftover.is_of_before(first)) {
             self.shelf
                 .remove_leftover(&leftover.path)
                 .map_err(|source| file("cannot remove", &leftover.path, source))?;
+            self.shelf.shrank(leftover.length);
         }
-        let unnamed: Vec<Sha256> =
-            stock.blobs.keys().filter(|digest| !stock.kept.contains(digest)).copied().collect();
         let mut removed = 0;
-        for digest in unnamed {
+        for (digest, bytes) in stock.blobs.iter().filter(|(digest, _)| !stock.kept.contains(digest))
+        {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
-            let gone = self.shelf.remove(&digest);
-            if gone.map_err(|source| file("cannot remove", &layout::blob(dir, &digest), source))? {
-                stock.blobs.remove(&digest);
+            let gone = self.shelf.remove(digest);
+            if gone.map_err(|source| file("cannot remove", &layout::blob(dir, digest), source))? {
+                self.shelf.shrank(*bytes);
                 removed += 1;
             }
         }

@@ -23,7 +23,7 @@ pub(super) struct Shelf {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
-    /// Bytes of the whole journal: as reckoned last, and what came since.
+    /// Bytes of the whole journal: what was there first, and what came and went since.
     stored: AtomicU64,
 }
 
@@ -56,14 +56,21 @@ impl Shelf {
         self.stored.load(Ordering::Relaxed)
     }
 
-    /// The journal was reckoned to have so many bytes.
-    pub(super) fn reckoned(&self, bytes: u64) {
+    /// So many bytes are there, and nothing is being added or removed.
+    pub(super) fn counted(&self, bytes: u64) {
         self.stored.store(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes were added.
     pub(super) fn grew(&self, bytes: u64) {
         self.stored.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes were removed.
+    pub(super) fn shrank(&self, bytes: u64) {
+        let less = |stored: u64| Some(stored.saturating_sub(bytes));
+        // Less of something is always something: it cannot fail.
+        let _ = self.stored.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// The journal's directory.

@@ -39,7 +39,7 @@ pub(super) struct Segment {
 /// A file that a crash left.
 #[derive(Debug)]
 pub(super) struct Leftover {
-    length: u64,
+    pub(super) length: u64,
     /// The segment it was cut off; `None` for half a blob.
     of: Option<u32>,
     pub(super) path: PathBuf,

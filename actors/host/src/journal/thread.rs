@@ -116,6 +116,7 @@ impl JournalThread {
 
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
+        self.keeper.count();
         // The bounds may be closer than those of the last incarnation.
         self.keeper.trim();
         loop {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use portreeve_host::journal::FileSystem;
+use portreeve_host::journal::{FileSystem, layout};
 use portreeve_host::node::cast::Cast;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
@@ -183,6 +183,12 @@ fn killed_right_after_a_panic_a_node_starts_without_that_delivery() {
     node.revoke_seal(end("dropped", "flaw"));
     let refused = stage.runtime.block_on(node.review(flaw()));
     assert_eq!(code(&refused), Some(DenyCode::Internal));
+    // A denial waits for no disk, so the panic may still be on its way there.
+    stage.eventually("the panic is recorded", || {
+        let segments = layout::list(&stage.dir.path().join("journal")).unwrap();
+        let mut texts = segments.iter().map(|(_, path)| std::fs::read_to_string(path).unwrap());
+        texts.any(|text| text.contains(r#"{"entry":{"Panicked":"#)).then_some(())
+    });
     let killed = Stage::new();
     copied(&stage.dir.path().join("journal"), &killed.dir.path().join("journal"));
     let options = NodeOptions { fetcher: Arc::new(Published::new()), ..killed.options() };
