@@ -59,8 +59,37 @@ impl Seat {
     }
 }
 
+/// Who is to catch a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Catcher {
+    /// A test of the rule that it breaks, alone: no simulated run shows it, or hardly any.
+    Rule,
+    /// The default swarm of the simulator, besides such a test.
+    Swarm,
+}
+
+impl Catcher {
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Swarm => "swarm",
+        }
+    }
+
+    /// What it is, for a sentence.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Rule => "a rule test",
+            Self::Swarm => "the swarm",
+        }
+    }
+}
+
 macro_rules! bugs {
-    ($($variant:ident $id:literal $seat:ident $rule:literal;)*) => {
+    ($($variant:ident $id:literal $seat:ident $catcher:ident $rule:literal;)*) => {
         /// A defect of one line, named after what is done wrong. Each is described by the rule that
         /// it breaks.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +119,12 @@ macro_rules! bugs {
                 match self { $(Self::$variant => Seat::$seat),* }
             }
 
+            /// Who is to catch it.
+            #[must_use]
+            pub const fn catcher(self) -> Catcher {
+                match self { $(Self::$variant => Catcher::$catcher),* }
+            }
+
             /// The rule that it breaks, in one sentence.
             #[must_use]
             pub const fn rule(self) -> &'static str {
@@ -100,244 +135,246 @@ macro_rules! bugs {
 }
 
 bugs! {
-    AnswerOfAnotherServer "answer-of-another-server" Admission
+    AnswerOfAnotherServer "answer-of-another-server" Admission Swarm
         "What one trust server said answers no question to another.";
-    BundleAnchorsIgnored "bundle-anchors-ignored" Admission
+    BundleAnchorsIgnored "bundle-anchors-ignored" Admission Swarm
         "What the trust bundle says of a collection counts.";
-    BundleRollback "bundle-rollback" Admission
+    BundleFailureLasts "bundle-failure-lasts" Admission Swarm
+        "A trust bundle that could not be had is taken when it can be.";
+    BundleRollback "bundle-rollback" Admission Swarm
         "A trust bundle older than the one taken before is not taken.";
-    BundleUnavailableIgnored "bundle-unavailable-ignored" Admission
+    BundleUnavailableIgnored "bundle-unavailable-ignored" Admission Swarm
         "While no trust bundle counts, what requires trust is denied.";
-    ClockFollowedBack "clock-followed-back" Admission
+    ClockFollowedBack "clock-followed-back" Admission Swarm
         "A clock that goes back a little makes nothing young again.";
-    ClockStepIgnored "clock-step-ignored" Admission
+    ClockStepIgnored "clock-step-ignored" Admission Swarm
         "While the clock is far behind, nothing that needs a date is allowed.";
-    CredentialsToAnyServer "credentials-to-any-server" Admission
+    CredentialsToAnyServer "credentials-to-any-server" Admission Swarm
         "Pull secrets are not sent to a server that a namespace chose and nobody approved.";
-    DeadlineIgnored "deadline-ignored" Admission
+    DeadlineIgnored "deadline-ignored" Admission Swarm
         "A review is answered by its deadline.";
-    DeniedFromFreshness "denied-from-freshness" Admission
+    DeniedFromFreshness "denied-from-freshness" Admission Swarm
         "What would deny is asked again before it does.";
-    DisagreementIgnored "disagreement-ignored" Admission
+    DisagreementIgnored "disagreement-ignored" Admission Swarm
         "Rules that fit equally lead to one digest.";
-    DrainingAllows "draining-allows" Admission
+    DrainingAllows "draining-allows" Admission Swarm
         "A replica that drains takes no new review.";
-    DryRunBelieved "dry-run-believed" Admission
+    DryRunBelieved "dry-run-believed" Admission Swarm
         "No review rests on a root that only a dry run looked at.";
-    EndedReviewsKept "ended-reviews-kept" Admission
+    EndedReviewsKept "ended-reviews-kept" Admission Swarm
         "What is kept of a review goes when it is answered.";
-    EphemeralUnseen "ephemeral-unseen" Admission
+    EphemeralUnseen "ephemeral-unseen" Admission Swarm
         "Ephemeral containers are judged as others are.";
-    ExpiredEvidenceServes "expired-evidence-serves" Admission
+    ExpiredEvidenceServes "expired-evidence-serves" Admission Swarm
         "Nothing is allowed by evidence that has expired since.";
-    FirstAnswerDecides "first-answer-decides" Admission
+    FirstAnswerDecides "first-answer-decides" Admission Swarm
         "An image is decided when all that its rules ask for is known.";
-    ForgottenRemembered "forgotten-remembered" Admission
+    ForgottenRemembered "forgotten-remembered" Admission Swarm
         "What was said of a collection whose trust was reset is forgotten.";
-    FreshnessIgnored "freshness-ignored" Admission
+    FreshnessIgnored "freshness-ignored" Admission Swarm
         "An answer older than the freshness is asked for again.";
-    GivenUpAllows "given-up-allows" Admission
+    GivenUpAllows "given-up-allows" Admission Swarm
         "What is given up before it is known denies.";
-    HiddenInput "hidden-input" Admission
+    HiddenInput "hidden-input" Admission Swarm
         "The same inputs always give the same decision.";
-    LastRuleOnly "last-rule-only" Admission
+    LastRuleOnly "last-rule-only" Admission Swarm
         "All rules that fit most closely must hold.";
-    LoosestRuleWins "loosest-rule-wins" Admission
+    LoosestRuleWins "loosest-rule-wins" Admission Swarm
         "The rules that fit most closely decide.";
-    MildestModeCounts "mildest-mode-counts" Admission
+    MildestModeCounts "mildest-mode-counts" Admission Swarm
         "Of rules that are not met, the strictest counts.";
-    NamespaceLoosensBundle "namespace-loosens-bundle" Admission
+    NamespaceLoosensBundle "namespace-loosens-bundle" Admission Swarm
         "An ImagePolicy loosens nothing that the trust bundle says.";
-    NamespacePoliciesIgnored "namespace-policies-ignored" Admission
+    NamespacePoliciesIgnored "namespace-policies-ignored" Admission Swarm
         "A namespace's own policies count in place of the cluster's.";
-    OlderFailureCounts "older-failure-counts" Admission
+    OlderFailureCounts "older-failure-counts" Admission Swarm
         "The failure of an older attempt does not answer a newer question.";
-    OwnedTemplatePatched "owned-template-patched" Admission
+    OwnedTemplatePatched "owned-template-patched" Admission Swarm
         "The template of a workload that has a controller is not changed.";
-    OwnerByNameOnly "owner-by-name-only" Admission
+    OwnerByNameOnly "owner-by-name-only" Admission Swarm
         "A controller is the one that the reference names by its uid.";
-    OwnerKindIgnored "owner-kind-ignored" Admission
+    OwnerKindIgnored "owner-kind-ignored" Admission Swarm
         "A controller's seal is for an object of its kind.";
-    OwnerSealNotBound "owner-seal-not-bound" Admission
+    OwnerSealNotBound "owner-seal-not-bound" Admission Swarm
         "A controller's seal is its own.";
-    PinLeftOut "pin-left-out" Admission
+    PinLeftOut "pin-left-out" Admission Swarm
         "An image that was verified by its tag is pinned to the digest.";
-    RevokedSealCounts "revoked-seal-counts" Admission
+    RevokedSealCounts "revoked-seal-counts" Admission Swarm
         "An entry of a seal that an operator ended counts no more.";
-    SealNotBound "seal-not-bound" Admission
+    SealNotBound "seal-not-bound" Admission Swarm
         "A seal counts only on the object that it names.";
-    SealRequirementIgnored "seal-requirement-ignored" Admission
+    SealRequirementIgnored "seal-requirement-ignored" Admission Swarm
         "A seal stands only for what the policies ask for today.";
-    SealTagIgnored "seal-tag-ignored" Admission
+    SealTagIgnored "seal-tag-ignored" Admission Swarm
         "A seal stands for the tag that was submitted.";
-    SecretInMessage "secret-in-message" Admission
+    SecretInMessage "secret-in-message" Admission Swarm
         "Nothing that is told holds a secret.";
-    StalenessByWall "staleness-by-wall" Admission
+    StalenessByWall "staleness-by-wall" Admission Swarm
         "The age of an answer is measured by the monotonic clock.";
-    StalenessUnbounded "staleness-unbounded" Admission
+    StalenessUnbounded "staleness-unbounded" Admission Swarm
         "An older state serves no longer than the rules say.";
-    StalenessWithoutLeave "staleness-without-leave" Admission
+    StalenessWithoutLeave "staleness-without-leave" Admission Swarm
         "An older state serves only where the rules let it.";
-    UnapprovedServerAsked "unapproved-server-asked" Admission
+    UnapprovedServerAsked "unapproved-server-asked" Admission Swarm
         "Where only approved trust servers may be asked, no other is.";
-    UnavailableAllows "unavailable-allows" Admission
+    UnavailableAllows "unavailable-allows" Admission Swarm
         "A trust server that cannot be asked lets nothing through.";
-    UnchangedByName "unchanged-by-name" Admission
+    UnchangedByName "unchanged-by-name" Admission Swarm
         "An update is let through unseen only for images that it leaves as they are.";
-    UncoveredAllowed "uncovered-allowed" Admission
+    UncoveredAllowed "uncovered-allowed" Admission Swarm
         "An image that no rule covers is denied.";
-    UnknownKindAllowed "unknown-kind-allowed" Admission
+    UnknownKindAllowed "unknown-kind-allowed" Admission Swarm
         "A kind of workload that is not known is denied.";
-    UpdateUnseen "update-unseen" Admission
+    UpdateUnseen "update-unseen" Admission Swarm
         "An update is judged as a creation is.";
-    WildcardCrossesSlash "wildcard-crosses-slash" Admission
+    WildcardCrossesSlash "wildcard-crosses-slash" Admission Swarm
         "A `*` in the host of a pattern does not reach into the path.";
 
-    AnswerBeforeDurable "answer-before-durable" Journal
+    AnswerBeforeDurable "answer-before-durable" Journal Swarm
         "An answer waits until its record is durable.";
-    DegradedAllows "degraded-allows" Journal
+    DegradedAllows "degraded-allows" Journal Swarm
         "What cannot be recorded is not allowed.";
-    ExemptTooWide "exempt-too-wide" Journal
+    ExemptTooWide "exempt-too-wide" Journal Swarm
         "While nothing can be recorded, only what is exempt is let through.";
-    FirstAnswerOnly "first-answer-only" Journal
+    FirstAnswerOnly "first-answer-only" Journal Swarm
         "Every answer whose record is durable is released.";
-    GapNotRecorded "gap-not-recorded" Journal
+    GapNotRecorded "gap-not-recorded" Journal Swarm
         "What was lost is written down when writing works again.";
-    LossNotCounted "loss-not-counted" Journal
+    LossNotCounted "loss-not-counted" Journal Swarm
         "Each record lost while degraded is counted in the gap.";
-    ReleasedBackwards "released-backwards" Journal
+    ReleasedBackwards "released-backwards" Journal Swarm
         "Answers are released in the order in which they were handed over.";
-    WaitingOutliveFailure "waiting-outlive-failure" Journal
+    WaitingOutliveFailure "waiting-outlive-failure" Journal Swarm
         "Answers whose record was lost do not wait for a later one.";
 
-    AbsenceAsSuccess "absence-as-success" Notary
+    AbsenceAsSuccess "absence-as-success" Notary Swarm
         "A timestamp that is not there any more is no successful check.";
-    AccountsKept "accounts-kept" Notary
+    AccountsKept "accounts-kept" Notary Swarm
         "A collection that came to nothing takes no place.";
-    AnchorNotCompared "anchor-not-compared" Notary
+    AnchorNotCompared "anchor-not-compared" Notary Swarm
         "What was verified under another anchor is verified again.";
-    BundleFloorsIgnored "bundle-floors-ignored" Notary
+    BundleFloorsIgnored "bundle-floors-ignored" Notary Swarm
         "No role is older than the trust bundle allows.";
-    DryRunLeavesRoot "dry-run-leaves-root" Notary
+    DryRunLeavesRoot "dry-run-leaves-root" Notary Swarm
         "A dry run leaves no root that is trusted from then on.";
-    FirstQueuedOnly "first-queued-only" Notary
+    FirstQueuedOnly "first-queued-only" Notary Swarm
         "Every question that waited for a later flight is taken up.";
-    FlightDeadlineIgnored "flight-deadline-ignored" Notary
+    FlightDeadlineIgnored "flight-deadline-ignored" Notary Swarm
         "A flight ends when its time is over.";
-    FloorsLostAtRestart "floors-lost-at-restart" Notary
+    FloorsLostAtRestart "floors-lost-at-restart" Notary Swarm
         "What was believed before a restart is the least that is believed after it.";
-    FloorsNotGiven "floors-not-given" Notary
+    FloorsNotGiven "floors-not-given" Notary Swarm
         "A collection is verified against what was seen of it before.";
-    JoinsOlderFlight "joins-older-flight" Notary
+    JoinsOlderFlight "joins-older-flight" Notary Swarm
         "A question that needs a later timestamp is not answered by an earlier one.";
-    KeptToldAsNew "kept-told-as-new" Notary
+    KeptToldAsNew "kept-told-as-new" Notary Swarm
         "What is kept is told with the time at which its timestamp was asked for.";
-    LateTagsForgotten "late-tags-forgotten" Notary
+    LateTagsForgotten "late-tags-forgotten" Notary Swarm
         "A tag asked about while a verifier is at work is answered too.";
-    OldViewsKept "old-views-kept" Notary
+    OldViewsKept "old-views-kept" Notary Swarm
         "What older documents said of a tag is forgotten when newer ones come.";
-    RefusedRootReplaced "refused-root-replaced" Notary
+    RefusedRootReplaced "refused-root-replaced" Notary Swarm
         "Only a pin makes a root that was taken on first use give way.";
-    ResetIgnored "reset-ignored" Notary
+    ResetIgnored "reset-ignored" Notary Swarm
         "Trust that an operator resets is gone.";
-    RetriesUnbounded "retries-unbounded" Notary
+    RetriesUnbounded "retries-unbounded" Notary Swarm
         "A document is asked for a bounded number of times.";
-    RetryDoublesWork "retry-doubles-work" Notary
+    RetryDoublesWork "retry-doubles-work" Notary Swarm
         "A retry asks once for each document that failed.";
-    RootLostAtRestart "root-lost-at-restart" Notary
+    RootLostAtRestart "root-lost-at-restart" Notary Swarm
         "A root that was trusted before a restart is the one trusted after it.";
-    RotationNotFollowed "rotation-not-followed" Notary
+    RotationNotFollowed "rotation-not-followed" Notary Swarm
         "The successors of a trusted root are looked for before a refusal is believed.";
-    SealedRootsIgnored "sealed-roots-ignored" Notary
+    SealedRootsIgnored "sealed-roots-ignored" Notary Swarm
         "A root taken on first use is one that the seals of workloads know.";
-    WithheldAsUnsigned "withheld-as-unsigned" Notary
+    WithheldAsUnsigned "withheld-as-unsigned" Notary Swarm
         "A repository that was signed is not taken for an unsigned one.";
 
-    FirstPoliciesStay "first-policies-stay" Policy
+    FirstPoliciesStay "first-policies-stay" Policy Swarm
         "A change of the policies is published.";
-    InvalidPolicyEmpty "invalid-policy-empty" Policy
+    InvalidPolicyEmpty "invalid-policy-empty" Policy Swarm
         "A policy that is not understood denies what it may cover.";
-    OwnModeIgnored "own-mode-ignored" Policy
+    OwnModeIgnored "own-mode-ignored" Policy Swarm
         "A rule's own mode goes before that of its policy.";
-    PartialListPublished "partial-list-published" Policy
+    PartialListPublished "partial-list-published" Policy Swarm
         "Nothing is published before the first whole list.";
-    PolicyChangeIgnored "policy-change-ignored" Policy
+    PolicyChangeIgnored "policy-change-ignored" Policy Swarm
         "A policy that was changed counts as it is now.";
-    PolicyDeletionIgnored "policy-deletion-ignored" Policy
+    PolicyDeletionIgnored "policy-deletion-ignored" Policy Swarm
         "A policy that was deleted counts no more.";
-    RelistMerged "relist-merged" Policy
+    RelistMerged "relist-merged" Policy Swarm
         "What a new list lacks is gone.";
-    RevisionStays "revision-stays" Policy
+    RevisionStays "revision-stays" Policy Swarm
         "Each change of what is published has a revision of its own.";
-    SignerDeletionIgnored "signer-deletion-ignored" Policy
+    SignerDeletionIgnored "signer-deletion-ignored" Policy Swarm
         "A signer whose Secret was deleted has no key.";
-    SignerNamespaceIgnored "signer-namespace-ignored" Policy
+    SignerNamespaceIgnored "signer-namespace-ignored" Policy Swarm
         "The signers of an ImagePolicy are looked up in its own namespace.";
-    WatchLossHidden "watch-loss-hidden" Policy
+    WatchLossHidden "watch-loss-hidden" Policy Swarm
         "While the policies are not watched, what is published says so.";
 
-    BundleNotRecovered "bundle-not-recovered" Recovery
+    BundleNotRecovered "bundle-not-recovered" Recovery Swarm
         "The trust bundle that was taken is taken after a restart too.";
-    DamagePassedOver "damage-passed-over" Recovery
+    DamagePassedOver "damage-passed-over" Recovery Swarm
         "A journal that is broken before its end is not started from.";
-    DeliveriesNotRecovered "deliveries-not-recovered" Recovery
+    DeliveriesNotRecovered "deliveries-not-recovered" Recovery Swarm
         "What was learnt since the last start is known after a restart.";
-    IncarnationReused "incarnation-reused" Recovery
+    IncarnationReused "incarnation-reused" Recovery Swarm
         "Each start has a number of its own.";
-    RevocationNotRecovered "revocation-not-recovered" Recovery
+    RevocationNotRecovered "revocation-not-recovered" Recovery Swarm
         "What operators ended stays ended after a restart.";
-    TrustNotRecovered "trust-not-recovered" Recovery
+    TrustNotRecovered "trust-not-recovered" Recovery Swarm
         "All that is trusted is trusted after a restart too.";
 
-    CertificateOfAnother "certificate-of-another" Verify
+    CertificateOfAnother "certificate-of-another" Verify Swarm
         "A root's certificate is for its own collection.";
-    DelegationPathIgnored "delegation-path-ignored" Verify
+    DelegationPathIgnored "delegation-path-ignored" Verify Swarm
         "A delegation names tags within its paths only.";
-    DelegationUnsigned "delegation-unsigned" Verify
+    DelegationUnsigned "delegation-unsigned" Verify Swarm
         "A delegation is signed by the keys that its parent lists.";
-    DigestFromRequest "digest-from-request" Verify
+    DigestFromRequest "digest-from-request" Verify Swarm
         "The digest that may run is the signed one, whatever the image reference says.";
-    EquivocationAccepted "equivocation-accepted" Verify
+    EquivocationAccepted "equivocation-accepted" Verify Swarm
         "Of one version of a role there is one document.";
-    ExpiryIgnored "expiry-ignored" Verify
+    ExpiryIgnored "expiry-ignored" Verify Swarm
         "An expired document is not believed.";
-    FirstSignerOnly "first-signer-only" Verify
+    FirstSignerOnly "first-signer-only" Verify Swarm
         "Every required signer must have signed.";
-    FirstUseHidden "first-use-hidden" Verify
+    FirstUseHidden "first-use-hidden" Verify Swarm
         "A root that nothing but its being first speaks for is called so.";
-    KeyCountedTwice "key-counted-twice" Verify
+    KeyCountedTwice "key-counted-twice" Verify Swarm
         "One key under two ids is one signature.";
-    PinsIgnored "pins-ignored" Verify
+    PinsIgnored "pins-ignored" Verify Swarm
         "A root is carried by the keys that are pinned.";
-    PolicyPinsIgnored "policy-pins-ignored" Verify
+    PolicyPinsIgnored "policy-pins-ignored" Verify Swarm
         "The pins of a policy are held against the root.";
-    ReleasesIgnored "releases-ignored" Verify
+    ReleasesIgnored "releases-ignored" Verify Swarm
         "Where targets/releases names a tag, it is followed.";
-    RootUnsigned "root-unsigned" Verify
+    RootUnsigned "root-unsigned" Verify Swarm
         "A root is signed by as many of its own keys as it asks for.";
-    RotationUnsigned "rotation-unsigned" Verify
+    RotationUnsigned "rotation-unsigned" Verify Swarm
         "A newer root is signed as the one before it asks.";
-    SignerDigestIgnored "signer-digest-ignored" Verify
+    SignerDigestIgnored "signer-digest-ignored" Verify Swarm
         "Each required signer names the digest that is released.";
-    SignerKeyNotCompared "signer-key-not-compared" Verify
+    SignerKeyNotCompared "signer-key-not-compared" Verify Swarm
         "A required signer's own key has signed its role.";
-    SnapshotRollback "snapshot-rollback" Verify
+    SnapshotRollback "snapshot-rollback" Verify Swarm
         "A snapshot is not older than one seen before.";
-    SnapshotUnsigned "snapshot-unsigned" Verify
+    SnapshotUnsigned "snapshot-unsigned" Verify Swarm
         "A snapshot is signed by the keys that the root lists for it.";
-    TargetsRollback "targets-rollback" Verify
+    TargetsRollback "targets-rollback" Verify Swarm
         "Targets and delegations are not older than those seen before.";
-    TargetsUnsigned "targets-unsigned" Verify
+    TargetsUnsigned "targets-unsigned" Verify Swarm
         "Targets are signed by the keys that the root lists for them.";
-    ThresholdOne "threshold-one" Verify
+    ThresholdOne "threshold-one" Verify Swarm
         "A role is signed by as many keys as its threshold says.";
-    ThresholdZero "threshold-zero" Verify
+    ThresholdZero "threshold-zero" Verify Swarm
         "No document is believed without a valid signature.";
-    TimestampRollback "timestamp-rollback" Verify
+    TimestampRollback "timestamp-rollback" Verify Swarm
         "A timestamp is not older than one seen before.";
-    TimestampUnsigned "timestamp-unsigned" Verify
+    TimestampUnsigned "timestamp-unsigned" Verify Swarm
         "A timestamp is signed by the keys that the root lists for it.";
-    WithdrawalAccepted "withdrawal-accepted" Verify
+    WithdrawalAccepted "withdrawal-accepted" Verify Swarm
         "The role targets/releases does not vanish once it was verified.";
 }
 
@@ -408,6 +445,14 @@ mod tests {
             assert_eq!(bug.id().replace('-', ""), format!("{bug:?}").to_lowercase());
         }
         assert_eq!(Bug::from_id("none-of-them"), None);
+    }
+
+    #[test]
+    fn of_every_machine_the_swarm_is_to_catch_three_bugs_at_least() {
+        for seat in Bug::ALL.iter().map(|bug| bug.machine()) {
+            let of = |bug: &&Bug| bug.machine() == seat && bug.catcher() == Catcher::Swarm;
+            assert!(Bug::ALL.iter().filter(of).count() >= 3, "{}", seat.name());
+        }
     }
 
     #[cfg(not(feature = "planted-bugs"))]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::{Admitted, Decision, Denial, DenyCode, Mono, Sha256, Verdict};
 
 use crate::history::Seen;
@@ -45,6 +46,9 @@ pub struct Left {
     pub journal: Journal,
     /// Its journals before, each given up because it was damaged.
     pub given_up: Vec<Journal>,
+    /// The policies that its admission actor was told last; `None` if it was told none since its
+    /// start.
+    pub policies: Option<Arc<PolicySnapshot>>,
 }
 
 /// What was counted in a run: sums, and the most there was at one instant in one replica.

@@ -48,8 +48,18 @@ Examples:
   simulations shrink case.json --oracle allow-without-evidence --tries 5000";
 
 const PLANTED_HELP: &str = "\
+Each bug is left to the swarm or to a rule test, which passes without the bug and fails with it. The
+swarm must find all of the first; those of the second break rules that no simulated run shows, and
+`--all` looks for them as well. A bug is found by the first seed at which an oracle finds fault that
+finds none without the bug.
+
 Needs a build with the planted bugs, which no server can be linked with:
-  cargo run --release -p portreeve-simulations --features planted-bugs -- planted";
+  cargo run --release -p portreeve-simulations --features planted-bugs -- planted
+
+Examples:
+  simulations planted
+  simulations planted --bug threshold-one --seeds 2000
+  simulations planted --all --json | jq '.bugs[] | select(.oracle == null) | .bug'";
 
 /// Runs whole clusters in one thread, from one seed, and judges the runs.
 #[derive(Debug, Parser)]
@@ -178,18 +188,24 @@ pub(crate) struct ShrinkArgs {
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "planted-bugs"), allow(dead_code))]
 pub(crate) struct PlantedArgs {
-    /// Only this bug
+    /// Look for the bugs, too, that are left to rule tests
     #[arg(long)]
+    pub(crate) all: bool,
+    /// Only this bug, whoever is to catch it
+    #[arg(long, conflicts_with = "all")]
     pub(crate) bug: Option<String>,
     /// The first seed
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Seeds tried for one bug
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 500)]
     pub(crate) seeds: u64,
     /// Bugs looked for at once [default: one for each processor]
     #[arg(long)]
     pub(crate) jobs: Option<usize>,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What `coverage` is asked.

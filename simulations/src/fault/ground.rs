@@ -35,6 +35,12 @@ impl Ground {
         rng.pick(&self.collections).map(|(server, gun)| (server.as_str(), gun.as_str()))
     }
 
+    /// Any of the collections, the first two more often than the others: so it is with reviews.
+    pub fn busy_collection(&self, rng: &mut Rng) -> Option<(&str, &str)> {
+        let busy = self.collections.len().min(if rng.chance(600) { 2 } else { usize::MAX });
+        rng.pick(&self.collections[..busy]).map(|(server, gun)| (server.as_str(), gun.as_str()))
+    }
+
     /// Two places that have to do with each other: the first sends to the second.
     pub fn link(&self, rng: &mut Rng) -> (Spot, Spot) {
         let replica = Spot::Replica(self.replica(rng));

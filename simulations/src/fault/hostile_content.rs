@@ -1,5 +1,6 @@
 //! A trust server serves bad content.
 
+use portreeve_protocol::DenyCode;
 use serde::{Deserialize, Serialize};
 
 use super::wire::rename;
@@ -30,6 +31,20 @@ pub struct HostileContent {
 
 /// The rate by whose measure bad content lasts at least.
 pub(super) const LASTING: u64 = 250;
+/// For how many microseconds bad content is served at least, if the run lasts that long: what is
+/// there for a moment only is hardly ever fetched.
+const LEAST: u64 = 8_000_000;
+
+/// Codes of who signed, and of what is older or other than before. What is denied for another code
+/// is written wrongly, in one of very many ways.
+const OF_TRUST: [DenyCode; 6] = [
+    DenyCode::Equivocation,
+    DenyCode::RoleWithdrawn,
+    DenyCode::Rollback,
+    DenyCode::RootRotation,
+    DenyCode::RootUntrusted,
+    DenyCode::Signature,
+];
 
 impl HostileContent {
     /// Draws what is bad from `classes`, and all else from the ground; `None` if there is none.
@@ -40,8 +55,9 @@ impl HostileContent {
         rng: &mut Rng,
     ) -> Option<Self> {
         let class = *rng.pick(classes)?;
-        let (server, gun) = ground.collection(rng)?;
+        let (server, gun) = ground.busy_collection(rng)?;
         let (from, end) = ground.span(rate, rng);
+        let end = end.max(from.saturating_add(LEAST)).min(ground.heal);
         // The server behaves before it is forgotten what it did, and not before it misbehaved.
         let (from, until) = (from.min(end.saturating_sub(2)), end.saturating_sub(1));
         let forgotten =
@@ -85,8 +101,18 @@ impl Class for HostileContent {
     const ID: &'static str = "hostile-content";
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
-        // There are many classes, and content that is bad for a moment only is hardly ever fetched.
-        let hostile = |_| Self::of(Hostile::ALL, ground, rate.max(LASTING), rng);
-        (0..2 + rate / 50).filter_map(hostile).collect()
+        let mut sharp = Vec::new();
+        let hostile = |_| {
+            // There are many classes: half of the content is of a code that says whom to believe.
+            sharp.clear();
+            let code = rng.pick(&OF_TRUST).copied().filter(|_| rng.chance(500));
+            sharp.extend(
+                Hostile::ALL
+                    .iter()
+                    .filter(|class| code.is_none_or(|code| class.codes().contains(&code))),
+            );
+            Self::of(&sharp, ground, rate.max(LASTING), rng)
+        };
+        (0..4 + rate / 25).filter_map(hostile).collect()
     }
 }

@@ -11,6 +11,9 @@ use super::case::Case;
 use crate::truth::Signing;
 use crate::truth::policies::{Demand, InForce, Ruling, pins};
 
+/// A version that no publication of a run comes to.
+const FARTHEST: u64 = 1_000_000_000;
+
 /// What the policies ask of an image.
 ///
 /// # Errors
@@ -73,11 +76,23 @@ pub(super) fn met(
     };
     let gun = image.gun();
     let operator: BTreeSet<Sha256> = run.scenario.settings.root_pins(&gun).keyids;
+    let anchor = case.bundle.as_ref().map(|bundle| bundle.root(&gun)).unwrap_or_default();
+    if anchor.floors.values().any(|version| *version > FARTHEST) {
+        return Err(format!("the trust bundle asks for later versions of {gun} than there are"));
+    }
+    let forbidden =
+        run.scenario.settings.require_pins || case.bundle.is_some() && !anchor.first_use;
+    let pinned = run.scenario.bundle.as_ref().is_some_and(|bundle| bundle.pins(&gun));
+    if forbidden && !pinned && operator.is_empty() && run.scenario.settings.pin_cas.is_empty() {
+        return Err(format!("nothing pins the root of {gun}, and something must"));
+    }
+    let mut pins = pins(demand.trust, &operator);
+    pins.extend(Some(&anchor.keyids).filter(|keys| !keys.is_empty()));
     let signing = Signing {
         digest,
         gun: &gun,
         impostor: case.impostor(server, &gun),
-        pins: &pins(demand.trust, &operator),
+        pins: &pins,
         server,
         signers,
         strict: demand.trust.strict_roles,

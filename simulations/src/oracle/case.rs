@@ -7,6 +7,7 @@ use portreeve_protocol::anchors::TrustAnchors;
 use portreeve_protocol::messages::admission::{
     AdmissionInput, BundleLoaded, Resolution, ReviewFacts,
 };
+use portreeve_protocol::messages::policy::PolicyInput;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{EventId, Input, Mono};
 
@@ -41,9 +42,18 @@ pub(super) struct Case<'a> {
     pub(super) roots: &'a Roots,
     /// When the incarnation started, by true time.
     pub(super) started: Mono,
+    /// What an operator had the replica forget in this incarnation, by server and GUN: when, and how
+    /// much of what `told` has was told by then.
+    pub(super) forgotten: &'a Forgotten,
     /// What trust servers said in this incarnation, by GUN and tag, in order.
     pub(super) told: &'a Told<'a>,
+    /// Since when nobody watches the policies that the review came under, if nobody did.
+    pub(super) unwatched: Option<Mono>,
 }
+
+/// Server, GUN and tag to when it was to be forgotten what was told of it, and how many told by
+/// then.
+pub(super) type Forgotten = BTreeMap<(String, String, String), (Mono, usize)>;
 
 /// GUN and tag to what trust servers said of it.
 pub(super) type Told<'a> = BTreeMap<(String, String), Vec<&'a Resolution>>;
@@ -73,12 +83,16 @@ fn read(loaded: &BundleLoaded) -> Option<Bundle> {
 #[derive(Default)]
 struct Replica<'a> {
     bundle: Option<Bundle>,
+    forgotten: Forgotten,
+    /// Whether the policies were listed.
+    listed: bool,
     /// Since when what policies are in force.
     policies: Vec<(Mono, InForce)>,
     received: BTreeMap<&'a EventId, Received<'a>>,
     roots: Roots,
     started: Mono,
     told: Told<'a>,
+    unwatched: Option<Mono>,
 }
 
 /// Goes through all answers, in order. Answers to what was never received are left out.
@@ -96,6 +110,7 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
                     at: seen.at,
                     bundle: review.bundle.map(|(_, anchors)| anchors),
                     facts: review.facts,
+                    forgotten: &replica.forgotten,
                     policies: replica.between(review.at.minus(POLICIES_TRAVEL), seen.at),
                     probe: review.probe,
                     received: review.at,
@@ -103,6 +118,7 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
                     roots: &replica.roots,
                     started: replica.started,
                     told: &replica.told,
+                    unwatched: review.unwatched,
                 });
             }
             Sight::Policies(input) => {
@@ -110,13 +126,16 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
                     let none = InForce::default();
                     let last = replica.policies.last().map_or(&none, |(_, last)| last);
                     let next = last.after(&catalogue, told);
+                    replica.watch(seen.at, told);
                     replica.policies.push((seen.at, next));
                 }
             }
             Sight::Received { event, probe, .. } => {
                 if let Some(facts) = seen.what.review() {
                     let (at, bundle, probe) = (seen.at, replica.bundle.clone(), *probe);
-                    replica.received.insert(event, Received { at, bundle, facts, probe });
+                    let unwatched = replica.unwatched;
+                    let review = Received { at, bundle, facts, probe, unwatched };
+                    replica.received.insert(event, review);
                 }
             }
             Sight::Resolved(resolution) => {
@@ -129,12 +148,12 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
                 replica.bundle = started.restored.bundle.as_deref().and_then(read);
             }
             Sight::Bundle(input) => replica.take_bundle(input),
+            Sight::TrustReset { gun, server } => replica.forget(seen.at, server, gun),
             Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Reached { .. }
             | Sight::Stopped
-            | Sight::TrustReset { .. }
             | Sight::Wiped { .. } => {}
         }
     }
@@ -145,6 +164,7 @@ struct Received<'a> {
     bundle: Option<Bundle>,
     facts: &'a ReviewFacts,
     probe: bool,
+    unwatched: Option<Mono>,
 }
 
 impl Replica<'_> {
@@ -155,6 +175,26 @@ impl Replica<'_> {
         let version = |bundle: &Option<Bundle>| bundle.as_ref().map(|(version, _)| *version);
         if version(&next) > version(&self.bundle) {
             self.bundle = next;
+        }
+    }
+
+    /// Takes note of whether the policies are watched. What was never listed is not obeyed at all.
+    fn watch(&mut self, at: Mono, told: &PolicyInput) {
+        match told {
+            PolicyInput::Relisted(_) => (self.listed, self.unwatched) = (true, None),
+            PolicyInput::WatchLost(_) if self.listed => {
+                self.unwatched.get_or_insert(at);
+            }
+            PolicyInput::WatchRestored => self.unwatched = None,
+            PolicyInput::Applied(_) | PolicyInput::Deleted(_) | PolicyInput::WatchLost(_) => {}
+        }
+    }
+
+    /// Takes note that what was told of a collection is to be forgotten.
+    fn forget(&mut self, at: Mono, server: &str, gun: &str) {
+        for ((of, tag), told) in self.told.iter().filter(|((of, _), _)| of == gun) {
+            let key = (server.to_owned(), of.clone(), tag.clone());
+            self.forgotten.insert(key, (at, told.len()));
         }
     }
 

@@ -23,6 +23,9 @@ use super::{Oracle, Run, Violation};
 use crate::truth::clocks::{Clocks, ROUNDING};
 use crate::truth::policies::{Demand, InForce};
 
+/// What news take from one actor of a replica to another at most, in microseconds.
+const NEWS_TRAVELS: u64 = 2 * SECOND;
+
 /// The oracle.
 pub const ORACLE: Oracle = Oracle {
     check,
@@ -45,6 +48,9 @@ const CONCLUSIVE: [DenyCode; 8] = [
 
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     each(run, |case| {
+        if let Err(why) = watched(case) {
+            found.push(case.violation(ORACLE.id, &why));
+        }
         for verdict in &case.answered.decision.verdicts {
             let Ok(image) = verdict.image.parse::<ImageReference>() else { continue };
             if let Err(why) = judge(run, case, &image, verdict) {
@@ -52,6 +58,19 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
             }
         }
     });
+}
+
+/// Whether a decision by policies that nobody watches says so.
+fn watched(case: &Case<'_>) -> Result<(), String> {
+    let lost = case.unwatched.is_some_and(|since| case.received > since.plus(NEWS_TRAVELS));
+    let judged = |one: &ContainerVerdict| one.verdict != Verdict::Allowed(Admitted::Unchanged);
+    let decision = &case.answered.decision;
+    let judged = decision.verdicts.iter().any(judged);
+    let says = decision.warnings.iter().any(|text| text.contains("not being watched"));
+    if lost && judged && !says {
+        return Err("it does not say that the policies are not being watched".to_owned());
+    }
+    Ok(())
 }
 
 fn judge(
@@ -164,7 +183,14 @@ fn since(
 ) -> Result<(), String> {
     let review = received(run, case);
     let told = told(case, image);
-    let of = |told: &&&Resolution| told.server == verified.server;
+    // What a dry run looked at serves dry runs alone.
+    let of = |told: &&&Resolution| {
+        told.server == verified.server && (!told.tentative || case.facts.dry_run)
+    };
+    // What a reset did away with is not there to rest on, once the reset has gone its way.
+    let key = (verified.server.clone(), image.gun(), tag(image).to_owned());
+    let reset = case.forgotten.get(&key).filter(|(at, _)| case.received > at.plus(NEWS_TRAVELS));
+    let told = told.get(reset.map_or(0, |(_, told)| *told)..).unwrap_or_default();
     let rests = told.iter().rev().filter(of).find_map(|told| match &told.outcome {
         ResolutionOutcome::Verified(tag) if tag.evidence == verified.evidence => {
             Some(told.checked_at)
@@ -190,6 +216,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::history::Sight;
     use crate::oracle::sample::{self, IMAGE, Story, digest, facts, verified};
     use crate::truth::{Served, Stand};
 
@@ -217,6 +244,20 @@ mod tests {
         let mut story = Story::new();
         story.answer(AT, &facts("uid", IMAGE), verified(digest()));
         story.breaks(check, "nobody told");
+    }
+
+    #[test]
+    fn evidence_that_a_reset_did_away_with_breaks_freshness() {
+        let reset = |at| {
+            let mut story = Story::new();
+            story.resolved(AT, AT);
+            let (gun, server) = (sample::GUN.to_owned(), sample::SERVER.to_owned());
+            story.see(AT + 1, Sight::TrustReset { gun, server });
+            story.answer(at, &facts("uid", IMAGE), verified(digest()));
+            story
+        };
+        reset(AT + SECOND).keeps(check);
+        reset(AT + 3 * SECOND).breaks(check, "nobody told");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are
-//! asked,
-//! and obey the policies that the API server holds, unless their policy actor panicked on one.
+//! asked, and obey the policies that the API server holds: those that their policy actors were told,
+//! and those that their admission actors go by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +63,9 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     }
     for (replica, name) in run.scenario.replicas.iter().enumerate() {
         if told.get(&replica) != Some(&last) {
-            say(Some(replica), format!("{name} obeys other policies than there are"));
+            say(Some(replica), format!("{name} was told of other policies than there are"));
+        } else if let Some(why) = disobeys(run, &last, replica) {
+            say(Some(replica), format!("{name} obeys other policies than there are: {why}"));
         }
         if !asked.is_empty() && !answered.contains(&replica) {
             say(Some(replica), format!("{name} answered no question after the heal"));
@@ -71,11 +73,20 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     }
 }
 
+/// What is wrong with the policies that the admission actor of a replica goes by, if anything is.
+fn disobeys(run: &Run<'_>, last: &InForce, replica: usize) -> Option<String> {
+    let left = run.outcome.replicas.get(replica)?;
+    let Some(obeyed) = &left.policies else { return Some("it knows none".to_owned()) };
+    let unwatched = || (!obeyed.watched).then(|| "it takes them for unwatched".to_owned());
+    last.differs(&run.scenario.settings, obeyed).or_else(unwatched)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use portreeve_protocol::messages::policy::{Deleted, ObjectRef, PolicyInput};
+    use portreeve_protocol::policy::PolicyState;
 
     use super::*;
     use crate::oracle::sample::{self, IMAGE, Story, digest, facts, policy, verified};
@@ -86,6 +97,12 @@ mod tests {
         Story::of(crate::Scenario { heal: Some(1), ..sample::scenario() })
     }
 
+    fn answered(story: &mut Story) {
+        let event = probed(story);
+        let decision = sample::decision(&event, &facts("probe", IMAGE), verified(digest()));
+        story.leave(AT + 1, AT, Arc::new(decision));
+    }
+
     fn probed(story: &mut Story) -> portreeve_protocol::EventId {
         story.asked(AT, &facts("probe", IMAGE), true)
     }
@@ -93,10 +110,24 @@ mod tests {
     #[test]
     fn a_replica_that_answers_by_the_right_policies_keeps_heal_converges() {
         let mut story = healed();
-        let event = probed(&mut story);
-        let decision = sample::decision(&event, &facts("probe", IMAGE), verified(digest()));
-        story.leave(AT + 1, AT, Arc::new(decision));
+        answered(&mut story);
         story.keeps(check);
+    }
+
+    #[test]
+    fn a_replica_that_obeys_what_is_not_there_any_more_breaks_heal_converges() {
+        let mut story = healed();
+        answered(&mut story);
+        story.outcome.replicas[0].policies = None;
+        story.breaks(check, "it knows none");
+        let mut obeyed = sample::obeyed(&story.scenario);
+        obeyed.cluster[0].id.name = "deleted".to_owned();
+        story.outcome.replicas[0].policies = Some(Arc::new(obeyed));
+        story.breaks(check, "deleted is not there any more");
+        let mut obeyed = sample::obeyed(&story.scenario);
+        obeyed.cluster[0].rules = PolicyState::Valid(Vec::new());
+        story.outcome.replicas[0].policies = Some(Arc::new(obeyed));
+        story.breaks(check, "is another by now");
     }
 
     #[test]
@@ -119,6 +150,6 @@ mod tests {
         let object = ObjectRef::Policy(policy().id());
         let told = PolicyInput::Deleted(Deleted { object });
         story.see(AT, Sight::Policies(Arc::new(told.into())));
-        story.breaks(check, "other policies");
+        story.breaks(check, "was told of other policies");
     }
 }

@@ -20,6 +20,7 @@ mod replay_identity;
 mod same_scenario_same_trace;
 #[cfg(test)]
 pub(crate) mod sample;
+mod seals;
 mod usefulness;
 
 use portreeve_protocol::Mono;

@@ -4,7 +4,7 @@
 //! answer left: they ask for no trust; or what they ask for was truly signed, in what was served at
 //! any time before (`freshness` judges when); or they only warn or record. An unchanged image is
 //! one that the old object has in the very same container; a blank one is let in by the mutating
-//! webhook alone.
+//! webhook alone. A seal counts on the object that it was given to.
 
 use portreeve_protocol::decision::{Sealed, Tolerated, Verified};
 use portreeve_protocol::messages::admission::{ImageFact, Operation, ReviewFacts, ReviewPath};
@@ -16,6 +16,7 @@ use portreeve_protocol::{Admitted, Mono, Sha256, Verdict, limits};
 use super::bind::{Subject, binding, demands, met, tag};
 use super::case::{Case, each};
 use super::{Oracle, Run, Violation};
+use crate::fault::Act;
 use crate::truth::policies::{Demand, InForce};
 
 /// The oracle.
@@ -27,14 +28,36 @@ pub const ORACLE: Oracle = Oracle {
 };
 
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
+    let drains = drains(run);
     each(run, |case| {
         if !case.answered.allowed() {
             return;
         }
-        if let Err(why) = justified(run, case) {
+        if let Err(why) = justified(run, case).and_then(|()| stays(&drains, case)) {
             found.push(case.violation(ORACLE.id, &why));
         }
     });
+    super::seals::check(run, ORACLE.id, found);
+}
+
+/// Replicas that are told to stop, and when.
+fn drains(run: &Run<'_>) -> Vec<(usize, Mono)> {
+    let acts = run.scenario.faults.iter().flat_map(|fault| fault.influence().acts());
+    let drain = |(at, act)| if let Act::Drain(it) = act { Some((it, Mono(at))) } else { None };
+    acts.filter_map(drain).collect()
+}
+
+/// Whether the replica was not told to stop before the review came, or has nothing to judge.
+fn stays(drains: &[(usize, Mono)], case: &Case<'_>) -> Result<(), String> {
+    let told = |(replica, at): &(usize, Mono)| {
+        *replica == case.replica && case.started < *at && *at < case.received
+    };
+    let unchanged = |one: &portreeve_protocol::ContainerVerdict| {
+        one.verdict == Verdict::Allowed(Admitted::Unchanged)
+    };
+    let judged = !exempt(case.facts) && !case.answered.decision.verdicts.iter().all(unchanged);
+    let draining = judged && drains.iter().any(told);
+    if draining { Err("the replica was told to stop before".to_owned()) } else { Ok(()) }
 }
 
 /// Whether nothing in the review can make an image run.
@@ -143,6 +166,9 @@ fn under(
                 reference.parse().map_err(|error| format!("its seal: {error}"))?;
             if *repository != image.gun() || submitted.gun() != image.gun() {
                 return Err(format!("its seal is for {repository}"));
+            }
+            if image.digest.is_none() && tag(image) != tag(&submitted) {
+                return Err(format!("its seal is for {reference}"));
             }
             signed(run, case, &asked, subject(image, *digest, tag(&submitted)))
         }

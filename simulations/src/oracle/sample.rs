@@ -12,7 +12,10 @@ use portreeve_protocol::messages::admission::{
     ResolutionOutcome, ReviewFacts, ReviewPath, ReviewVersion, VerifiedTag,
 };
 use portreeve_protocol::messages::policy::{PolicyInput, Relisted};
-use portreeve_protocol::policy::{Mode, PolicyGroup};
+use portreeve_protocol::policy::{
+    Mode, Policy, PolicyGroup, PolicySnapshot, PolicyState, Rule, SignerKey, SignerRequirement,
+    TrustRequirement,
+};
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{
     ActorId, Admitted, Cause, ContainerVerdict, Decision, Denial, DenyCode, Entry, EventId, Input,
@@ -82,6 +85,34 @@ pub fn policy() -> PolicyPlan {
             rule("registry.example/tools/*", None),
         ],
     }
+}
+
+/// The policies as a replica obeys them, if it knows all there is.
+pub fn obeyed(scenario: &Scenario) -> PolicySnapshot {
+    let signer = |secret: &String| SignerRequirement {
+        key: SignerKey::Usable { name: secret.clone(), spki: digest() },
+        secret: format!("{}/{secret}", scenario.settings.operator_namespace),
+    };
+    let trust = |plan: &TrustPlan| TrustRequirement {
+        freshness: None,
+        max_staleness: None,
+        pins: BTreeSet::new(),
+        server: plan.server.clone(),
+        signers: plan.signers.iter().map(signer).collect(),
+        strict_roles: plan.strict_roles,
+    };
+    let rule = |plan: &RulePlan| Rule {
+        mode: plan.mode,
+        mutate_image: plan.mutate_image,
+        pattern: plan.pattern.clone(),
+        trust: plan.trust.as_ref().map(trust),
+    };
+    let policy = |plan: &PolicyPlan| {
+        let rules = PolicyState::Valid(plan.rules.iter().map(rule).collect());
+        Policy { id: plan.id(), rules }
+    };
+    let cluster = scenario.policies.iter().map(policy).collect();
+    PolicySnapshot { cluster, namespaces: BTreeMap::new(), revision: 1, watched: true }
 }
 
 /// The scenario.
@@ -299,7 +330,8 @@ impl Story {
     /// As [`Story::new`], of another scenario.
     pub fn of(scenario: Scenario) -> Self {
         let objects = scenario.objects().into_iter().flatten().collect();
-        let left = Left { journal: Journal::default(), given_up: Vec::new() };
+        let policies = Some(Arc::new(obeyed(&scenario)));
+        let left = Left { given_up: Vec::new(), journal: Journal::default(), policies };
         let mut story = Self { deliveries: 0, outcome: outcome(left), scenario };
         story.see(0, Sight::Started(started(1).into()));
         let told = PolicyInput::Relisted(Relisted { objects });

@@ -1,8 +1,18 @@
-//! `usefulness`: a run in which reviews were received answers some of them.
+//! `usefulness`: a run in which reviews were received answers some of them, and nobody goes on
+//! denying for want of something that is there.
+//!
+//! Of each question that each replica is asked after the heal, the last answer counts. It may be a
+//! denial, but not one that says the replica is not able to judge at all: nothing goes wrong any
+//! more, the policies can be read, and a trust bundle was published if there is to be one.
 //!
 //! Whether many runs together come to every denial and every fault is asked by the command
 //! `simulations coverage`.
 
+use std::collections::BTreeMap;
+
+use portreeve_protocol::DenyCode;
+
+use super::case::each;
 use super::{Oracle, Run, Violation};
 use crate::history::Sight;
 
@@ -10,32 +20,75 @@ use crate::history::Sight;
 pub const ORACLE: Oracle = Oracle {
     check,
     id: "usefulness",
-    rule: "a run in which reviews are received answers some of them",
+    rule: "a run answers reviews, and after the heal no replica says that it cannot judge",
 };
 
+/// Codes of a replica that is not able to judge.
+const UNABLE: [DenyCode; 6] = [
+    DenyCode::BundleUnavailable,
+    DenyCode::Draining,
+    DenyCode::Internal,
+    DenyCode::JournalUnavailable,
+    DenyCode::Overloaded,
+    DenyCode::PoliciesNotLoaded,
+];
+
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
+    if run.scenario.heal.is_none() {
+        return;
+    }
     let received = |seen: &&crate::history::Seen| matches!(seen.what, Sight::Received { .. });
     let lived = run.outcome.history.iter().filter(received).count();
-    if lived > 0 && run.outcome.counts.reviews == 0 && run.scenario.heal.is_some() {
-        found.push(Violation {
-            at: run.outcome.took,
-            oracle: ORACLE.id,
-            replica: None,
-            what: format!("{lived} reviews were received and none was answered"),
-        });
+    let mut say = |replica: Option<usize>, what: String| {
+        found.push(Violation { at: run.outcome.took, oracle: ORACLE.id, replica, what });
+    };
+    if lived > 0 && run.outcome.counts.reviews == 0 {
+        say(None, format!("{lived} reviews were received and none was answered"));
+    }
+    let mut ends = BTreeMap::new();
+    each(run, |case| {
+        if !case.probe {
+            return;
+        }
+        let images: Vec<_> = case.facts.images.iter().map(|one| one.image.clone()).collect();
+        let question = (case.replica, case.facts.namespace.clone(), images);
+        let denial = case.answered.denial().filter(|denial| UNABLE.contains(&denial.code));
+        ends.insert(question, denial.map(|it| (case.facts.uid.clone(), it.code)));
+    });
+    for ((replica, _, _), unable) in ends {
+        if let Some((uid, code)) = unable {
+            say(Some(replica), format!("in the end review {uid} is denied {}", code.code()));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::oracle::sample::{self, IMAGE, Story, digest, facts, verified};
 
+    const AT: u64 = 5_000_000;
+
+    fn healed() -> Story {
+        let mut story = Story::of(crate::Scenario { heal: Some(1), ..sample::scenario() });
+        story.outcome.counts.reviews = 1;
+        story
+    }
+
+    fn probed(story: &mut Story, at: u64, verdict: portreeve_protocol::Verdict) {
+        let facts = facts("probe", IMAGE);
+        let event = story.asked(at, &facts, true);
+        let decision = sample::decision(&event, &facts, verdict);
+        story.leave(at + 1, at, Arc::new(decision));
+    }
+
     #[test]
     fn a_run_that_decides_something_keeps_usefulness() {
-        let mut story = Story::of(crate::Scenario { heal: Some(1), ..sample::scenario() });
-        story.decided(5_000_000, verified(digest()));
-        story.outcome.counts.reviews = 1;
+        let mut story = healed();
+        story.decided(AT, verified(digest()));
+        probed(&mut story, AT + 10, sample::denied(DenyCode::NotSigned));
         story.keeps(check);
     }
 
@@ -44,5 +97,14 @@ mod tests {
         let mut story = Story::of(crate::Scenario { heal: Some(1), ..sample::scenario() });
         story.review(5, &facts("uid", IMAGE));
         story.breaks(check, "none was answered");
+    }
+
+    #[test]
+    fn a_replica_that_cannot_judge_in_the_end_breaks_usefulness() {
+        let mut story = healed();
+        probed(&mut story, AT, sample::denied(DenyCode::BundleUnavailable));
+        story.breaks(check, "is denied bundle-unavailable");
+        probed(&mut story, AT + 10, verified(digest()));
+        story.keeps(check);
     }
 }

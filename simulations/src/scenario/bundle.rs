@@ -1,6 +1,6 @@
 //! The signed trust bundle of a cluster, as data: what it says, and how that changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_lab::Keys;
 use portreeve_protocol::anchors::{Anchor, AnchorDefaults, FORMAT, TrustAnchors};
@@ -23,6 +23,9 @@ pub struct BundlePlan {
 /// A publication of the trust bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleEdition {
+    /// GUNs of which it asks for versions that are still far off.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ahead: BTreeSet<String>,
     /// What it pins: a GUN, or a prefix with `/*`, to the seed of the keys of its publishers, as
     /// [`CollectionPlan`](super::CollectionPlan) has them.
     pub anchors: BTreeMap<String, u64>,
@@ -84,6 +87,9 @@ impl BundleEdition {
                 let key = Keys::deterministic(*keys).root(gun, 0, published)?;
                 anchor.root_key_ids.insert(key.id());
             }
+            if self.ahead.contains(name) {
+                anchor.floors.insert("targets".to_owned(), FAR_OFF);
+            }
             anchors.push(anchor);
         }
         let said = TrustAnchors {
@@ -110,6 +116,8 @@ impl BundleEdition {
     }
 }
 
+/// A version that no collection comes to.
+const FAR_OFF: u64 = 1_000_000_000_000;
 /// Stands for the root that replicas are configured with: machines only compare it.
 const ROOT: &[u8] = b"the root of a simulated trust bundle";
 

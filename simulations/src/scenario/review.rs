@@ -15,6 +15,9 @@ pub struct PlannedReview {
     /// How many Pods a Deployment has once it is admitted, by way of a ReplicaSet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub children: u8,
+    /// The name of the workload in its namespace whose seal it carries, if that is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<String>,
     /// The review.
     pub facts: ReviewFacts,
     /// What becomes of the object behind this webhook.
@@ -55,8 +58,8 @@ impl PlannedReview {
     /// A review that is sent once, and nothing follows from it.
     #[must_use]
     pub const fn once(at: u64, spread: u64, facts: ReviewFacts) -> Self {
-        let (children, retries, validated, to) = (0, 0, false, None);
-        Self { at, children, facts, later: Later::Nothing, retries, spread, to, validated }
+        let (children, copies, retries, validated, to) = (0, None, 0, false, None);
+        Self { at, children, copies, facts, later: Later::Nothing, retries, spread, to, validated }
     }
 }
 

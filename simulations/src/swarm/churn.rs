@@ -2,7 +2,7 @@
 
 use super::estate::{Estate, KEYS, OTHER_KEYS};
 use super::mix::{Mix, Odd};
-use super::rules::Drawer;
+use super::rules::{BASE, Drawer};
 use crate::rng::{Rng, Streams};
 use crate::scenario::{PolicyChange, PolicyEvent, PolicyPlan, SignerPlan};
 
@@ -24,7 +24,9 @@ pub(super) fn draw(
         if rng.chance(300) {
             let Some(signer) = rng.pick(&estate.signers) else { continue };
             push(at, signer_event(signer, rng));
-            push(back, PolicyEvent::ApplySigner(signer.clone()));
+            if rng.chance(700) {
+                push(back, PolicyEvent::ApplySigner(signer.clone()));
+            }
             continue;
         }
         let Some(policy) = rng.pick(policies) else { continue };
@@ -33,7 +35,10 @@ pub(super) fn draw(
             push(back, PolicyEvent::Apply(policy.clone()));
         } else if rng.chance(300) {
             push(at, PolicyEvent::Delete(policy.id()));
-            push(back, PolicyEvent::Apply(policy.clone()));
+            // Without the first one hardly anything would be allowed.
+            if policy.name == BASE || rng.chance(500) {
+                push(back, PolicyEvent::Apply(policy.clone()));
+            }
         } else {
             let namespace = policy.namespace.as_deref();
             let group = policy.group;

@@ -44,3 +44,11 @@ pub(super) fn reference(estate: &Estate, mix: &Mix, rng: &mut Rng) -> String {
         _ => format!("{name}:{tag}"),
     }
 }
+
+/// The reference with another tag of its repository.
+pub(super) fn other_tag(estate: &Estate, image: &str, rng: &mut Rng) -> String {
+    let of = |gun: &str| image.strip_prefix(gun).is_some_and(|rest| rest.starts_with([':', '@']));
+    let repository = estate.repositories.iter().find(|repository| of(&repository.gun));
+    let tag = repository.and_then(|found| Some((&found.gun, rng.pick(&found.tags)?)));
+    tag.map_or_else(|| image.to_owned(), |(gun, tag)| format!("{gun}:{tag}"))
+}

@@ -36,7 +36,9 @@ oddities! {
     Crowd 20 "A Pod with fifty images.";
     Delete 60 "A review of a deletion.";
     DryRun 60 "A review of which nothing will be kept.";
-    ForgedOwner 150 "A Pod that claims a controller, rightly or not.";
+    CopiedSeal 150 "A workload that carries the seal of another one.";
+    Ephemeral 40 "Ephemeral containers that are put into a Pod.";
+    ForgedOwner 300 "A Pod, or a template, that claims a controller, rightly or not.";
     Hasty 80 "A review whose client waits for hardly any time.";
     Malformed 30 "A review whose object cannot be read.";
     NoImage 30 "A review of what carries no image.";
@@ -64,6 +66,7 @@ oddities! {
     Pinned 200 "A rule or setting that pins roots.";
     WrongPin 60 "A rule or setting that pins another root.";
     NoServer 40 "A rule for a registry whose trust server nobody names.";
+    OtherServer 120 "A rule that names the trust server of another registry.";
     UnapprovedServer 80 "A rule that names a trust server which nobody approved.";
     MalformedPolicy 60 "A policy that cannot be understood.";
     Strict 200 "A rule that asks for `targets/releases`.";

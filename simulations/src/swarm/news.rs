@@ -42,7 +42,7 @@ impl Drawer<'_> {
             (None, None) => return,
         };
         // Most repositories are quiet.
-        let most = if rng.chance(400) { rng.log_between(1, 6) } else { 0 };
+        let most = if rng.chance(550) { rng.log_between(1, 6) } else { 0 };
         for edition in 0..most {
             let at = rng.between(begins, lasts);
             let what = self.publication(plan, edition + 1, rng);

@@ -1,10 +1,10 @@
 //! The trust bundle of a run, which few have: what it pins, and how it is published anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::settings::BundleExpired;
 
-use super::estate::Estate;
+use super::estate::{Estate, KEYS, OTHER_KEYS};
 use crate::rng::Streams;
 use crate::scenario::{BundleEdition, BundlePlan, Change, Publication};
 
@@ -18,23 +18,39 @@ pub(super) fn draw(streams: &Streams, estate: &Estate) -> Option<BundlePlan> {
     if !rng.chance(RUNS) {
         return None;
     }
-    let mut anchors = BTreeMap::new();
+    let (mut ahead, mut anchors) = (BTreeSet::new(), BTreeMap::new());
     for collection in estate.servers.iter().flat_map(|server| &server.collections) {
         if rng.chance(600) {
             anchors.insert(collection.gun.clone(), collection.keys);
+            if rng.chance(60) {
+                ahead.insert(collection.gun.clone());
+            }
         }
     }
     let first_use = rng.chance(500);
     let at = if rng.chance(700) { 0 } else { rng.below(estate.lasts) };
     // Some expire during the run, and are published anew or not.
     let lifetime = if rng.chance(800) { 30 * DAY } else { rng.below(estate.lasts) };
-    let first = BundleEdition { anchors, at, first_use, lifetime, version: 1 };
+    let first = BundleEdition { ahead, anchors, at, first_use, lifetime, version: 1 };
     let mut editions = vec![first.clone()];
     for version in 2..2 + rng.below(3) {
         let last = editions.last().map_or(0, |edition| edition.at);
         let at = last + rng.below(estate.lasts / 2);
         let lifetime = 30 * DAY;
-        editions.push(BundleEdition { at, lifetime, version, ..first.clone() });
+        let mut next = BundleEdition { at, lifetime, version, ..first.clone() };
+        // Now and then a pin is wrong, or a floor, until it is published anew.
+        if rng.chance(400)
+            && let Some(repository) = rng.pick(&estate.repositories)
+        {
+            let gun = repository.gun.clone();
+            if rng.chance(500) {
+                next.ahead.insert(gun.clone());
+                next.anchors.entry(gun).or_insert(KEYS);
+            } else {
+                next.anchors.insert(gun, OTHER_KEYS);
+            }
+        }
+        editions.push(next);
     }
     let expired = if rng.chance(500) { BundleExpired::Deny } else { BundleExpired::Keep };
     Some(BundlePlan { editions, expired })

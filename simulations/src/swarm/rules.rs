@@ -12,11 +12,14 @@ use super::spelling;
 use crate::rng::{Rng, Streams};
 use crate::scenario::{PolicyPlan, RulePlan, TrustPlan};
 
+/// The name of the policy that every run has.
+pub(super) const BASE: &str = "base";
+
 /// The policies at the start.
 pub(super) fn draw(streams: &Streams, mix: &Mix, estate: &Estate) -> Vec<PolicyPlan> {
     let rng = &mut streams.stream("swarm/policies");
     let mut drawer = Drawer { estate, mix, rng };
-    let mut policies = vec![drawer.policy("base", None)];
+    let mut policies = vec![drawer.policy(BASE, None)];
     if drawer.rng.chance(250) {
         policies.push(drawer.policy("more", None));
     }
@@ -75,6 +78,8 @@ impl Drawer<'_> {
         let pattern = match self.rng.below(12) {
             // Without a slash it stands for names of Docker Hub, and covers hardly anything.
             0 if self.rng.chance(200) => format!("{registry}*"),
+            // The `*` is the host's and does not reach into the path, so it covers hardly more.
+            0 => format!("{}*/app0", &registry[..registry.len().min(5)]),
             1 => format!("{}*/*", &registry[..registry.len().min(5)]),
             2 => format!("{}/*", registry.to_ascii_uppercase()),
             _ => format!("{registry}/*"),
@@ -116,9 +121,11 @@ impl Drawer<'_> {
         // What covers much is odd less often: else there would be runs in which all is denied.
         let odd = |odd, rng: &mut Rng| mix.now(odd, rng) && (gun.is_some() || rng.chance(200));
         let named = if odd(Odd::NoServer, rng) { None } else { named };
+        let other = rng.pick(&estate.servers).map(|server| server.url.as_str());
+        let named = if odd(Odd::OtherServer, rng) { other } else { named };
         let mut trust = TrustPlan {
             freshness: rng.chance(300).then(|| rng.between(2, 60)),
-            max_staleness: rng.chance(250).then(|| rng.between(10, 300)),
+            max_staleness: rng.chance(250).then(|| rng.log_between(5, 300)),
             server: named.map(str::to_owned),
             strict_roles: odd(Odd::Strict, rng),
             ..TrustPlan::default()

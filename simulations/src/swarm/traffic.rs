@@ -30,6 +30,9 @@ const KINDS: [Kind; 8] = [
     ("", "ReplicationController", "/spec/template/spec"),
 ];
 
+/// Kinds of what controllers make.
+const OWNED: [&str; 3] = ["Pod", "ReplicaSet", "Job"];
+
 /// The reviews of a run, in the order in which they come.
 pub(super) fn draw(
     streams: &Streams,
@@ -87,7 +90,9 @@ impl Drawer<'_> {
         self.claim(&mut facts, before, rng);
         self.odd_operation(&mut facts, before, rng);
         let at = if mix.now(Odd::AtOnce, rng) { rng.below(5_000) } else { at };
+        let copies = self.copied(&mut facts, before, rng);
         let mut review = PlannedReview::once(at, rng.log_between(1, 20_000), facts);
+        review.copies = copies;
         if mix.now(Odd::Again, rng) {
             review.later = Later::Again;
         } else if mix.now(Odd::Changed, rng) {
@@ -155,10 +160,34 @@ impl Drawer<'_> {
         }
     }
 
-    /// A Pod claims that a controller made it, one that there is or one that there is not.
+    /// The name of the workload whose seal it carries, if that is not its own. In some it has the
+    /// name and the images of that one, too, and is of another kind.
+    fn copied(
+        &self,
+        facts: &mut ReviewFacts,
+        before: &[PlannedReview],
+        rng: &mut Rng,
+    ) -> Option<String> {
+        let copies = self.mix.now(Odd::CopiedSeal, rng);
+        let from = rng.pick(before).map(|review| &review.facts).filter(|_| copies)?;
+        if facts.operation != Operation::Create || facts.kind.kind == POD.1 {
+            return None;
+        }
+        facts.namespace.clone_from(&from.namespace);
+        if rng.chance(500) && from.kind != facts.kind {
+            facts.name.clone_from(&from.name);
+        }
+        if rng.chance(600) {
+            take_images(facts, from);
+        }
+        Some(from.name.clone())
+    }
+
+    /// A Pod claims that a controller made it, one that there is or one that there is not; so does
+    /// what has a template of Pods.
     fn claim(&self, facts: &mut ReviewFacts, before: &[PlannedReview], rng: &mut Rng) {
         let claims = self.mix.now(Odd::ForgedOwner, rng);
-        if !claims || facts.kind.kind != POD.1 {
+        if !claims || !OWNED.contains(&facts.kind.kind.as_str()) {
             return;
         }
         let Some(owner) = rng.pick(before).map(|review| &review.facts) else { return };
@@ -177,10 +206,11 @@ impl Drawer<'_> {
             uid: if forged { format!("not-{uid}") } else { uid },
         });
         if rng.chance(600) {
-            facts.images.clone_from(&owner.images);
-            for (place, image) in facts.images.iter_mut().enumerate() {
-                image.pointer = format!("/spec/containers/{place}/image");
-                image.list = ContainerList::Main;
+            take_images(facts, owner);
+            for image in &mut facts.images {
+                if rng.chance(200) {
+                    image.image = images::other_tag(self.estate, &image.image, rng);
+                }
             }
         }
     }
@@ -203,6 +233,14 @@ impl Drawer<'_> {
                 if rng.chance(400) {
                     image.image = images::reference(self.estate, mix, rng);
                 }
+            }
+        }
+        if mix.now(Odd::Ephemeral, rng) && facts.kind.kind == POD.1 {
+            facts.sub_resource = Some("ephemeralcontainers".to_owned());
+            facts.operation = Operation::Update;
+            for (place, image) in facts.images.iter_mut().enumerate() {
+                image.pointer = format!("/spec/ephemeralContainers/{place}/image");
+                image.list = ContainerList::Ephemeral;
             }
         }
         for (odd, operation) in
@@ -305,6 +343,17 @@ impl Drawer<'_> {
             review.to = Some(0);
             reviews.push(review);
         }
+    }
+}
+
+/// Gives a workload the images of another one.
+fn take_images(facts: &mut ReviewFacts, from: &ReviewFacts) {
+    let kind = KINDS.iter().find(|(_, kind, _)| *kind == facts.kind.kind);
+    let pod_spec = kind.map_or(POD.2, |(_, _, pod_spec)| pod_spec);
+    facts.images.clone_from(&from.images);
+    for (place, image) in facts.images.iter_mut().enumerate() {
+        image.pointer = format!("{pod_spec}/containers/{place}/image");
+        image.list = ContainerList::Main;
     }
 }
 

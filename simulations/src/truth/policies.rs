@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portreeve_protocol::messages::policy::{ObjectRef, PolicyInput, SignerSecret, SourceObject};
-use portreeve_protocol::policy::PolicyRef;
+use portreeve_protocol::policy::{PolicyRef, PolicySnapshot, PolicyState, Rule, SignerKey};
 use portreeve_protocol::reference::{ImageReference, split_port};
 use portreeve_protocol::{Mono, Settings, Sha256};
 
@@ -135,6 +135,50 @@ impl InForce {
             PolicyInput::WatchLost(_) | PolicyInput::WatchRestored => {}
         }
         next
+    }
+
+    /// What is wrong with the policies that a replica obeys, if they are not these.
+    #[must_use]
+    pub fn differs(&self, settings: &Settings, obeyed: &PolicySnapshot) -> Option<String> {
+        let all = obeyed.cluster.iter().chain(obeyed.namespaces.values().flatten());
+        let obeyed: BTreeMap<_, _> = all.map(|policy| (&policy.id, &policy.rules)).collect();
+        if let Some(id) = obeyed.keys().find(|id| !self.policies.contains_key(**id)) {
+            return Some(format!("{} is not there any more", id.name));
+        }
+        self.policies.iter().find_map(|(id, plan)| {
+            let secrets = id.namespace.as_deref().unwrap_or(&settings.operator_namespace);
+            let same = match (obeyed.get(id), plan) {
+                (None, _) => false,
+                // A text that the scenario does not have.
+                (Some(_), None) => true,
+                (Some(PolicyState::Invalid(_)), Some(plan)) => plan.malformed,
+                (Some(PolicyState::Valid(rules)), Some(plan)) => {
+                    let equal = |(rule, plan)| self.is_rule(secrets, rule, plan);
+                    !plan.malformed
+                        && rules.len() == plan.rules.len()
+                        && rules.iter().zip(&plan.rules).all(equal)
+                }
+            };
+            (!same).then(|| format!("{} is another by now", id.name))
+        })
+    }
+
+    /// Whether a rule is what was planned, with the Secrets that there are.
+    fn is_rule(&self, secrets: &str, rule: &Rule, plan: &RulePlan) -> bool {
+        let signers = match (&rule.trust, &plan.trust) {
+            (None, None) => true,
+            (Some(found), Some(planned)) => planned.signers.iter().all(|secret| {
+                let there = self.signers.contains_key(&(secrets.to_owned(), secret.clone()));
+                let name = format!("{secrets}/{secret}");
+                let mut known = found.signers.iter().filter(|it| it.key != SignerKey::Missing);
+                known.any(|it| it.secret == name) == there
+            }),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        signers
+            && rule.mode == plan.mode
+            && rule.mutate_image == plan.mutate_image
+            && rule.pattern == plan.pattern
     }
 
     fn take(&mut self, catalogue: &Catalogue, object: &SourceObject) {

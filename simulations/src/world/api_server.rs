@@ -103,6 +103,14 @@ impl ApiServer {
         self.workloads.get(&place(facts))
     }
 
+    /// The seal of any workload of that name in a namespace.
+    pub(super) fn seal(&self, namespace: &str, name: &str) -> Option<&SealFact> {
+        let named = self.workloads.iter().filter(|((of, _, called), workload)| {
+            of == namespace && called == name && workload.seal != SealFact::Absent
+        });
+        named.map(|(_, workload)| &workload.seal).next()
+    }
+
     /// Stores a workload that was admitted.
     pub(super) fn store(&mut self, facts: &ReviewFacts, uid: String, seal: SealFact) {
         let controller = facts.owners.iter().find(|owner| owner.controller).cloned();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portreeve_protocol::messages::admission::{AdmissionInput, Operation, ReviewFacts, ReviewPath};
 use portreeve_protocol::seal::SealClaims;
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{ActorId, Cause, Input, Outside, limits};
+use portreeve_protocol::{ActorId, Cause, Input, Outside, SealFact, limits};
 
 use super::object::{self, Pins};
 use super::{Happening, World};
@@ -94,6 +94,12 @@ impl World<'_> {
         {
             facts.old_images.clone_from(&old.images);
             facts.old_seal = old.seal.clone();
+        }
+        let copies = self.api.intents[intent].plan.copies.as_deref();
+        if let Some(name) = copies.filter(|_| facts.seal == SealFact::Absent)
+            && let Some(seal) = self.api.seal(&facts.namespace, name)
+        {
+            (facts.seal, facts.annotated) = (seal.clone(), true);
         }
         self.api.calls.push(Call { done: false, facts, intent, step });
         let call = self.api.calls.len() - 1;

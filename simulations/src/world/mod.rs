@@ -312,12 +312,13 @@ impl<'a> World<'a> {
     fn outcome(self) -> Result<Outcome, SimulationError> {
         let audited = self.scenario.audited;
         let left = |replica: Replica| {
+            let policies = replica.policies.clone();
             let (mut journal, mut given_up) = replica.into_journals();
             if audited {
                 journal.seal()?;
                 given_up.iter_mut().try_for_each(Journal::seal)?;
             }
-            Ok(Left { given_up, journal })
+            Ok(Left { given_up, journal, policies })
         };
         self.memo.keep();
         let replicas = self.replicas.into_iter().map(left);

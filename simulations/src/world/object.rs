@@ -63,10 +63,11 @@ pub(super) fn children(
         child
     };
     let plan = |facts: ReviewFacts, children: u8| {
-        let (retries, validated, to) = (2, false, None);
+        let (copies, retries, validated, to) = (None, 2, false, None);
         PlannedReview {
             at: 0,
             children,
+            copies,
             facts,
             later: Later::Nothing,
             retries,

@@ -80,7 +80,9 @@ impl World<'_> {
             format!("{} {name} <- {cause} [{letters}] {digest}", handled.event)
         });
         match &**input {
-            Input::Admission(AdmissionInput::Policies(_)) => self.replicas[replica].ready = true,
+            Input::Admission(AdmissionInput::Policies(told)) => {
+                self.replicas[replica].policies = Some(Arc::clone(told));
+            }
             Input::Admission(AdmissionInput::Resolution(resolution)) => {
                 self.see(replica, Sight::Resolved(Arc::clone(resolution)));
             }

@@ -1,10 +1,12 @@
 //! A replica: its process, or what the last one left on its disk, and its clocks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use portreeve_protocol::effect::TimerKey;
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::journal::Appended;
+use portreeve_protocol::policy::PolicySnapshot;
 use portreeve_protocol::{ActorId, EventId, Mono, NodeId, Now, Wall};
 
 use super::World;
@@ -32,8 +34,8 @@ pub(super) struct Replica {
     pub(super) queued: VecDeque<Flight>,
     /// Whether its next delivery panics.
     pub(super) panics: bool,
-    /// Whether it knows policies.
-    pub(super) ready: bool,
+    /// The policies that its admission actor knows; `None` before it was told any.
+    pub(super) policies: Option<Arc<PolicySnapshot>>,
     /// When the process began, by true time: its monotonic clock starts there.
     pub(super) started: Mono,
     pub(super) state: State,
@@ -76,7 +78,7 @@ impl Replica {
             name,
             queued: VecDeque::new(),
             panics: false,
-            ready: false,
+            policies: None,
             started: Mono(0),
             state: State::Down(Box::default()),
             syncing: false,
@@ -101,7 +103,9 @@ impl Replica {
     pub(super) fn is_ready(&self) -> bool {
         match &self.state {
             State::Down(_) => false,
-            State::Up(node) => self.ready && !self.draining && node.journal().is_writable(),
+            State::Up(node) => {
+                self.policies.is_some() && !self.draining && node.journal().is_writable()
+            }
         }
     }
 
@@ -114,7 +118,7 @@ impl Replica {
         self.fetches.clear();
         self.queued.clear();
         self.panics = false;
-        self.ready = false;
+        self.policies = None;
         self.syncing = false;
         self.timers.clear();
         self.unsynced.clear();

@@ -93,7 +93,7 @@ fn good() -> ResolutionOutcome {
 }
 
 #[test]
-fn before_any_bundle_was_loaded_whatever_requires_trust_is_denied() {
+pub fn before_any_bundle_was_loaded_whatever_requires_trust_is_denied() {
     let mut world = World::new(settings(BundleExpired::Keep));
     let rules = vec![rule("free.example/*", None), rule("*", trust(&[]))];
     world.policies(vec![policy("default", rules)]);

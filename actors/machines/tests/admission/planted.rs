@@ -18,6 +18,10 @@ const BROKEN: &[(Bug, fn())] = &[
         bundle::signers_of_the_bundle_are_asked_for_besides_those_of_the_policy,
     ),
     (
+        Bug::BundleFailureLasts,
+        bundle::before_any_bundle_was_loaded_whatever_requires_trust_is_denied,
+    ),
+    (
         Bug::BundleRollback,
         bundle::an_older_or_unintelligible_bundle_is_not_taken_and_the_one_before_stays,
     ),

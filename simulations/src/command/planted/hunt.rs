@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use portreeve_protocol::planted::{Bug, choose};
+use portreeve_protocol::planted::{Bug, Catcher, choose};
 use portreeve_simulations::oracle::ORACLES;
 use portreeve_simulations::swarm::{Ending, draw, examine};
+use serde_json::{Value, json};
 
 use super::super::Status;
 use super::super::args::PlantedArgs;
@@ -30,12 +31,22 @@ struct Found {
 
 /// Looks for the bugs, several at once.
 pub(super) fn hunt(args: &PlantedArgs) -> Result<Status, CommandError> {
+    let wanted = |bug: &&Bug| args.all || bug.catcher() == Catcher::Swarm;
     let bugs: Vec<Bug> = match &args.bug {
-        None => Bug::ALL.to_vec(),
+        None => Bug::ALL.iter().filter(wanted).copied().collect(),
         Some(id) => vec![Bug::from_id(id).ok_or(CommandError::NoBug { id: id.clone() })?],
     };
     let found = all(&bugs, args);
-    Ok(report(&bugs, &found, args))
+    if args.json {
+        line(&json(&bugs, &found, args).to_string());
+    } else {
+        report(&bugs, &found, args);
+    }
+    let missed = |bug: &Bug| {
+        let expected = args.bug.is_some() || bug.catcher() == Catcher::Swarm;
+        expected && !found.contains_key(bug)
+    };
+    Ok(if bugs.iter().any(missed) { Status::NotCovered } else { Status::Held })
 }
 
 /// Which bugs are found, and how.
@@ -96,7 +107,39 @@ fn look(bug: Bug, seed: u64) -> Option<Found> {
     (!by_itself).then_some(Found { oracle, seed })
 }
 
-fn report(bugs: &[Bug], found: &BTreeMap<Bug, Found>, args: &PlantedArgs) -> Status {
+/// The oracles that were first for none of the bugs.
+fn idle(found: &BTreeMap<Bug, Found>) -> Vec<&'static str> {
+    let used: BTreeSet<_> = found.values().map(|found| found.oracle).collect();
+    ORACLES.iter().map(|oracle| oracle.id).filter(|id| !used.contains(id)).collect()
+}
+
+/// How many bugs of a tier were looked for, and how many of them were found.
+fn tier(bugs: &[Bug], found: &BTreeMap<Bug, Found>, catcher: Catcher) -> (usize, usize) {
+    let of: Vec<_> = bugs.iter().filter(|bug| bug.catcher() == catcher).collect();
+    (of.len(), of.iter().filter(|bug| found.contains_key(**bug)).count())
+}
+
+fn json(bugs: &[Bug], found: &BTreeMap<Bug, Found>, args: &PlantedArgs) -> Value {
+    let one = |bug: &Bug| {
+        let found = found.get(bug);
+        json!({
+            "bug": bug.id(),
+            "catcher": bug.catcher().name(),
+            "machine": bug.machine().name(),
+            "oracle": found.map(|found| found.oracle),
+            "seed": found.map(|found| found.seed),
+        })
+    };
+    json!({
+        "bugs": bugs.iter().map(one).collect::<Vec<_>>(),
+        "found": found.len(),
+        "idle_oracles": idle(found),
+        "looked_for": bugs.len(),
+        "seeds": args.seeds,
+    })
+}
+
+fn report(bugs: &[Bug], found: &BTreeMap<Bug, Found>, args: &PlantedArgs) {
     let head = format!("{:<28}{:<11}{:<30}{:>6}{:>7}", "bug", "machine", "oracle", "seed", "tries");
     styled(Style::Heading, &head);
     for bug in bugs {
@@ -108,19 +151,25 @@ fn report(bugs: &[Bug], found: &BTreeMap<Bug, Found>, args: &PlantedArgs) -> Sta
             }
             None => {
                 let text = format!("{id:<28}{machine:<11}not found in {} seeds", args.seeds);
-                styled(Style::Bad, &text);
+                match bug.catcher() {
+                    Catcher::Rule => styled(Style::Quiet, &format!("{text}, and left to a test")),
+                    Catcher::Swarm => styled(Style::Bad, &text),
+                }
                 styled(Style::Quiet, &format!("  {}", bug.rule()));
             }
         }
     }
-    let text = format!("{} of {} bugs found", found.len(), bugs.len());
-    let all = found.len() == bugs.len();
-    styled(if all { Style::Good } else { Style::Bad }, &text);
-    if args.bug.is_none() {
-        let used: BTreeSet<_> = found.values().map(|found| found.oracle).collect();
-        let idle: Vec<_> =
-            ORACLES.iter().map(|oracle| oracle.id).filter(|id| !used.contains(id)).collect();
-        styled(Style::Quiet, &format!("oracles that were first for no bug: {}", idle.join(", ")));
+    for catcher in [Catcher::Swarm, Catcher::Rule] {
+        let (all, seen) = tier(bugs, found, catcher);
+        if all > 0 {
+            let good = seen == all || catcher == Catcher::Rule;
+            let text = format!("{seen} of {all} bugs found that are left to {}", catcher.words());
+            styled(if good { Style::Good } else { Style::Bad }, &text);
+        }
     }
-    if all { Status::Held } else { Status::NotCovered }
+    let idle = idle(found);
+    if args.bug.is_none() && !idle.is_empty() {
+        let text = format!("oracles that were first for no bug: {}", idle.join(", "));
+        styled(Style::Quiet, &text);
+    }
 }
