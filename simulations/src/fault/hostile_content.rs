@@ -33,7 +33,7 @@ pub struct HostileContent {
 pub(super) const LASTING: u64 = 250;
 /// For how many microseconds bad content is served at least, if the run lasts that long: what is
 /// there for a moment only is hardly ever fetched.
-const LEAST: u64 = 8_000_000;
+const LEAST: u64 = 20_000_000;
 
 /// Codes of who signed, and of what is older or other than before. What is denied for another code
 /// is written wrongly, in one of very many ways.
@@ -113,6 +113,6 @@ impl Class for HostileContent {
             );
             Self::of(&sharp, ground, rate.max(LASTING), rng)
         };
-        (0..4 + rate / 25).filter_map(hostile).collect()
+        (0..6 + rate / 25).filter_map(hostile).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hostile_content::LASTING;
 use super::{Act, Class, Ground, Influence};
 use crate::rng::Rng;
 
@@ -28,7 +29,8 @@ impl Class for WatchBroken {
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let broken = |_| {
-            let (from, until) = ground.span(rate, rng);
+            // Of a moment in which nothing changes nothing is seen.
+            let (from, until) = ground.span(rate.max(LASTING), rng);
             Self { from, replica: ground.replica(rng), until }
         };
         (0..1 + rate / 200).map(broken).collect()

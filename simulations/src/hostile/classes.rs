@@ -489,7 +489,7 @@ classes! {
         "The timestamp before is served, and all else as it is.";
     RollbackTargets "rollback-targets" Genuine Versions ODD,
         stale::old_resigned("targets"), "A new snapshot names an old document targets.";
-    RollbackSnapshot "rollback-snapshot" Genuine Passing OLD, stale::old_resigned("snapshot"),
+    RollbackSnapshot "rollback-snapshot" Genuine Versions OLD, stale::old_resigned("snapshot"),
         "A new timestamp names an old snapshot.";
     RollbackReleases "rollback-releases" Genuine Versions ODD,
         stale::old_resigned("targets/releases"),

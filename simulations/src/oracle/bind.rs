@@ -86,6 +86,13 @@ pub(super) fn met(
     if forbidden && !pinned && operator.is_empty() && run.scenario.settings.pin_cas.is_empty() {
         return Err(format!("nothing pins the root of {gun}, and something must"));
     }
+    let mut signers = signers.clone();
+    let asked = case.bundle.iter().filter_map(|bundle| bundle.anchor(&gun));
+    for signer in asked.flat_map(|anchor| &anchor.signers) {
+        let mut editions = run.scenario.bundle.iter().flat_map(|bundle| &bundle.editions);
+        let keys = editions.find_map(|edition| edition.signers.get(&signer.name));
+        signers.insert((signer.name.clone(), keys.copied().unwrap_or_default()));
+    }
     let mut pins = pins(demand.trust, &operator);
     pins.extend(Some(&anchor.keyids).filter(|keys| !keys.is_empty()));
     let signing = Signing {
@@ -94,7 +101,7 @@ pub(super) fn met(
         impostor: case.impostor(server, &gun),
         pins: &pins,
         server,
-        signers,
+        signers: &signers,
         strict: demand.trust.strict_roles,
         tag,
         unexpired,

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_lab::Keys;
-use portreeve_protocol::anchors::{Anchor, AnchorDefaults, FORMAT, TrustAnchors};
+use portreeve_protocol::anchors::{Anchor, AnchorDefaults, AnchorSigner, FORMAT, TrustAnchors};
 use portreeve_protocol::messages::admission::{BundleLoaded, BundleVersions};
 use portreeve_protocol::settings::BundleExpired;
 use portreeve_protocol::{Blob, Settings, Sha256, Wall, codec};
 use serde::{Deserialize, Serialize};
 
+use super::SignerPlan;
 use crate::SimulationError;
 
 /// The trust bundle.
@@ -35,6 +36,10 @@ pub struct BundleEdition {
     pub first_use: bool,
     /// Microseconds until it expires.
     pub lifetime: u64,
+    /// Who must have signed what it pins, besides those that policies name: each with the seed of the
+    /// keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signers: BTreeMap<String, u64>,
     /// Its version; each is higher than the one before.
     pub version: u64,
 }
@@ -89,6 +94,12 @@ impl BundleEdition {
             }
             if self.ahead.contains(name) {
                 anchor.floors.insert("targets".to_owned(), FAR_OFF);
+            }
+            for (name, keys) in &self.signers {
+                let (namespace, secret) = (String::new(), String::new());
+                let plan = SignerPlan { keys: *keys, name: name.clone(), namespace, secret };
+                let public_key = plan.object(published)?.public_key;
+                anchor.signers.push(AnchorSigner { name: name.clone(), public_key });
             }
             anchors.push(anchor);
         }

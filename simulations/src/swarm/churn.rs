@@ -15,7 +15,7 @@ pub(super) fn draw(
 ) -> Vec<PolicyChange> {
     let rng = &mut streams.stream("swarm/churn");
     let mut changes = Vec::new();
-    let most = if rng.chance(500) { rng.log_between(1, 12) } else { 0 };
+    let most = if rng.chance(600) { rng.log_between(1, 16) } else { 0 };
     for index in 0..most {
         let rng = &mut streams.stream(&format!("swarm/churn/{index}"));
         let at = rng.below(estate.lasts);
@@ -33,10 +33,10 @@ pub(super) fn draw(
         if mix.now(Odd::MalformedPolicy, rng) {
             push(at, PolicyEvent::Apply(PolicyPlan { malformed: true, ..policy.clone() }));
             push(back, PolicyEvent::Apply(policy.clone()));
-        } else if rng.chance(300) {
+        } else if rng.chance(450) {
             push(at, PolicyEvent::Delete(policy.id()));
             // Without the first one hardly anything would be allowed.
-            if policy.name == BASE || rng.chance(500) {
+            if policy.namespace.is_none() && policy.name == BASE || rng.chance(300) {
                 push(back, PolicyEvent::Apply(policy.clone()));
             }
         } else {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::settings::BundleExpired;
 
-use super::estate::{Estate, KEYS, OTHER_KEYS};
+use super::estate::{Estate, KEYS, OTHER_KEYS, SIGNERS};
 use crate::rng::Streams;
 use crate::scenario::{BundleEdition, BundlePlan, Change, Publication};
 
@@ -31,18 +31,18 @@ pub(super) fn draw(streams: &Streams, estate: &Estate) -> Option<BundlePlan> {
     let at = if rng.chance(700) { 0 } else { rng.below(estate.lasts) };
     // Some expire during the run, and are published anew or not.
     let lifetime = if rng.chance(800) { 30 * DAY } else { rng.below(estate.lasts) };
-    let first = BundleEdition { ahead, anchors, at, first_use, lifetime, version: 1 };
+    let signers = SIGNERS.iter().filter(|_| rng.chance(120)).map(|&name| (name.to_owned(), KEYS));
+    let signers = signers.collect();
+    let first = BundleEdition { ahead, anchors, at, first_use, lifetime, signers, version: 1 };
     let mut editions = vec![first.clone()];
-    for version in 2..2 + rng.below(3) {
+    for version in 2..3 + rng.below(3) {
         let last = editions.last().map_or(0, |edition| edition.at);
         let at = last + rng.below(estate.lasts / 2);
         let lifetime = 30 * DAY;
         let mut next = BundleEdition { at, lifetime, version, ..first.clone() };
         // Now and then a pin is wrong, or a floor, until it is published anew.
-        if rng.chance(400)
-            && let Some(repository) = rng.pick(&estate.repositories)
-        {
-            let gun = repository.gun.clone();
+        if rng.chance(600) {
+            let gun = estate.repository(rng).gun.clone();
             if rng.chance(500) {
                 next.ahead.insert(gun.clone());
                 next.anchors.entry(gun).or_insert(KEYS);

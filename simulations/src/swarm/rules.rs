@@ -124,7 +124,7 @@ impl Drawer<'_> {
         let other = rng.pick(&estate.servers).map(|server| server.url.as_str());
         let named = if odd(Odd::OtherServer, rng) { other } else { named };
         let mut trust = TrustPlan {
-            freshness: rng.chance(300).then(|| rng.between(2, 60)),
+            freshness: rng.chance(300).then(|| rng.log_between(2, 60)),
             max_staleness: rng.chance(250).then(|| rng.log_between(5, 300)),
             server: named.map(str::to_owned),
             strict_roles: odd(Odd::Strict, rng),

@@ -15,7 +15,7 @@ pub(super) fn draw(streams: &Streams, mix: &Mix, estate: &Estate) -> Settings {
     let mut settings = Settings {
         approved_only: rng.chance(150),
         client_required: rng.chance(200),
-        freshness: rng.between(5, 60) * SECOND,
+        freshness: rng.log_between(4, 60) * SECOND,
         max_staleness: if rng.chance(300) { rng.log_between(5, 300) * SECOND } else { 0 },
         require_pins: rng.chance(60),
         ..Settings::default()

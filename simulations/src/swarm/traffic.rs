@@ -190,14 +190,18 @@ impl Drawer<'_> {
         if !claims || !OWNED.contains(&facts.kind.kind.as_str()) {
             return;
         }
-        let Some(owner) = rng.pick(before).map(|review| &review.facts) else { return };
+        let some = [rng.pick(before), rng.pick(before), rng.pick(before)].into_iter().flatten();
+        let mut some = some.map(|review| &review.facts);
+        // Pods make nothing.
+        let owner = some.find(|facts| facts.kind.kind != POD.1).or_else(|| some.next());
+        let Some(owner) = owner else { return };
         facts.namespace.clone_from(&owner.namespace);
         let replica_set = owner.kind.kind == DEPLOYMENT.1 && rng.chance(500);
         let behind = if replica_set { ("-rs", "+rs") } else { ("", "") };
         let kind = if replica_set { "ReplicaSet" } else { owner.kind.kind.as_str() };
         let kind = if rng.chance(100) { "StatefulSet" } else { kind };
         let uid = format!("uid-of-{}{}", owner.uid, behind.1);
-        let forged = rng.chance(500);
+        let forged = rng.chance(400);
         facts.owners.push(OwnerFact {
             api_version: "apps/v1".to_owned(),
             controller: true,
@@ -208,7 +212,7 @@ impl Drawer<'_> {
         if rng.chance(600) {
             take_images(facts, owner);
             for image in &mut facts.images {
-                if rng.chance(200) {
+                if rng.chance(350) {
                     image.image = images::other_tag(self.estate, &image.image, rng);
                 }
             }
