@@ -145,23 +145,23 @@ bugs! {
         "A trust bundle older than the one taken before is not taken.";
     BundleUnavailableIgnored "bundle-unavailable-ignored" Admission Swarm
         "While no trust bundle counts, what requires trust is denied.";
-    ClockFollowedBack "clock-followed-back" Admission Swarm
+    ClockFollowedBack "clock-followed-back" Admission Rule
         "A clock that goes back a little makes nothing young again.";
     ClockStepIgnored "clock-step-ignored" Admission Swarm
         "While the clock is far behind, nothing that needs a date is allowed.";
-    CredentialsToAnyServer "credentials-to-any-server" Admission Swarm
+    CredentialsToAnyServer "credentials-to-any-server" Admission Rule
         "Pull secrets are not sent to a server that a namespace chose and nobody approved.";
     DeadlineIgnored "deadline-ignored" Admission Swarm
         "A review is answered by its deadline.";
     DeniedFromFreshness "denied-from-freshness" Admission Swarm
         "What would deny is asked again before it does.";
-    DisagreementIgnored "disagreement-ignored" Admission Swarm
+    DisagreementIgnored "disagreement-ignored" Admission Rule
         "Rules that fit equally lead to one digest.";
     DrainingAllows "draining-allows" Admission Swarm
         "A replica that drains takes no new review.";
     DryRunBelieved "dry-run-believed" Admission Swarm
         "No review rests on a root that only a dry run looked at.";
-    EndedReviewsKept "ended-reviews-kept" Admission Swarm
+    EndedReviewsKept "ended-reviews-kept" Admission Rule
         "What is kept of a review goes when it is answered.";
     EphemeralUnseen "ephemeral-unseen" Admission Swarm
         "Ephemeral containers are judged as others are.";
@@ -183,11 +183,11 @@ bugs! {
         "The rules that fit most closely decide.";
     MildestModeCounts "mildest-mode-counts" Admission Swarm
         "Of rules that are not met, the strictest counts.";
-    NamespaceLoosensBundle "namespace-loosens-bundle" Admission Swarm
+    NamespaceLoosensBundle "namespace-loosens-bundle" Admission Rule
         "An ImagePolicy loosens nothing that the trust bundle says.";
     NamespacePoliciesIgnored "namespace-policies-ignored" Admission Swarm
         "A namespace's own policies count in place of the cluster's.";
-    OlderFailureCounts "older-failure-counts" Admission Swarm
+    OlderFailureCounts "older-failure-counts" Admission Rule
         "The failure of an older attempt does not answer a newer question.";
     OwnedTemplatePatched "owned-template-patched" Admission Swarm
         "The template of a workload that has a controller is not changed.";
@@ -199,7 +199,7 @@ bugs! {
         "A controller's seal is its own.";
     PinLeftOut "pin-left-out" Admission Swarm
         "An image that was verified by its tag is pinned to the digest.";
-    RevokedSealCounts "revoked-seal-counts" Admission Swarm
+    RevokedSealCounts "revoked-seal-counts" Admission Rule
         "An entry of a seal that an operator ended counts no more.";
     SealNotBound "seal-not-bound" Admission Swarm
         "A seal counts only on the object that it names.";
@@ -209,7 +209,7 @@ bugs! {
         "A seal stands for the tag that was submitted.";
     SecretInMessage "secret-in-message" Admission Swarm
         "Nothing that is told holds a secret.";
-    StalenessByWall "staleness-by-wall" Admission Swarm
+    StalenessByWall "staleness-by-wall" Admission Rule
         "The age of an answer is measured by the monotonic clock.";
     StalenessUnbounded "staleness-unbounded" Admission Swarm
         "An older state serves no longer than the rules say.";
@@ -240,36 +240,36 @@ bugs! {
         "Every answer whose record is durable is released.";
     GapNotRecorded "gap-not-recorded" Journal Swarm
         "What was lost is written down when writing works again.";
-    LossNotCounted "loss-not-counted" Journal Swarm
+    LossNotCounted "loss-not-counted" Journal Rule
         "Each record lost while degraded is counted in the gap.";
-    ReleasedBackwards "released-backwards" Journal Swarm
+    ReleasedBackwards "released-backwards" Journal Rule
         "Answers are released in the order in which they were handed over.";
     WaitingOutliveFailure "waiting-outlive-failure" Journal Swarm
         "Answers whose record was lost do not wait for a later one.";
 
     AbsenceAsSuccess "absence-as-success" Notary Swarm
         "A timestamp that is not there any more is no successful check.";
-    AccountsKept "accounts-kept" Notary Swarm
+    AccountsKept "accounts-kept" Notary Rule
         "A collection that came to nothing takes no place.";
     AnchorNotCompared "anchor-not-compared" Notary Swarm
         "What was verified under another anchor is verified again.";
     BundleFloorsIgnored "bundle-floors-ignored" Notary Swarm
         "No role is older than the trust bundle allows.";
-    DryRunLeavesRoot "dry-run-leaves-root" Notary Swarm
+    DryRunLeavesRoot "dry-run-leaves-root" Notary Rule
         "A dry run leaves no root that is trusted from then on.";
-    FirstQueuedOnly "first-queued-only" Notary Swarm
+    FirstQueuedOnly "first-queued-only" Notary Rule
         "Every question that waited for a later flight is taken up.";
-    FlightDeadlineIgnored "flight-deadline-ignored" Notary Swarm
+    FlightDeadlineIgnored "flight-deadline-ignored" Notary Rule
         "A flight ends when its time is over.";
     FloorsLostAtRestart "floors-lost-at-restart" Notary Swarm
         "What was believed before a restart is the least that is believed after it.";
     FloorsNotGiven "floors-not-given" Notary Swarm
         "A collection is verified against what was seen of it before.";
-    JoinsOlderFlight "joins-older-flight" Notary Swarm
+    JoinsOlderFlight "joins-older-flight" Notary Rule
         "A question that needs a later timestamp is not answered by an earlier one.";
     KeptToldAsNew "kept-told-as-new" Notary Swarm
         "What is kept is told with the time at which its timestamp was asked for.";
-    LateTagsForgotten "late-tags-forgotten" Notary Swarm
+    LateTagsForgotten "late-tags-forgotten" Notary Rule
         "A tag asked about while a verifier is at work is answered too.";
     OldViewsKept "old-views-kept" Notary Swarm
         "What older documents said of a tag is forgotten when newer ones come.";
@@ -277,7 +277,7 @@ bugs! {
         "Only a pin makes a root that was taken on first use give way.";
     ResetIgnored "reset-ignored" Notary Swarm
         "Trust that an operator resets is gone.";
-    RetriesUnbounded "retries-unbounded" Notary Swarm
+    RetriesUnbounded "retries-unbounded" Notary Rule
         "A document is asked for a bounded number of times.";
     RetryDoublesWork "retry-doubles-work" Notary Swarm
         "A retry asks once for each document that failed.";
@@ -285,9 +285,9 @@ bugs! {
         "A root that was trusted before a restart is the one trusted after it.";
     RotationNotFollowed "rotation-not-followed" Notary Swarm
         "The successors of a trusted root are looked for before a refusal is believed.";
-    SealedRootsIgnored "sealed-roots-ignored" Notary Swarm
+    SealedRootsIgnored "sealed-roots-ignored" Notary Rule
         "A root taken on first use is one that the seals of workloads know.";
-    WithheldAsUnsigned "withheld-as-unsigned" Notary Swarm
+    WithheldAsUnsigned "withheld-as-unsigned" Notary Rule
         "A repository that was signed is not taken for an unsigned one.";
 
     FirstPoliciesStay "first-policies-stay" Policy Swarm
@@ -296,7 +296,7 @@ bugs! {
         "A policy that is not understood denies what it may cover.";
     OwnModeIgnored "own-mode-ignored" Policy Swarm
         "A rule's own mode goes before that of its policy.";
-    PartialListPublished "partial-list-published" Policy Swarm
+    PartialListPublished "partial-list-published" Policy Rule
         "Nothing is published before the first whole list.";
     PolicyChangeIgnored "policy-change-ignored" Policy Swarm
         "A policy that was changed counts as it is now.";
@@ -304,7 +304,7 @@ bugs! {
         "A policy that was deleted counts no more.";
     RelistMerged "relist-merged" Policy Swarm
         "What a new list lacks is gone.";
-    RevisionStays "revision-stays" Policy Swarm
+    RevisionStays "revision-stays" Policy Rule
         "Each change of what is published has a revision of its own.";
     SignerDeletionIgnored "signer-deletion-ignored" Policy Swarm
         "A signer whose Secret was deleted has no key.";
@@ -321,7 +321,7 @@ bugs! {
         "What was learnt since the last start is known after a restart.";
     IncarnationReused "incarnation-reused" Recovery Swarm
         "Each start has a number of its own.";
-    RevocationNotRecovered "revocation-not-recovered" Recovery Swarm
+    RevocationNotRecovered "revocation-not-recovered" Recovery Rule
         "What operators ended stays ended after a restart.";
     TrustNotRecovered "trust-not-recovered" Recovery Swarm
         "All that is trusted is trusted after a restart too.";
@@ -334,13 +334,13 @@ bugs! {
         "A delegation is signed by the keys that its parent lists.";
     DigestFromRequest "digest-from-request" Verify Swarm
         "The digest that may run is the signed one, whatever the image reference says.";
-    EquivocationAccepted "equivocation-accepted" Verify Swarm
+    EquivocationAccepted "equivocation-accepted" Verify Rule
         "Of one version of a role there is one document.";
     ExpiryIgnored "expiry-ignored" Verify Swarm
         "An expired document is not believed.";
     FirstSignerOnly "first-signer-only" Verify Swarm
         "Every required signer must have signed.";
-    FirstUseHidden "first-use-hidden" Verify Swarm
+    FirstUseHidden "first-use-hidden" Verify Rule
         "A root that nothing but its being first speaks for is called so.";
     KeyCountedTwice "key-counted-twice" Verify Swarm
         "One key under two ids is one signature.";
@@ -374,7 +374,7 @@ bugs! {
         "A timestamp is not older than one seen before.";
     TimestampUnsigned "timestamp-unsigned" Verify Swarm
         "A timestamp is signed by the keys that the root lists for it.";
-    WithdrawalAccepted "withdrawal-accepted" Verify Swarm
+    WithdrawalAccepted "withdrawal-accepted" Verify Rule
         "The role targets/releases does not vanish once it was verified.";
 }
 

@@ -23,13 +23,12 @@ pub const ORACLE: Oracle = Oracle {
     rule: "a run answers reviews, and after the heal no replica says that it cannot judge",
 };
 
-/// Codes of a replica that is not able to judge.
-const UNABLE: [DenyCode; 6] = [
+/// Codes of a replica that is not able to judge. Where many ask at once, one may be overloaded.
+const UNABLE: [DenyCode; 5] = [
     DenyCode::BundleUnavailable,
     DenyCode::Draining,
     DenyCode::Internal,
     DenyCode::JournalUnavailable,
-    DenyCode::Overloaded,
     DenyCode::PoliciesNotLoaded,
 ];
 
