@@ -304,6 +304,8 @@ bugs! {
         "A policy that was deleted counts no more.";
     RelistMerged "relist-merged" Policy Swarm
         "What a new list lacks is gone.";
+    RestoredAsLost "restored-as-lost" Policy Swarm
+        "What is published says so when the policies are watched again.";
     RevisionStays "revision-stays" Policy Rule
         "Each change of what is published has a revision of its own.";
     SignerDeletionIgnored "signer-deletion-ignored" Policy Swarm

@@ -20,6 +20,6 @@ impl PolicyCache {
         if !self.watched {
             out.push(PolicyEffect::Note(Fact::WatchRestored));
         }
-        self.watched = true;
+        self.watched = !planted::is(Bug::RestoredAsLost);
     }
 }

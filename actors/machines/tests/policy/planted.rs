@@ -30,6 +30,10 @@ const BROKEN: &[(Bug, fn())] = &[
     ),
     (Bug::SignerNamespaceIgnored, examples::every_example_is_understood_and_its_signers_have_keys),
     (
+        Bug::RestoredAsLost,
+        a_lost_watch_keeps_the_policies_and_flags_them_until_it_is_restored_or_listed_anew,
+    ),
+    (
         Bug::WatchLossHidden,
         a_lost_watch_keeps_the_policies_and_flags_them_until_it_is_restored_or_listed_anew,
     ),
