@@ -42,8 +42,8 @@ pub(super) struct Case<'a> {
     pub(super) roots: &'a Roots,
     /// When the incarnation started, by true time.
     pub(super) started: Mono,
-    /// What an operator had the replica forget in this incarnation, by server and GUN: when, and how
-    /// much of what `told` has was told by then.
+    /// What an operator had the replica forget in this incarnation: when, and how much of what
+    /// `told` has was told by then.
     pub(super) forgotten: &'a Forgotten,
     /// What trust servers said in this incarnation, by GUN and tag, in order.
     pub(super) told: &'a Told<'a>,

@@ -1,6 +1,6 @@
 //! `heal-converges`: once nothing goes wrong any more, all replicas run, answer what they are
-//! asked, and obey the policies that the API server holds: those that their policy actors were told,
-//! and those that their admission actors go by.
+//! asked, and obey the policies that the API server holds: those that their policy actors were
+//! told, and those that their admission actors go by.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -36,8 +36,8 @@ pub struct BundleEdition {
     pub first_use: bool,
     /// Microseconds until it expires.
     pub lifetime: u64,
-    /// Who must have signed what it pins, besides those that policies name: each with the seed of the
-    /// keys.
+    /// Who must have signed what it pins, besides those that policies name: each with the seed of
+    /// the keys.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signers: BTreeMap<String, u64>,
     /// Its version; each is higher than the one before.
