@@ -1,9 +1,10 @@
 //! `usefulness`: a run in which reviews were received answers some of them, and nobody goes on
 //! denying for want of something that is there.
 //!
-//! Of each question that each replica is asked after the heal, the last answer counts. It may be a
-//! denial, but not one that says the replica is not able to judge at all: nothing goes wrong any
-//! more, the policies can be read, and a trust bundle was published if there is to be one.
+//! Of the answers to a question that a replica is asked several times after the heal, all may be
+//! denials, but one at least must say something else than that the replica is not able to judge:
+//! nothing goes wrong any more, the policies can be read, and a trust bundle was published if there
+//! is to be one. What happens once is for other oracles.
 //!
 //! Whether many runs together come to every denial and every fault is asked by the command
 //! `simulations coverage`.
@@ -52,11 +53,13 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
         let images: Vec<_> = case.facts.images.iter().map(|one| one.image.clone()).collect();
         let question = (case.replica, case.facts.namespace.clone(), images);
         let denial = case.answered.denial().filter(|denial| UNABLE.contains(&denial.code));
-        ends.insert(question, denial.map(|it| (case.facts.uid.clone(), it.code)));
+        let unable = denial.map(|it| (case.facts.uid.clone(), it.code));
+        let always: &mut Option<_> = ends.entry(question).or_insert_with(|| unable.clone());
+        *always = always.take().and(unable);
     });
     for ((replica, _, _), unable) in ends {
         if let Some((uid, code)) = unable {
-            say(Some(replica), format!("in the end review {uid} is denied {}", code.code()));
+            say(Some(replica), format!("to the end, as {uid}, it is denied {}", code.code()));
         }
     }
 }
