@@ -336,6 +336,15 @@ fn what_was_too_many_or_too_long_stays_so() {
 }
 
 #[test]
+fn a_seal_that_is_no_text_is_named() {
+    let mut review = pod(&json!({"containers": []}));
+    review["request"]["object"]["metadata"] =
+        json!({"annotations": {"portreeve.dev/admission": 5}});
+    let fault = "`request.object.metadata.annotations.portreeve.dev/admission` is not a string";
+    assert_eq!(parse_value(&review).unwrap().malformed.as_deref(), Some(fault));
+}
+
+#[test]
 fn a_list_in_the_place_of_an_object_is_malformed_and_its_entries_are_not_taken_for_members() {
     let mut listed = pod(&json!({}));
     listed["request"]["kind"] = json!(["", "Pod", "v1"]);

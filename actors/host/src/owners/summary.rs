@@ -87,7 +87,8 @@ impl SealSummary {
     }
 }
 
-/// Whether the claims are about this workload; a ReplicaSet carries a copy of its Deployment's seal.
+/// Whether the claims are about this workload, or the Deployment of which a ReplicaSet carries the
+/// seal.
 fn is_of(claims: &SealClaims, workload: &Workload) -> bool {
     let copied = workload.kind == "ReplicaSet" && claims.kind == "Deployment";
     let own = claims.kind == workload.kind && claims.name == workload.name;

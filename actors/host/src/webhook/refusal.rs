@@ -1,5 +1,5 @@
-//! Bodies that are no AdmissionReview of a known version, or not JSON throughout, and yet have a uid
-//! to answer to.
+//! Bodies that are no AdmissionReview of a known version, or not JSON throughout, and yet have a
+//! uid to answer to.
 //!
 //! Under `failurePolicy: Ignore` an HTTP error would be an allow, so whoever can be answered is: in
 //! the version asked in, or the newest one known where theirs is not.

@@ -211,15 +211,15 @@ fn misunderstood(text: &str) -> String {
 }
 
 /// Refuses a member nobody knows, unless it is null.
-fn known(others: &Others, there_are: &str) -> Result<(), String> {
+fn known(others: &Others, expected: &str) -> Result<(), String> {
     let unknown = others.iter().find(|(_, value)| value.is_some());
     unknown.map_or(Ok(()), |(name, _)| {
-        Err(format!("unknown field `{}`, where there are {there_are}", cut(name)))
+        Err(format!("unknown field `{}`, expected {expected}", cut(name)))
     })
 }
 
 fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
-    known(&repository.others, "`name` and `policy`")?;
+    known(&repository.others, "`name` or `policy`")?;
     let pattern = repository.name.filter(|name| !name.is_empty());
     let pattern = pattern.ok_or("it has no `name`, so it would cover nothing")?;
     if pattern.len() > limits::REFERENCE_BYTES {
@@ -231,7 +231,7 @@ fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
     let Some(policy) = repository.policy else {
         return Ok(ParsedRule { mode: common, mutate_image: true, pattern, trust: None });
     };
-    known(&policy.others, "`mode`, `mutateImage` and `trust`")
+    known(&policy.others, "`mode`, `mutateImage`, `simple`, `trust`, `va` or `vulnerability`")
         .map_err(|why| format!("`policy`: {why}"))?;
     if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
         return Err(format!("`policy.simple` (simple signing) {UNSUPPORTED}"));

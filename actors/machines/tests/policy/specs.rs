@@ -178,8 +178,8 @@ fn a_reason_names_the_member_as_the_author_wrote_it() {
         ),
         (
             json!({"Trust": {}}),
-            "`spec.repositories[0]`: `policy`: unknown field `Trust`, where there are `mode`, \
-             `mutateImage` and `trust`",
+            "`spec.repositories[0]`: `policy`: unknown field `Trust`, expected `mode`, \
+             `mutateImage`, `simple`, `trust`, `va` or `vulnerability`",
         ),
     ] {
         assert_eq!(why_invalid(&with(&policy)), expected);
@@ -225,11 +225,17 @@ fn what_is_no_policy_at_all_is_invalid() {
         r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":"true"}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"enabled":false}}}]}"#,
         r#"{"repositories":[{"name":"*","policy":{"mutateImage":0}}]}"#,
-        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"signerSecrets":[{}]}}}]}"#,
-        r#"{"repositories":[{"name":"*","policy":{"trust":{"enabled":true,"signerSecrets":[{"name":""}]}}}]}"#,
+        r#"{"repositories":[{"name":"*","policy":{"trust":{"signerSecrets":[{}]}}}]}"#,
     ] {
         assert!(!why_invalid(spec).is_empty(), "{spec}");
     }
+}
+
+#[test]
+fn a_signers_secret_without_a_name_makes_the_policy_invalid() {
+    let why =
+        why_invalid(&with(&json!({"trust": {"enabled": true, "signerSecrets": [{"name": ""}]}})));
+    assert!(why.contains("an empty `name`"), "{why}");
 }
 
 #[test]
