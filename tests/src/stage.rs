@@ -77,6 +77,13 @@ pub struct Told {
 }
 
 impl Told {
+    /// The body without the name of the event, which is another one for every delivery.
+    #[must_use]
+    pub fn of_any_event(&self) -> String {
+        let event = format!("\"event\":\"{}\"", self.decision.review);
+        String::from_utf8_lossy(&self.bytes).replace(&event, "\"event\":\"\"")
+    }
+
     /// The answer with its patch decoded.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ fn the_schema_and_the_reader_of_policies_know_the_same_members() {
         assert_eq!(&understood, known, "{path}: {why}");
         compared += 1;
     }
-    assert_eq!(compared, 9, "{all:?}");
+    assert_eq!(compared, 10, "{all:?}");
     assert_eq!(all[0].1, ["mode", "repositories"].map(str::to_owned).into());
 }
 
@@ -174,7 +174,7 @@ fn the_schema_takes_what_the_reader_understands_and_no_other_form() {
         ("1d", false),
         ("1 s", false),
     ] {
-        let spec = at("repositories[].policy.trust", json!({"freshness": text}));
+        let spec = at("repositories[].policy.trust", json!({"enabled": true, "freshness": text}));
         let obeyed = matches!(understood(&spec), PolicyState::Valid(_));
         assert_eq!(obeyed, fits, "{text}");
     }
@@ -183,7 +183,7 @@ fn the_schema_takes_what_the_reader_understands_and_no_other_form() {
     }
     for (pin, fits) in [("ab".repeat(32), true), ("AB".repeat(32), false), ("ab".repeat(31), false)]
     {
-        let spec = at("repositories[].policy.trust", json!({"pins": [pin]}));
+        let spec = at("repositories[].policy.trust", json!({"enabled": true, "pins": [pin]}));
         assert_eq!(matches!(understood(&spec), PolicyState::Valid(_)), fits, "{pin}");
     }
 }

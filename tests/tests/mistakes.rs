@@ -184,11 +184,11 @@ fn twelve_equal_deliveries_give_twelve_equal_answers() {
     let images = ["registry.example/app:1", "registry.example/init:1", "postgres:13"];
     let review = pod_of("shop", &images).to_string();
     let mut stage = Stage::new("one", &script()).unwrap();
-    let mut answers: Vec<Vec<u8>> = (0..12)
+    let mut answers: Vec<String> = (0..12)
         .map(|turn| {
             let told =
                 stage.review(review.as_bytes(), ReviewPath::Admit, &Controllers::Absent, turn);
-            told.unwrap().bytes
+            told.unwrap().of_any_event()
         })
         .collect();
     answers.dedup();

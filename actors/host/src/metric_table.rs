@@ -82,7 +82,8 @@ table! {
     "journal_degraded" gauge [""] ""
         "1 while records cannot be written";
     "journal_denied" counter [""] ""
-        "Allows that became denials while records could not be written";
+        "Allows that became denials while records could not be written; counted when they can be \
+        again";
     "journal_free" gauge [""] "bytes"
         "Room left on the journal's volume";
     "journal_gaps" counter [""] ""
@@ -106,7 +107,7 @@ table! {
     "poisoned" gauge ["actor"] ""
         "Actors out of service";
     "requests_refused" counter ["status"] ""
-        "Reviews answered with an HTTP error, because they have no legible uid";
+        "Reviews answered with an HTTP error: of another method or type, or without a legible uid";
     "review" histogram [""] "seconds"
         "Time from the parsed review to the answer released by the journal";
     "reviews" counter ["allowed, code, mode"] ""

@@ -315,6 +315,26 @@ async fn requests_without_a_legible_uid_get_a_status_that_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_json_throughout_is_denied_by_the_uid_that_can_be_read() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let body = pod("u-1", "registry.example/app:1").to_string();
+    let mut bytes = body.clone().into_bytes();
+    let image = body.find("registry.example").unwrap();
+    bytes[image] = 0xff;
+    let surrogate = body.replace("registry.example", "registry\\ud800example");
+    assert_ne!(surrogate, body);
+    for sent in [bytes, surrogate.into_bytes(), format!("{body} x").into_bytes()] {
+        let (status, text) = fixture.send(review(sent)).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let response: Value = serde_json::from_str(&text).unwrap();
+        let response = &response["response"];
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
+        let message = response["status"]["message"].as_str().unwrap();
+        assert!(message.contains("the body is not JSON: line 1"), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_method_is_told_the_right_one_in_the_header() {
     let fixture = fixture(Some(POLICY), None).await;
     for (request, allowed) in [(get("/admit"), "POST"), (post("/readyz"), "GET, HEAD")] {

@@ -335,6 +335,33 @@ fn what_was_too_many_or_too_long_stays_so() {
     assert!(facts.images[0].image.len() < limits::REFERENCE_BYTES + 8);
 }
 
+#[test]
+fn a_seal_that_is_no_text_is_named() {
+    let mut review = pod(&json!({"containers": []}));
+    review["request"]["object"]["metadata"] =
+        json!({"annotations": {"portreeve.dev/admission": 5}});
+    let fault = "`request.object.metadata.annotations.portreeve.dev/admission` is not a string";
+    assert_eq!(parse_value(&review).unwrap().malformed.as_deref(), Some(fault));
+}
+
+#[test]
+fn a_list_in_the_place_of_an_object_is_malformed_and_its_entries_are_not_taken_for_members() {
+    let mut listed = pod(&json!({}));
+    listed["request"]["kind"] = json!(["", "Pod", "v1"]);
+    for (review, fault) in [
+        (pod(&json!([])), "`request.object.spec` is not an object"),
+        (
+            pod(&json!({"containers": [["free.example/a", "c"]]})),
+            "`request.object.spec.containers[0]` is not an object",
+        ),
+        (listed, "`request.kind` is not an object"),
+    ] {
+        let facts = parse_value(&review).unwrap();
+        assert_eq!(facts.malformed.as_deref(), Some(fault), "{review}");
+        assert_eq!(facts.images, []);
+    }
+}
+
 fn decision(allowed: bool) -> Decision {
     let denial = Denial::new(DenyCode::TagNotSigned, "docker.io/library/nginx has no tag 1");
     Decision {
@@ -370,7 +397,9 @@ fn an_allow_carries_its_patch_in_base64_and_the_hash_of_its_record() {
             "allowed": true,
             "patch": base64::engine::general_purpose::STANDARD.encode(patch),
             "patchType": "JSONPatch",
-            "auditAnnotations": {"images": "1", "record": record.to_hex()},
+            "auditAnnotations": {
+                "event": "n/1/admission/1", "images": "1", "record": record.to_hex()
+            },
             "warnings": ["first use"]
         }
     });
@@ -388,7 +417,8 @@ fn a_denial_carries_status_403_and_never_a_patch() {
             "status": {
                 "code": 403, "message": "tag-not-signed: no \"tag\" 1", "reason": "Forbidden"
             },
-            "auditAnnotations": {"images": "1"}
+            "auditAnnotations": {"event": "n/1/admission/1", "images": "1"},
+            "warnings": ["first use"]
         }
     });
     assert_eq!(written(ReviewVersion::V1Beta1, decision(false), None), expected);

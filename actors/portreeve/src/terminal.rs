@@ -6,6 +6,8 @@
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
+use portreeve_protocol::letter::steers;
+
 /// How a piece of text looks where colours may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -163,7 +165,7 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().filter(|character| *character == '\n' || !character.is_control()).collect()
+    text.chars().filter(|letter| *letter == '\n' || !steers(*letter)).collect()
 }
 
 #[cfg(test)]

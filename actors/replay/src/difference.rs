@@ -35,10 +35,13 @@ pub(crate) fn describe(
         }
     }
     let effects: Vec<String> = effects.iter().map(effect_text).collect();
+    let hashes = if delivered.effects == replayed {
+        "its effects are those that were hashed, and the decisions stated beside are not".to_owned()
+    } else {
+        format!("its effects hash to {replayed}, not to {}", delivered.effects)
+    };
     let mut text = format!(
-        "the machine did something else than was recorded: its effects hash to {replayed}, not to \
-         {}; it emitted now: {}",
-        delivered.effects,
+        "the machine did something else than was recorded: {hashes}; it emitted now: {}",
         if effects.is_empty() { "nothing".to_owned() } else { effects.join(", ") }
     );
     for member in decisions.iter().flat_map(|decision| &decision.members) {

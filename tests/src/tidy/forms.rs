@@ -181,7 +181,7 @@ fn title(shapes: &Shapes, declared: &Declared) -> String {
 
 /// What stands before the tables.
 const HEAD: &str = "\
-# The forms of the journal's records, schema version 2
+# The forms of the journal's records, schema version 3
 
 Every member of every record, and of the states of machines in a `Checkpoint`. What the bytes of a
 line are, and what a journal means, is in [journal.md](journal.md). Written from the declarations

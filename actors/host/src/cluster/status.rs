@@ -53,7 +53,9 @@ impl Sighting {
             Ok(()) => ("True", "Accepted", "every rule is understood and in force".to_owned()),
             Err(Refusal { unsupported, why }) => {
                 let reason = if *unsupported { "NotSupported" } else { "Invalid" };
-                let why = format!("{why}; until it is corrected, all that it may cover is denied");
+                let why = format!(
+                    "{why}; until it is corrected, every image is denied wherever it holds"
+                );
                 ("False", reason, why)
             }
         };

@@ -179,6 +179,9 @@ pub struct SignedIdentity {
 #[derive(Debug, JsonSchema)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Vulnerability {
+    /// Vulnerability Advisor of IBM Cloud, by the name that Portieris' documents had for it.
+    #[schemars(rename = "IBMVA")]
+    pub ibmva: Option<Advisor>,
     /// Vulnerability Advisor of IBM Cloud.
     #[schemars(rename = "ICCRVA")]
     pub iccrva: Option<Advisor>,

@@ -64,7 +64,7 @@ impl Journal {
     /// All lines, segment by segment. After an error there are no more.
     #[must_use]
     pub fn lines(&self) -> Lines {
-        Lines { segments: self.segments.clone().into_iter(), open: None }
+        Lines { begun: false, open: None, segments: self.segments.clone().into_iter() }
     }
 
     /// The blobs beside the segments.
@@ -77,8 +77,10 @@ impl Journal {
 /// The lines of a journal.
 #[derive(Debug)]
 pub struct Lines {
-    segments: std::vec::IntoIter<PathBuf>,
+    /// Whether a segment was opened.
+    begun: bool,
     open: Option<Open>,
+    segments: std::vec::IntoIter<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -97,8 +99,11 @@ impl Iterator for Lines {
                 let path = self.segments.next()?;
                 match open_segment(&path) {
                     Ok(open) => self.open = Some(open),
-                    Err(error) => return Some(Err(self.end(error))),
+                    // Retention takes the oldest first: the journal begins with the next one now.
+                    Err(error) if is_gone(&error) && !self.begun => continue,
+                    Err(error) => return Some(Err(self.end(unreadable(&name(&path), &error)))),
                 }
+                self.begun = true;
                 continue;
             };
             match open.line() {
@@ -143,14 +148,26 @@ pub(super) fn begins(segment: &Path) -> bool {
         .is_ok_and(|(it, _)| matches!(it.entry, Entry::Checkpoint(_) | Entry::Started(_)))
 }
 
-fn open_segment(path: &Path) -> Result<Open, ReplayError> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
-    Ok(Open { file: BufReader::with_capacity(1 << 16, file), number: 0, segment: name.into() })
+fn open_segment(path: &Path) -> std::io::Result<Open> {
+    let file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    Ok(Open { file, number: 0, segment: name(path).into() })
+}
+
+fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 fn unreadable(segment: &str, error: &std::io::Error) -> ReplayError {
-    ReplayError::Read { segment: segment.to_owned(), why: error.to_string() }
+    let why = if is_gone(error) {
+        "it was removed while the journal was being read; read it again".to_owned()
+    } else {
+        error.to_string()
+    };
+    ReplayError::Read { segment: segment.to_owned(), why }
 }
 
 /// The blobs in a journal's directory.
@@ -235,6 +252,25 @@ mod tests {
         let lines: Vec<_> = Journal::open(dir.path())?.lines().collect();
         assert!(matches!(&lines[..], [Err(ReplayError::Read { segment, .. })]
             if segment == "00000001.ndjson"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_segment_that_retention_removed_is_passed_over_before_the_first_and_an_error_after_it()
+    -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let segments = layout::segments(dir.path());
+        std::fs::create_dir_all(&segments)?;
+        for (number, text) in (1..).zip(["a\n", "b\n", "c\n", "d\n"]) {
+            std::fs::write(layout::segment(dir.path(), number), text)?;
+        }
+        let mut lines = Journal::open(dir.path())?.lines();
+        std::fs::remove_file(layout::segment(dir.path(), 1))?;
+        assert_eq!(lines.next().ok_or("a line is left")??.bytes, b"b\n");
+        std::fs::remove_file(layout::segment(dir.path(), 3))?;
+        let error = lines.next().ok_or("the hole is told")?.err().ok_or("as an error")?;
+        assert!(error.to_string().contains("read it again"), "{error}");
+        assert!(lines.next().is_none());
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! How the workloads are sealed, for an operator who changes keys.
 
+use portreeve_protocol::seal::SealClaims;
 use serde::{Deserialize, Serialize};
 
 use super::{Workload, Workloads};
@@ -68,6 +69,11 @@ impl SealSummary {
                 summary.state = SealState::Invalid;
                 summary.why = Some(fault.name().to_owned());
             }
+            Ok(seal) if !is_of(&seal.claims, workload) => {
+                let SealClaims { kind, name, namespace, .. } = &seal.claims;
+                summary.state = SealState::Invalid;
+                summary.why = Some(format!("it is the seal of {kind} {namespace}/{name}"));
+            }
             Ok(seal) => {
                 let current = keys.current() == Some(&seal.key);
                 summary.state = if current { SealState::Current } else { SealState::Old };
@@ -79,4 +85,12 @@ impl SealSummary {
         }
         summary
     }
+}
+
+/// Whether the claims are about this workload, or the Deployment of which a ReplicaSet carries the
+/// seal.
+fn is_of(claims: &SealClaims, workload: &Workload) -> bool {
+    let copied = workload.kind == "ReplicaSet" && claims.kind == "Deployment";
+    let own = claims.kind == workload.kind && claims.name == workload.name;
+    claims.namespace == workload.namespace && (own || copied)
 }

@@ -52,11 +52,14 @@ struct Status<'a> {
     reason: &'static str,
 }
 
+/// The key of the audit annotation that names the event in which the review was received.
+pub const EVENT_ANNOTATION: &str = "event";
 /// The key of the audit annotation that holds the hash of the decision's record.
 pub const RECORD_ANNOTATION: &str = "record";
 
-/// The bytes of the answer to a review of `version` (Kubernetes `admission/v1` AdmissionResponse).
-/// `v1beta1` has no warnings.
+/// The bytes of the answer to a review of `version` (Kubernetes `admission/v1` AdmissionResponse;
+/// that of `v1beta1` has the same members since Kubernetes 1.19, and a server passes over what it
+/// does not know).
 ///
 /// # Errors
 /// Never in practice: everything in an answer can be written as JSON.
@@ -72,6 +75,11 @@ pub fn decided(
     if let Some(hash) = &hash {
         audit.insert(RECORD_ANNOTATION, hash);
     }
+    // What the host denied by itself never became an event.
+    let event = (decision.review.seq > 0).then(|| decision.review.to_string());
+    if let Some(event) = &event {
+        audit.insert(EVENT_ANNOTATION, event);
+    }
     let stands_in = decision.denial.as_ref().map(in_words).unwrap_or_default();
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
     let patch = decision.patch.as_deref().filter(|_| decision.allowed);
@@ -86,10 +94,7 @@ pub fn decided(
             patch: patch.map(|patch| STANDARD.encode(patch)),
             patch_type: patch.map(|_| "JSONPatch"),
             audit_annotations: audit,
-            warnings: match version {
-                ReviewVersion::V1 => &decision.warnings,
-                ReviewVersion::V1Beta1 => &[],
-            },
+            warnings: &decision.warnings,
         },
     )
 }

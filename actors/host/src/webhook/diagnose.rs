@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use portreeve_protocol::messages::admission::ReviewFacts;
+use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::workload::{Carrier, carrier};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -139,6 +140,10 @@ fn metadata_fault(object: &Value, path: &str) -> Option<String> {
             member_fault(metadata, &path, &names)
         })
         .or_else(|| list_fault(metadata, &path, "ownerReferences", &owner))
+        .or_else(|| {
+            let seal = metadata.get("annotations")?.get(ANNOTATION)?;
+            Shape::Text.fault(seal, &format!("{path}.annotations.{ANNOTATION}"))
+        })
 }
 
 fn member_fault(value: &Value, path: &str, shapes: &[(&str, Shape)]) -> Option<String> {

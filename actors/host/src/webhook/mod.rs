@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod diagnose;
+mod members;
 mod pod;
 mod probes;
 mod refusal;
@@ -37,7 +38,7 @@ use crate::events::{About, EventSink, Occurrence};
 use crate::metrics::{Metrics, Step};
 use crate::node::Node;
 use crate::seals::Sealer;
-pub use answer::{RECORD_ANNOTATION, SealChange, decided};
+pub use answer::{EVENT_ANNOTATION, RECORD_ANNOTATION, SealChange, decided};
 use body::Outgoing;
 use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
@@ -198,6 +199,7 @@ impl Webhook {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match (port, path) {
             (Port::Main, "/admit" | "/validate") if request.method() != Method::POST => {
+                self.metrics.unreadable(StatusCode::METHOD_NOT_ALLOWED.as_u16());
                 wrong_method("POST")
             }
             (Port::Main, "/admit") => self.receive(ReviewPath::Admit, client, request).await,
@@ -222,6 +224,7 @@ impl Webhook {
     async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             let why = "a review is sent as Content-Type application/json";
+            self.metrics.unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16());
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
         let address = client.address.to_string();

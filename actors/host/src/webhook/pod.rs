@@ -9,6 +9,7 @@ use portreeve_protocol::workload::{Carrier, PodSpecAt};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
+use super::members::Members;
 use super::review::{Text, cut};
 
 #[derive(Debug, Deserialize)]
@@ -16,11 +17,11 @@ use super::review::{Text, cut};
 pub(super) struct Object<'a> {
     /// Of the old kind `EphemeralContainers`.
     #[serde(borrow, default)]
-    ephemeral_containers: Option<Vec<Container<'a>>>,
+    ephemeral_containers: Option<Vec<Members<Container<'a>>>>,
     #[serde(default)]
-    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) metadata: Option<Members<Metadata<'a>>>,
     #[serde(default)]
-    spec: Option<Spec<'a>>,
+    spec: Option<Members<Spec<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,7 +34,7 @@ pub(super) struct Metadata<'a> {
     #[serde(default)]
     name: Option<Text<'a>>,
     #[serde(default)]
-    pub(super) owner_references: Option<Vec<Owner<'a>>>,
+    pub(super) owner_references: Option<Vec<Members<Owner<'a>>>>,
 }
 
 /// The annotations, of which only the seal is of interest.
@@ -90,30 +91,30 @@ pub(super) struct Owner<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Spec<'a> {
     #[serde(borrow, default)]
-    containers: Option<Vec<Container<'a>>>,
+    containers: Option<Vec<Members<Container<'a>>>>,
     #[serde(default)]
-    ephemeral_containers: Option<Vec<Container<'a>>>,
+    ephemeral_containers: Option<Vec<Members<Container<'a>>>>,
     #[serde(default)]
-    pub(super) image_pull_secrets: Option<Vec<Named<'a>>>,
+    pub(super) image_pull_secrets: Option<Vec<Members<Named<'a>>>>,
     #[serde(default)]
-    init_containers: Option<Vec<Container<'a>>>,
+    init_containers: Option<Vec<Members<Container<'a>>>>,
     #[serde(default)]
-    job_template: Option<Box<Holder<'a>>>,
+    job_template: Option<Box<Members<Holder<'a>>>>,
     /// The old name of `serviceAccountName`.
     #[serde(default)]
     pub(super) service_account: Option<Text<'a>>,
     #[serde(default)]
     pub(super) service_account_name: Option<Text<'a>>,
     #[serde(default)]
-    template: Option<Box<Holder<'a>>>,
+    template: Option<Box<Members<Holder<'a>>>>,
     #[serde(default)]
-    volumes: Option<Vec<Volume<'a>>>,
+    volumes: Option<Vec<Members<Volume<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Holder<'a> {
     #[serde(borrow, default)]
-    spec: Option<Spec<'a>>,
+    spec: Option<Members<Spec<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,7 +134,7 @@ struct Container<'a> {
 #[derive(Debug, Deserialize)]
 struct Volume<'a> {
     #[serde(borrow, default)]
-    image: Option<VolumeImage<'a>>,
+    image: Option<Members<VolumeImage<'a>>>,
     #[serde(default)]
     name: Option<Text<'a>>,
 }
@@ -163,13 +164,13 @@ impl Metadata<'_> {
 impl<'a> Object<'a> {
     /// The pod specification of a kind that has it there.
     pub(super) fn pod_spec(&self, at: PodSpecAt) -> Option<&Spec<'a>> {
-        let spec = self.spec.as_ref()?;
+        let spec = self.spec.as_deref()?;
         match at {
             PodSpecAt::Pod => Some(spec),
-            PodSpecAt::Template => spec.template.as_ref()?.spec.as_ref(),
+            PodSpecAt::Template => spec.template.as_ref()?.spec.as_deref(),
             PodSpecAt::JobTemplate => {
                 let job = spec.job_template.as_ref()?.spec.as_ref()?;
-                job.template.as_ref()?.spec.as_ref()
+                job.template.as_ref()?.spec.as_deref()
             }
         }
     }
@@ -214,7 +215,7 @@ impl Spec<'_> {
 }
 
 fn listed<'b>(
-    containers: &'b Option<Vec<Container<'_>>>,
+    containers: &'b Option<Vec<Members<Container<'_>>>>,
     at: impl std::fmt::Display + 'b,
     list: ContainerList,
 ) -> impl Iterator<Item = ImageFact> + 'b {

@@ -16,6 +16,7 @@ use portreeve_protocol::workload::{Carrier, carrier};
 use serde::Deserialize;
 
 use super::diagnose;
+use super::members::Members;
 use super::pod::{Metadata, Object};
 use crate::seals::Sealer;
 
@@ -48,7 +49,7 @@ struct Review<'a> {
     #[serde(default)]
     kind: Option<Text<'a>>,
     #[serde(default)]
-    request: Option<Request<'a>>,
+    request: Option<Members<Request<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -57,15 +58,15 @@ struct Request<'a> {
     #[serde(default)]
     dry_run: Option<bool>,
     #[serde(borrow, default)]
-    kind: Option<Kind<'a>>,
+    kind: Option<Members<Kind<'a>>>,
     #[serde(default)]
     name: Option<Text<'a>>,
     #[serde(default)]
     namespace: Option<Text<'a>>,
     #[serde(default)]
-    object: Option<Object<'a>>,
+    object: Option<Members<Object<'a>>>,
     #[serde(default)]
-    old_object: Option<Object<'a>>,
+    old_object: Option<Members<Object<'a>>>,
     #[serde(default)]
     operation: Option<Text<'a>>,
     #[serde(default)]
@@ -73,7 +74,7 @@ struct Request<'a> {
     #[serde(default)]
     uid: Option<Text<'a>>,
     #[serde(default)]
-    user_info: Option<UserInfo<'a>>,
+    user_info: Option<Members<UserInfo<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -98,8 +99,8 @@ struct UserInfo<'a> {
 /// # Errors
 /// [`Unreadable`] if no uid can be read.
 pub fn parse(body: &[u8], circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
-    match serde_json::from_slice::<Review<'_>>(body) {
-        Ok(review) => facts(review, circumstances),
+    match serde_json::from_slice::<Members<Review<'_>>>(body) {
+        Ok(Members(review)) => facts(review, circumstances),
         Err(_) => diagnose::facts(body, circumstances),
     }
 }
@@ -107,7 +108,7 @@ pub fn parse(body: &[u8], circumstances: Circumstances) -> Result<ReviewFacts, U
 fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
     let sealer = circumstances.sealer.clone();
     let version = version(&text(review.kind), &text(review.api_version))?;
-    let Some(request) = review.request else {
+    let Some(Members(request)) = review.request else {
         return Err(Unreadable("the review has no `request`".to_owned()));
     };
     let uid = uid(&text(request.uid))?;
@@ -120,7 +121,7 @@ fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts
         name: text(request.name),
         namespace: text(request.namespace),
         sub_resource,
-        user: text(request.user_info.and_then(|user| user.username)),
+        user: text(request.user_info.and_then(|user| user.0.username)),
         ..empty(uid, version, circumstances)
     };
     match operation(&text(request.operation)) {
@@ -141,12 +142,12 @@ fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts
 fn objects(
     facts: &mut ReviewFacts,
     carrier: Carrier,
-    object: Option<Object<'_>>,
-    old: Option<Object<'_>>,
+    object: Option<Members<Object<'_>>>,
+    old: Option<Members<Object<'_>>>,
     sealer: &Sealer,
 ) -> Result<(), String> {
     let seal = |object: &Object<'_>| {
-        let text = object.metadata.as_ref().and_then(Metadata::seal);
+        let text = object.metadata.as_deref().and_then(Metadata::seal);
         text.map(|text| sealer.check(text)).unwrap_or_default()
     };
     if let Some(old) = &old {

@@ -11,7 +11,8 @@ use portreeve_protocol::{
 
 use super::image::{Concluded, ImageCase};
 use super::pending::Pending;
-use super::{Admission, message, patch, sealing};
+use super::sealing::{self, Sealing};
+use super::{Admission, message, patch};
 
 impl Admission {
     /// Answers a review that waited, by the verdicts there are.
@@ -103,7 +104,11 @@ pub(super) fn decided(
     decision.allowed = decision.denial.is_none();
     if decision.allowed {
         decision.patch = patch::text(&decision.verdicts);
-        decision.seal = seal.flatten();
+        match seal {
+            Some(Sealing::Given(claims)) => decision.seal = Some(claims),
+            Some(Sealing::TooLarge) => remarks.push(message::SEAL_TOO_LARGE.to_owned()),
+            Some(Sealing::Left) | None => {}
+        }
     } else {
         // Nothing is changed in what does not enter.
         decision.verdicts.iter_mut().for_each(patch::unpin);

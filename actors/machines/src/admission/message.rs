@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use portreeve_protocol::decision::{BundleRef, SealOf};
+use portreeve_protocol::letter::steers;
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::policy::{Mode, PolicyRef};
@@ -18,6 +19,10 @@ pub(super) const NOT_WATCHED: &str =
 /// The remark on every decision made by an expired trust bundle.
 pub(super) const BUNDLE_EXPIRED: &str =
     "the trust bundle has expired; what it says is followed until a newer one comes";
+
+/// The remark on a workload whose images do not fit into a seal.
+pub(super) const SEAL_TOO_LARGE: &str = "there are too many containers for a seal, so the \
+    workload's Pods will each be verified anew, which needs the trust server";
 
 /// Bytes of a container's name or image reference that a message shows.
 const SHOWN_BYTES: usize = 256;
@@ -180,13 +185,14 @@ pub(super) fn listed(list: &[String]) -> String {
     cut(&list.join(", "), limits::MESSAGE_BYTES)
 }
 
-/// Text of the sender's as it may stand in a message: short, and without control characters.
+/// Text of the sender's as it may stand in a message: short, and without characters that steer a
+/// terminal.
 pub(super) fn shown(text: &str) -> String {
     // Most text is, and names are ASCII.
     if text.len() <= SHOWN_BYTES && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
-    let plain: String = text.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
+    let plain: String = text.chars().map(|it| if steers(it) { '?' } else { it }).collect();
     cut(&plain, SHOWN_BYTES)
 }
 

@@ -11,17 +11,24 @@ use super::seals::Seals;
 /// bytes become four letters, and some room is for the key's name and the code of authenticity.
 const CLAIMS_BYTES: usize = (limits::SEAL_BYTES - 256) / 4 * 3;
 
-/// The seal that the object is to be given; `None` if it is to be left as it is.
+/// What becomes of an object's seal.
+#[derive(Debug)]
+pub(super) enum Sealing {
+    /// It stays as it is.
+    Left,
+    /// The object is to be given this one.
+    Given(Box<SealClaims>),
+    /// What there is to say of the object's images does not fit into a seal.
+    TooLarge,
+}
+
+/// What becomes of the object's seal.
 ///
 /// The generations of the old object's seal stay behind the new one, so that rollback, eviction
 /// in the middle of a rollout and partitions need no trust server.
-pub(super) fn seal(
-    facts: &ReviewFacts,
-    seals: &Seals,
-    concluded: &[Concluded],
-) -> Option<Box<SealClaims>> {
+pub(super) fn seal(facts: &ReviewFacts, seals: &Seals, concluded: &[Concluded]) -> Sealing {
     if !is_sealed(facts) {
-        return None;
+        return Sealing::Left;
     }
     let current: Vec<SealEntry> = concluded.iter().filter_map(|one| entry(seals, one)).collect();
     let mut wanted = seals.old.clone().unwrap_or_else(|| SealClaims {
@@ -34,11 +41,14 @@ pub(super) fn seal(
     while wanted.generations.len() > 1 && !fits(&wanted) {
         wanted.generations.pop();
     }
-    if wanted.generations.is_empty() || !fits(&wanted) {
-        return None;
+    if wanted.generations.is_empty() {
+        return Sealing::Left;
+    }
+    if !fits(&wanted) {
+        return Sealing::TooLarge;
     }
     let there = matches!(&facts.seal, SealFact::Valid(there) if **there == wanted);
-    (!there).then(|| Box::new(wanted))
+    if there { Sealing::Left } else { Sealing::Given(Box::new(wanted)) }
 }
 
 /// Whether the review is of an object that carries a seal of its own: a named workload that makes

@@ -67,11 +67,11 @@ macro_rules! table {
 
 table! {
     PolicyInvalid "policy-invalid" Error
-        "The policy cannot be understood; all that it may cover is denied."
+        "The policy cannot be understood; every image is denied wherever it holds."
         "Correct the member that the message names.";
     NotSupported "not-supported" Error
-        "The policy asks for simple signing or Vulnerability Advisor, which there is not; all that \
-        it may cover is denied."
+        "The policy asks for simple signing or Vulnerability Advisor, which there is not; every \
+        image is denied wherever it holds."
         "Remove `simple`, `vulnerability` or `va`, or ask for `trust` instead.";
     CoversNothing "covers-nothing" Error
         "No image that there can be fits the rule's name."

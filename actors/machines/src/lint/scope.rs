@@ -1,7 +1,7 @@
 //! Rules that stand in each other's way.
 
 use portreeve_protocol::decision::RuleRef;
-use portreeve_protocol::policy::{Policy, PolicyState, Rule};
+use portreeve_protocol::policy::{Policy, PolicyGroup, PolicyState, Rule};
 
 use super::witness::{Witness, common, witnesses};
 use super::{Finding, LintCode};
@@ -24,7 +24,13 @@ impl Placed<'_> {
     }
 
     fn named(&self) -> String {
-        format!("rule {} (`{}`) of {}", self.id.index, self.id.pattern, self.id.policy)
+        let RuleRef { index, pattern, policy } = &self.id;
+        // Of two policies of one name, one in each group, both may hold.
+        let group = match policy.group {
+            PolicyGroup::Portieris => String::new(),
+            old @ PolicyGroup::SecurityEnforcement => format!(" ({})", old.name()),
+        };
+        format!("rule {index} (`{pattern}`) of {policy}{group}")
     }
 
     fn asks_as(&self, other: &Self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Members nobody knows are passed over in `spec`, as the API server would. Inside a rule they make
 //! the policy invalid: a rule with a misspelt or newer member asks for something, and passing it
-//! over would allow what the author meant to deny.
+//! over would allow what the author meant to deny. One that is null asks for nothing; a policy that
+//! Portieris' own chart installed has such a slip (`policies:` for `policy:`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,7 @@ pub(super) struct ParsedTrust {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `repositories`")]
 struct Spec {
     mode: Option<String>,
     repositories: Option<Vec<Repository>>,
@@ -60,15 +62,20 @@ struct Spec {
     others: BTreeMap<String, IgnoredAny>,
 }
 
+/// Members nobody knows; those that are null, and so ask for nothing, are `None`.
+type Others = BTreeMap<String, Option<IgnoredAny>>;
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "an object with `name` and `policy`")]
 struct Repository {
     name: Option<String>,
     policy: Option<RulePolicy>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object such as `{trust: {enabled: true}}`")]
 struct RulePolicy {
     mode: Option<String>,
     mutate_image: Option<bool>,
@@ -76,10 +83,16 @@ struct RulePolicy {
     trust: Option<Trust>,
     va: Option<Switch>,
     vulnerability: Option<Vulnerability>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an object such as `{enabled: true}`"
+)]
 struct Trust {
     enabled: Option<bool>,
     freshness: Option<Span>,
@@ -101,21 +114,25 @@ enum Span {
 
 /// A signer whose key stands in the policy.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an object with `name` and `publicKey`"
+)]
 struct InlineSigner {
     name: String,
     public_key: String,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with the `name` of a Secret")]
 struct SecretName {
     name: String,
 }
 
 /// Simple signing, which is in force as soon as it lists requirements.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object with `requirements`")]
 struct Simple {
     requirements: Option<Vec<IgnoredAny>>,
     #[serde(rename = "storeSecret")]
@@ -124,15 +141,18 @@ struct Simple {
     _store_url: Option<IgnoredAny>,
 }
 
+/// Vulnerability Advisor by the name that Portieris' code has, or the one that its documents had.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `ICCRVA`")]
 struct Vulnerability {
+    #[serde(rename = "IBMVA")]
+    ibmva: Option<Switch>,
     #[serde(rename = "ICCRVA")]
     iccrva: Option<Switch>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as `{enabled: false}`")]
 struct Switch {
     #[serde(rename = "account")]
     _account: Option<IgnoredAny>,
@@ -151,8 +171,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<ParsedRule>, String> {
     if text.len() > limits::OBJECT_BYTES {
         return Err(format!("it is larger than {} bytes", limits::OBJECT_BYTES));
     }
-    let spec: Option<Spec> = serde_json::from_str(text)
-        .map_err(|error| format!("`spec` is not understood: {}", cut(&error.to_string())))?;
+    if let Ok(why) = serde_json::from_str::<String>(text) {
+        // What stands for the specification of an object that could not be read.
+        return Err(cut(&why));
+    }
+    let spec: Option<Spec> = serde_json::from_str(text).map_err(|_| misunderstood(text))?;
     let Some(spec) = spec else { return Ok(Vec::new()) };
     if let Some(name) = spec.others.keys().find(|it| it.eq_ignore_ascii_case("repositories")) {
         return Err(format!("`spec.{}` is spelt `repositories`", cut(name)));
@@ -172,7 +195,31 @@ pub(super) fn parse(text: &str) -> Result<Vec<ParsedRule>, String> {
         .collect()
 }
 
+/// Which member is not understood, and why. The text is not the one that the author wrote, so a
+/// place in it would tell nothing.
+fn misunderstood(text: &str) -> String {
+    let mut json = serde_json::Deserializer::from_str(text);
+    match serde_path_to_error::deserialize::<_, Option<Spec>>(&mut json) {
+        Err(error) => {
+            let (path, why) = (error.path().to_string(), error.inner().to_string());
+            let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
+            let member = if path == "." { String::new() } else { format!(".{path}") };
+            format!("`spec{}` is not understood: {}", cut(&member), cut(why))
+        }
+        Ok(_) => "`spec` is not understood: something follows it".to_owned(),
+    }
+}
+
+/// Refuses a member nobody knows, unless it is null.
+fn known(others: &Others, expected: &str) -> Result<(), String> {
+    let unknown = others.iter().find(|(_, value)| value.is_some());
+    unknown.map_or(Ok(()), |(name, _)| {
+        Err(format!("unknown field `{}`, expected {expected}", cut(name)))
+    })
+}
+
 fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
+    known(&repository.others, "`name` or `policy`")?;
     let pattern = repository.name.filter(|name| !name.is_empty());
     let pattern = pattern.ok_or("it has no `name`, so it would cover nothing")?;
     if pattern.len() > limits::REFERENCE_BYTES {
@@ -184,11 +231,14 @@ fn rule(repository: Repository, common: Mode) -> Result<ParsedRule, String> {
     let Some(policy) = repository.policy else {
         return Ok(ParsedRule { mode: common, mutate_image: true, pattern, trust: None });
     };
+    known(&policy.others, "`mode`, `mutateImage`, `simple`, `trust`, `va` or `vulnerability`")
+        .map_err(|why| format!("`policy`: {why}"))?;
     if policy.simple.is_some_and(|simple| simple.requirements.is_some_and(|it| !it.is_empty())) {
         return Err(format!("`policy.simple` (simple signing) {UNSUPPORTED}"));
     }
     let on = |switch: Option<Switch>| switch.and_then(|it| it.enabled).unwrap_or(false);
-    if on(policy.vulnerability.and_then(|vulnerability| vulnerability.iccrva)) {
+    let advised = |it: Vulnerability| on(it.iccrva) || on(it.ibmva);
+    if policy.vulnerability.is_some_and(advised) {
         return Err(format!("`policy.vulnerability` (Vulnerability Advisor) {UNSUPPORTED}"));
     }
     if on(policy.va) {
@@ -212,7 +262,10 @@ fn mode(written: Option<&str>) -> Result<Option<Mode>, String> {
 }
 
 fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {
-    // Mistakes are reported even while trust is off, before someone switches it on.
+    if !trust.enabled.unwrap_or(false) {
+        // It asks for nothing, whatever else is written there, as Portieris has it.
+        return Ok(None);
+    }
     let server = trust_server(trust.trust_server.as_deref().unwrap_or_default())?;
     let secrets = trust.signer_secrets.unwrap_or_default();
     if secrets.iter().any(|secret| secret.name.is_empty()) {
@@ -222,9 +275,6 @@ fn trust(trust: Trust) -> Result<Option<ParsedTrust>, String> {
     let max_staleness = span("maxStaleness", trust.max_staleness)?;
     let pins = pins(trust.pins.unwrap_or_default())?;
     let signers = inline(trust.signers.unwrap_or_default())?;
-    if !trust.enabled.unwrap_or(false) {
-        return Ok(None);
-    }
     Ok(Some(ParsedTrust {
         freshness,
         max_staleness,

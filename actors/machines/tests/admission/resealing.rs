@@ -251,6 +251,17 @@ fn a_seal_is_no_larger_than_its_annotation_may_be() {
 }
 
 #[test]
+fn a_workload_with_too_many_containers_for_a_seal_gets_none_and_a_warning() {
+    let decision = signed_review(&workload("Deployment", &[TAG; 60]));
+    assert!(decision.allowed && decision.patch.is_some());
+    assert_eq!(decision.seal, None);
+    let told = |text: &String| text.contains("too many containers for a seal");
+    assert_eq!(decision.warnings.iter().filter(|text| told(text)).count(), 1);
+    let fits = signed_review(&workload("Deployment", &[TAG; 30]));
+    assert!(fits.seal.is_some() && !fits.warnings.iter().any(told));
+}
+
+#[test]
 fn reapplying_the_tag_resolves_anew() {
     let facts = update(&generations(&["old"]), &[&at(TAG, "old")], &[TAG]);
     let decision = signed_review(&facts);

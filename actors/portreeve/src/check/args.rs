@@ -56,8 +56,9 @@ pub(crate) struct CheckArgs {
     /// Require the signature of NAME (the role targets/NAME) with this key; may be repeated
     #[arg(long, value_name = "NAME=PUBKEY.pem", conflicts_with = "policy")]
     pub(crate) signer: Vec<String>,
-    /// Believe only a root signed by this key: id of its certificate or of the bare key, 64
-    /// hexadecimal digits; repeated for one name, any of them will do
+    /// Believe only a root signed by this key: its id as root.json lists it (`portreeve trust show`
+    /// prints it), or SHA-256 of its bare key's SubjectPublicKeyInfo, not the canonical id that
+    /// `notary key list` prints; repeated for one name, any of them will do
     #[arg(long, value_name = "GUN_OR_PREFIX/*=KEYID")]
     pub(crate) pin: Vec<String>,
     /// Believe only a root whose certificate this authority issued; may be repeated

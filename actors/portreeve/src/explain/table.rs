@@ -1,6 +1,7 @@
 //! Reviews as a table.
 
 use portreeve_protocol::DenyCode;
+use portreeve_protocol::letter::steers;
 use portreeve_replay::explain::{Match, ReviewOutcome};
 
 use crate::terminal::{Style, Terminal};
@@ -80,5 +81,5 @@ fn cells(found: &Match) -> [String; 7] {
 
 /// What others wrote must not break the row.
 fn in_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    text.chars().map(|letter| if steers(letter) { '?' } else { letter }).collect()
 }

@@ -8,6 +8,7 @@ use portreeve_host::certificates::{Extra, Files, Places, Step, Wanted, provide, 
 use portreeve_host::clock::Clock;
 use portreeve_host::cluster::{Cluster, ClusterOptions};
 use portreeve_host::config::duration;
+use rustls::pki_types::ServerName;
 
 use crate::cli::Outcome;
 use crate::error::CommandError;
@@ -82,10 +83,18 @@ fn places(args: &GencertsArgs) -> Result<Places, CommandError> {
 /// Whether an object may be called that (RFC 1123, as Kubernetes has it).
 fn is_name(text: &str) -> bool {
     let edge = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    (1..=253).contains(&text.len())
-        && text.chars().all(|letter| edge(letter) || matches!(letter, '-' | '.'))
-        && text.starts_with(edge)
-        && text.ends_with(edge)
+    let label = |label: &str| {
+        label.chars().all(|letter| edge(letter) || letter == '-')
+            && label.starts_with(edge)
+            && label.ends_with(edge)
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Whether a client may look for this name in a certificate: a DNS name, with `*` for its first
+/// label if need be, or an address.
+fn is_subject(text: &str) -> bool {
+    ServerName::try_from(text.strip_prefix("*.").unwrap_or(text)).is_ok()
 }
 
 fn wanted(args: &GencertsArgs) -> Result<Wanted, CommandError> {
@@ -101,6 +110,10 @@ fn wanted(args: &GencertsArgs) -> Result<Wanted, CommandError> {
     let service = args.service.as_deref().unwrap_or_default();
     let mut names = Wanted::names_of_service(service, &args.namespace);
     for name in &args.name {
+        if !is_subject(name) {
+            let why = "it is no DNS name or address, without scheme and port".to_owned();
+            return Err(CommandError::Usage { flag: "--name", text: name.clone(), why });
+        }
         if !names.contains(name) {
             names.push(name.clone());
         }
@@ -110,4 +123,29 @@ fn wanted(args: &GencertsArgs) -> Result<Wanted, CommandError> {
     let why = wanted.check().err();
     let text = args.validity.clone();
     why.map_or(Ok(wanted), |why| Err(CommandError::Usage { flag: "--validity", text, why }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_objects_are_labels_with_dots_between() {
+        for name in ["portreeve", "a-1.b", "0"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "a..b", ".a", "a.", "-a", "a-.b", "A", "a_b", "a/b", &"a".repeat(254)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_for_names_and_addresses_without_scheme_and_port() {
+        for name in ["webhook.example", "*.shop.example", "127.0.0.1", "::1", "localhost"] {
+            assert!(is_subject(name), "{name}");
+        }
+        for name in ["", "https://webhook.example", "webhook.example:443", "a..b", "*", "a b"] {
+            assert!(!is_subject(name), "{name}");
+        }
+    }
 }

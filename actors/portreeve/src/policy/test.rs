@@ -32,6 +32,8 @@ struct RuleView {
     asks: String,
     /// `decides`, `does-not-cover`, `invalid`, `less-specific` or `overruled`.
     fate: &'static str,
+    /// The API group of its policy.
+    group: &'static str,
     index: u32,
     pattern: String,
     policy: String,
@@ -88,8 +90,9 @@ fn view((candidate, server): (Candidate, Option<String>)) -> RuleView {
         Fate::Overruled => "overruled",
     };
     let rule = candidate.rule;
-    let (index, pattern, policy) = (rule.index, rule.pattern, rule.policy.to_string());
-    RuleView { asks: candidate.asks, fate, index, pattern, policy, server }
+    let (index, pattern) = (rule.index, rule.pattern);
+    let (group, policy) = (rule.policy.group.name(), rule.policy.to_string());
+    RuleView { asks: candidate.asks, fate, group, index, pattern, policy, server }
 }
 
 fn show(

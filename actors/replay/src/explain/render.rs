@@ -4,6 +4,7 @@ use std::fmt;
 
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
+use portreeve_protocol::letter::steers;
 use portreeve_protocol::{Admitted, Decision, DenyCode, Pin, Sha256, Verdict};
 
 use super::select::refused;
@@ -87,7 +88,7 @@ impl Page {
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() || ('\u{202a}'..='\u{202e}').contains(&letter) {
+        if steers(letter) {
             out.extend(letter.escape_unicode());
         } else {
             out.push(letter);

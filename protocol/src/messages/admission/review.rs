@@ -14,7 +14,8 @@ pub struct ReviewFacts {
     pub budget: u64,
     /// Whether nothing will be persisted.
     pub dry_run: bool,
-    /// Images of the object, in the order of the object: init, main, ephemeral containers.
+    /// Images of the object, in the order of the object: init, main and ephemeral containers,
+    /// then volumes.
     pub images: Vec<ImageFact>,
     /// Kind of the object.
     pub kind: GroupKind,
