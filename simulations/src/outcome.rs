@@ -58,6 +58,8 @@ pub struct Counts {
     pub deliveries: u64,
     /// Fetches that were begun.
     pub fetches: u64,
+    /// Deliveries to journal gates.
+    pub gates: u64,
     /// Most answers that waited for their records.
     pub most_held: u64,
     /// Most fetches under way.

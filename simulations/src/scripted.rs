@@ -152,7 +152,8 @@ fn reviews() -> Vec<PlannedReview> {
     reviews
 }
 
-fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
+/// The creation of a workload in the namespace `shop`.
+pub(crate) fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
     let pod_spec = if kind == "Pod" { "/spec" } else { "/spec/template/spec" };
     let image = |(index, image): (usize, &&str)| ImageFact {
         container: format!("c{index}"),

@@ -93,6 +93,23 @@ fn a_swarm_begins_no_runs_when_its_minutes_are_over() {
 }
 
 #[test]
+fn speed_is_told_for_people_and_for_programs_and_every_oracle_judges() {
+    let (out, _) = ends(&["speed", "--seconds", "1"], 0);
+    for word in ["deliveries", "to journal gates", "judging", "1 audited", "no oracle found fault"]
+    {
+        assert!(out.contains(word), "{word}\n{out}");
+    }
+    let (out, _) = ends(&["speed", "--seconds", "1", "--seed", "2", "--json"], 0);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let number = |name: &str| report[name].as_f64().unwrap();
+    assert_eq!((&report["outcome"], &report["first_seed"]), (&"held".into(), &2.into()));
+    let rate = number("deliveries_a_second");
+    let deliveries = report["tally"]["deliveries"].as_f64().unwrap();
+    assert!((rate * number("running_seconds") - deliveries).abs() < 1.0, "{out}");
+    assert!(number("deliveries_per_review") <= 20.0, "one in twenty at least: {out}");
+}
+
+#[test]
 fn what_few_runs_do_not_cover_is_named_and_has_a_status_of_its_own() {
     let (out, _) = ends(&["coverage", "--runs", "1"], 4);
     assert!(out.contains("missing in 1 runs: "), "{out}");
@@ -106,7 +123,7 @@ fn wrong_usage_ends_with_status_two_and_help_has_examples() {
     for words in [&["dance"][..], &["shrink"], &["run", "--seed", "many"]] {
         ends(words, 2);
     }
-    for subcommand in ["run", "swarm", "shrink"] {
+    for subcommand in ["run", "speed", "swarm", "shrink"] {
         let (out, _) = ends(&[subcommand, "--help"], 0);
         assert!(out.contains("Examples:"), "{out}");
     }

@@ -13,6 +13,7 @@ use crate::error::TrustError;
 use crate::floors;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
 use crate::root::Root;
+use crate::signature;
 use crate::snapshot::{Snapshot, Timestamp};
 use crate::targets::{Delegation, Targets};
 
@@ -67,7 +68,7 @@ impl Found<'_> {
     fn timestamp(&mut self, keys: &RoleKeys) -> Result<Option<Blob>, TrustError> {
         let Some(blob) = self.files.get(TIMESTAMP) else { return Ok(None) };
         let envelope = Envelope::read(TIMESTAMP, blob, SMALL_DOCUMENT_BYTES)?;
-        envelope.verify(keys)?;
+        envelope.verify(keys, signature::ANEW)?;
         let version = Timestamp::read(&envelope.signed)?.header.version;
         let floor = floors::of(keys, version, envelope.content());
         self.floors.insert(TIMESTAMP.to_owned(), floor);
@@ -77,7 +78,7 @@ impl Found<'_> {
     fn snapshot(&mut self, keys: &RoleKeys) -> Result<(), TrustError> {
         let Some(blob) = self.files.get(SNAPSHOT) else { return Ok(()) };
         let envelope = Envelope::read(SNAPSHOT, blob, SMALL_DOCUMENT_BYTES)?;
-        envelope.verify(keys)?;
+        envelope.verify(keys, signature::ANEW)?;
         let version = Snapshot::read(&envelope.signed)?.header.version;
         self.take(SNAPSHOT, blob, keys, version, &envelope);
         Ok(())
@@ -100,7 +101,7 @@ impl Found<'_> {
     fn delegations(&mut self, role: &str, keys: &RoleKeys) -> Result<Vec<Delegation>, TrustError> {
         let Some(blob) = self.files.get(role) else { return Ok(Vec::new()) };
         let envelope = Envelope::read(role, blob, TARGETS_BYTES)?;
-        envelope.verify(keys)?;
+        envelope.verify(keys, signature::ANEW)?;
         let targets = Targets::read(role, &envelope.signed, &Default::default())?;
         self.take(role, blob, keys, targets.header.version, &envelope);
         Ok(targets.delegations)

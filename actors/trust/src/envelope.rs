@@ -14,7 +14,7 @@ use crate::fields::Fields;
 use crate::json::Value;
 use crate::key::Key;
 use crate::role::{RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
-use crate::signature::{self, Method};
+use crate::signature::{Claim, Judge, Method};
 use crate::{canonical, json};
 
 /// A document, parsed but not believed.
@@ -88,7 +88,11 @@ impl Envelope {
 
     /// The keys among `keys` that validly signed, in order of key id. Unknown ids and bad
     /// signatures are passed over, a key counts once.
-    pub(crate) fn signed_by(&self, keys: &BTreeMap<Sha256, Key>) -> Vec<SigningKey> {
+    pub(crate) fn signed_by(
+        &self,
+        keys: &BTreeMap<Sha256, Key>,
+        judge: Judge<'_>,
+    ) -> Vec<SigningKey> {
         let mut signers = BTreeSet::new();
         for one in &self.signatures {
             let Some(key) = one.keyid.parse().ok().and_then(|id: Sha256| keys.get(&id)) else {
@@ -96,9 +100,9 @@ impl Envelope {
             };
             let Ok(public) = &key.public else { continue };
             let signer = SigningKey { keyid: key.id, spki: public.spki };
-            if !signers.contains(&signer)
-                && signature::valid(one.method, public, &self.message, &one.bytes)
-            {
+            let (message, signature) = (self.message.as_slice(), one.bytes.as_slice());
+            let claim = Claim { key: public, message, method: one.method, signature };
+            if !signers.contains(&signer) && judge(&claim) {
                 signers.insert(signer);
             }
         }
@@ -110,12 +114,16 @@ impl Envelope {
     ///
     /// # Errors
     /// `Unsigned` if there is no signature at all, `Threshold` if there are too few good ones.
-    pub(crate) fn verify(&self, role: &RoleKeys) -> Result<Vec<SigningKey>, TrustError> {
+    pub(crate) fn verify(
+        &self,
+        role: &RoleKeys,
+        judge: Judge<'_>,
+    ) -> Result<Vec<SigningKey>, TrustError> {
         let document = self.document.clone();
         if self.signatures.is_empty() {
             return Err(TrustError::Unsigned { document });
         }
-        let signers = self.signed_by(&role.keys);
+        let signers = self.signed_by(&role.keys, judge);
         let valid = distinct(&signers);
         let passed = (document == TIMESTAMP && planted::is(Bug::TimestampUnsigned))
             || (document == SNAPSHOT && planted::is(Bug::SnapshotUnsigned))

@@ -34,4 +34,5 @@ mod walk;
 
 pub use adopt::adopt;
 pub use canonical::canonical_json;
-pub use verify::verify;
+pub use signature::{Claim, Judge};
+pub use verify::{verify, verify_by};

@@ -18,6 +18,7 @@ use crate::json::Value;
 use crate::key::{self, Key};
 use crate::pins;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP};
+use crate::signature::{self, Judge};
 
 /// A root of the right structure.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Root {
     /// `RootUntrusted`, and whatever reading a document may give.
     pub(crate) fn kept(blob: &Blob, gun: &str) -> Result<Self, TrustError> {
         let root = Self::read(blob)?;
-        root.own_signers(&root.carriers(gun, None)?)?;
+        root.own_signers(&root.carriers(gun, None)?, signature::ANEW)?;
         Ok(root)
     }
 
@@ -103,8 +104,12 @@ impl Root {
     }
 
     /// The keys among `carriers` that signed, if they are as many as this root itself asks for.
-    fn own_signers(&self, carriers: &Carriers) -> Result<Vec<SigningKey>, TrustError> {
-        self.enough(self.envelope.signed_by(carriers))
+    fn own_signers(
+        &self,
+        carriers: &Carriers,
+        judge: Judge<'_>,
+    ) -> Result<Vec<SigningKey>, TrustError> {
+        self.enough(self.envelope.signed_by(carriers, judge))
     }
 
     /// `signers`, if they are as many as this root itself asks for.
@@ -118,13 +123,13 @@ impl Root {
     }
 
     /// Whether `next` follows this root: the next version, signed as this root asks.
-    fn hands_over(&self, next: &Self, gun: &str) -> Result<(), TrustError> {
+    fn hands_over(&self, next: &Self, gun: &str, judge: Judge<'_>) -> Result<(), TrustError> {
         let refused =
             |why: String| Err(TrustError::RootRotation { version: next.header.version, why });
         if Some(next.header.version) != self.header.version.checked_add(1) {
             return refused(format!("the one before has version {}", self.header.version));
         }
-        let valid = distinct(&next.envelope.signed_by(&self.carriers(gun, None)?));
+        let valid = distinct(&next.envelope.signed_by(&self.carriers(gun, None)?, judge));
         let needed = self.roles[0].threshold;
         if valid < needed && !planted::is(Bug::RotationUnsigned) {
             return refused(format!("it needs signatures by {needed} of its keys and has {valid}"));
@@ -185,7 +190,11 @@ pub(crate) fn read_role(
 /// # Errors
 /// `RootUntrusted`, `RootRotation`, `RootPinMismatch`, `RootUnpinned`, `Expired`, and whatever
 /// reading a document may give.
-pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustError> {
+pub(crate) fn walk(
+    request: &VerifyRequest,
+    now: Wall,
+    judge: Judge<'_>,
+) -> Result<Current, TrustError> {
     let [first, successors @ ..] = request.roots.as_slice() else {
         return Err(unsupported("no root is at hand"));
     };
@@ -196,7 +205,7 @@ pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustE
     let mut root = Root::read(first)?;
     let old = request.trusted_root && !successors.is_empty();
     let mut carriers = root.carriers(gun, (!old).then_some(now))?;
-    let mut signers = root.own_signers(&carriers)?;
+    let mut signers = root.own_signers(&carriers, judge)?;
     if !request.trusted_root && !successors.is_empty() {
         root.header.unexpired(ROOT, now)?;
     }
@@ -208,9 +217,9 @@ pub(crate) fn walk(request: &VerifyRequest, now: Wall) -> Result<Current, TrustE
         if signatures > COLLECTION_SIGNATURES {
             return Err(unsupported("the roots to be walked have too many signatures"));
         }
-        root.hands_over(&next, gun)?;
+        root.hands_over(&next, gun, judge)?;
         carriers = next.carriers(gun, Some(now))?;
-        signers = next.own_signers(&carriers)?;
+        signers = next.own_signers(&carriers, judge)?;
         for ((name, before), after) in BASE.into_iter().zip(root.roles()).zip(next.roles()) {
             if before.ids() != after.ids() {
                 rekeyed.insert(name);
@@ -237,6 +246,7 @@ impl Current {
         blob: &Blob,
         request: &VerifyRequest,
         now: Wall,
+        judge: Judge<'_>,
     ) -> Result<Self, TrustError> {
         let root = Root::read(blob)?;
         if root.content != self.root.content {
@@ -244,7 +254,7 @@ impl Current {
         }
         let mut carriers = root.carriers(&request.gun, Some(now))?;
         pins::filter(&request.pins, root.header.version, &mut carriers, now)?;
-        let signed_by = root.own_signers(&carriers)?;
+        let signed_by = root.own_signers(&carriers, judge)?;
         Ok(Self { root, signed_by, ..self })
     }
 }

@@ -6,6 +6,8 @@ use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 
+use portreeve_protocol::Sha256;
+
 use crate::public_key::{Algorithm, PublicKey};
 
 /// How a signature says it was made. The name itself is not signed.
@@ -36,8 +38,46 @@ impl Method {
     }
 }
 
+/// The claim that a key signed a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    pub(crate) key: &'a PublicKey,
+    pub(crate) message: &'a [u8],
+    pub(crate) method: Method,
+    pub(crate) signature: &'a [u8],
+}
+
+/// Says of a claim whether it holds: [`Claim::holds`], or what was found of the same claim before.
+pub type Judge<'a> = &'a dyn Fn(&Claim<'_>) -> bool;
+
+/// Looks at every claim anew.
+pub(crate) const ANEW: Judge<'static> = &|claim: &Claim<'_>| claim.holds();
+
+impl Claim<'_> {
+    /// Whether the signature is valid.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        valid(self.method, self.key, self.message, self.signature)
+    }
+
+    /// A digest of all that its validity hangs on: claims of one digest hold alike.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        let method: &[u8] = match self.method {
+            Method::Ecdsa => b"c",
+            Method::Eddsa => b"d",
+            Method::RsaPkcs1 => b"1",
+            Method::RsaPss => b"p",
+            Method::Unknown => b"?",
+        };
+        // All but the last are of one length each.
+        let (key, message) = (self.key.spki, Sha256::of(self.message));
+        Sha256::of(&[method, key.as_bytes(), message.as_bytes(), self.signature].concat())
+    }
+}
+
 /// Whether `signature` of `message` by `key` is valid.
-pub(crate) fn valid(method: Method, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+fn valid(method: Method, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     let check = |algorithm: &'static dyn VerificationAlgorithm, signature: &[u8]| {
         UnparsedPublicKey::new(algorithm, &key.raw).verify(message, signature).is_ok()
     };
@@ -104,6 +144,23 @@ mod tests {
         assert!(!valid(Method::Ecdsa, &key, b"portreeve", &[0; 96]));
         let padded = [&[0], &signature[..48], &[0], &signature[48..]].concat();
         assert!(!valid(Method::Ecdsa, &key, b"portreeve", &padded));
+    }
+
+    #[test]
+    fn a_claim_about_anything_else_has_another_digest() {
+        let (key, signature) = p384();
+        let mut other = key.clone();
+        other.spki = Sha256::of(b"another key");
+        let method = Method::Ecdsa;
+        let claim = Claim { key: &key, message: b"portreeve", method, signature: &signature };
+        assert!(claim.holds());
+        let others = [
+            Claim { key: &other, ..claim },
+            Claim { message: b"portreve", ..claim },
+            Claim { method: Method::Eddsa, ..claim },
+            Claim { signature: &signature[1..], ..claim },
+        ];
+        assert!(others.iter().all(|other| other.digest() != claim.digest()));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::header::Header;
 use crate::pins;
 use crate::role::{ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP, is_delegation};
 use crate::root::{self, Current, Root};
+use crate::signature::{self, Judge};
 use crate::snapshot::{Snapshot, Timestamp};
 use crate::walk::{self, Documents, Given};
 
@@ -36,14 +37,25 @@ use crate::walk::{self, Documents, Given};
 /// `client/tufclient.go:Update`.
 #[must_use]
 pub fn verify(request: &VerifyRequest, now: Wall) -> VerifyOutcome {
-    match conclude(request, now) {
+    verify_by(request, now, signature::ANEW)
+}
+
+/// As [`verify`], with signatures judged by `judge`: whoever verifies the same documents again and
+/// again may remember which claims hold.
+#[must_use]
+pub fn verify_by(request: &VerifyRequest, now: Wall, judge: Judge<'_>) -> VerifyOutcome {
+    match conclude(request, now, judge) {
         Ok(outcome) => outcome,
         Err(error) => VerifyOutcome::Refused(error.into()),
     }
 }
 
-fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustError> {
-    let current = root::walk(request, now)?;
+fn conclude(
+    request: &VerifyRequest,
+    now: Wall,
+    judge: Judge<'_>,
+) -> Result<VerifyOutcome, TrustError> {
+    let current = root::walk(request, now, judge)?;
     let mut floors = request.floors.clone();
     let root = &current.root;
     if request.trusted_root {
@@ -56,7 +68,7 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
     let mut book = Book { evidence: BTreeMap::new(), floors: Floors::new(), now };
 
     let envelope = Envelope::read(TIMESTAMP, &request.timestamp, SMALL_DOCUMENT_BYTES)?;
-    let signed_by = envelope.verify(timestamp_keys)?;
+    let signed_by = envelope.verify(timestamp_keys, judge)?;
     let timestamp = Timestamp::read(&envelope.signed)?;
     let content = envelope.content();
     let proof = Proof { blob: &request.timestamp, content, header: timestamp.header, signed_by };
@@ -70,7 +82,7 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
     };
     timestamp.snapshot.check(SNAPSHOT, blob)?;
     let envelope = Envelope::read(SNAPSHOT, blob, SMALL_DOCUMENT_BYTES)?;
-    let signed_by = envelope.verify(snapshot_keys)?;
+    let signed_by = envelope.verify(snapshot_keys, judge)?;
     let snapshot = Snapshot::read(&envelope.signed)?;
     let content = envelope.content();
     let proof = Proof { blob, content, header: snapshot.header, signed_by };
@@ -80,10 +92,11 @@ fn conclude(request: &VerifyRequest, now: Wall) -> Result<VerifyOutcome, TrustEr
     if !missing.is_empty() {
         return Ok(VerifyOutcome::Missing(missing));
     }
-    let current = named_root(&snapshot, current.clone(), &documents, request, now)?;
+    let current = named_root(&snapshot, current.clone(), &documents, (request, now), judge)?;
     book.enter_root(&current);
     let tags = &request.tags;
-    let given = Given { documents: &documents, floors: &floors, now, snapshot: &snapshot, tags };
+    let (documents, floors_then, snapshot) = (&documents, &floors, &snapshot);
+    let given = Given { documents, floors: floors_then, judge, now, snapshot, tags };
     let found = walk::walk(&given, targets_keys)?;
     book.evidence.extend(found.roles);
     floors.extend(book.floors);
@@ -169,8 +182,8 @@ fn named_root(
     snapshot: &Snapshot,
     current: Current,
     documents: &Documents<'_>,
-    request: &VerifyRequest,
-    now: Wall,
+    (request, now): (&VerifyRequest, Wall),
+    judge: Judge<'_>,
 ) -> Result<Current, TrustError> {
     let wanted = snapshot.root.wanted(ROOT, SMALL_DOCUMENT_BYTES)?;
     let version = current.root.header.version;
@@ -184,7 +197,7 @@ fn named_root(
     if blob.digest() == current.root.sha256 {
         Ok(current)
     } else {
-        current.signed_again(blob, request, now)
+        current.signed_again(blob, request, now, judge)
     }
 }
 

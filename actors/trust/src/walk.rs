@@ -12,6 +12,7 @@ use crate::envelope::Envelope;
 use crate::error::TrustError;
 use crate::floors;
 use crate::role::{RELEASES, RoleKeys, TARGETS};
+use crate::signature::Judge;
 use crate::snapshot::Snapshot;
 use crate::targets::{Delegation, Targets, within};
 
@@ -19,12 +20,13 @@ use crate::targets::{Delegation, Targets, within};
 pub(crate) type Documents<'a> = BTreeMap<Sha256, &'a Blob>;
 
 /// What a walk goes by.
-#[derive(Debug)]
 pub(crate) struct Given<'a> {
     /// The documents at hand; all that the snapshot names are there.
     pub(crate) documents: &'a Documents<'a>,
     /// The floors that hold.
     pub(crate) floors: &'a Floors,
+    /// By whom signatures are judged.
+    pub(crate) judge: Judge<'a>,
     /// As of when to judge.
     pub(crate) now: Wall,
     /// The verified snapshot.
@@ -129,7 +131,7 @@ fn verify(
         document: name.to_owned(),
         why: format!("the collection has more than {COLLECTION_SIGNATURES} signatures"),
     })?;
-    let signed_by = envelope.verify(&role.keys)?;
+    let signed_by = envelope.verify(&role.keys, given.judge)?;
     let targets = Targets::read(name, &envelope.signed, given.tags)?;
     let version = targets.header.version;
     let content = envelope.content();

@@ -18,7 +18,8 @@ Examples:
   simulations run --seed 4711 --trace
   simulations shrink --seed 4711 --out small.json
   simulations replay small.json --trace
-  simulations coverage --runs 2000";
+  simulations coverage --runs 2000
+  simulations speed --seconds 30";
 
 const SWARM_HELP: &str = "\
 Each seed gives a scenario and a run of it, and every oracle judges the run. The first seeds are
@@ -29,6 +30,18 @@ Examples:
   simulations swarm --runs 10000
   simulations swarm --runs 1000000 --minutes 10 --jobs 8
   simulations swarm --runs 500 --seed 20000 --json | jq .denied";
+
+const SPEED_HELP: &str = "\
+Three replicas are asked for reviews all the time, most of them of few collections, while
+collections are published anew, policies change and mild faults come and go. Worlds of successive
+seeds are set up and run, one after the other in one thread, until that has taken the time asked
+for. Every oracle judges every world; what that takes is told apart.
+
+Examples:
+  simulations speed
+  simulations speed --seconds 60 --seed 7
+  simulations speed --audited
+  simulations speed --json | jq .deliveries_a_second";
 
 const RUN_HELP: &str = "\
 The legend of the trace is in `simulations/src/trace.rs`.
@@ -90,6 +103,9 @@ pub(crate) enum Command {
     /// Make a scenario that breaks a rule smaller
     #[command(after_help = SHRINK_HELP)]
     Shrink(ShrinkArgs),
+    /// Measure how fast one thread is under a steady load
+    #[command(after_help = SPEED_HELP)]
+    Speed(SpeedArgs),
     /// Run the scenarios of many seeds
     #[command(after_help = SWARM_HELP)]
     Swarm(SwarmArgs),
@@ -182,6 +198,24 @@ pub(crate) struct ShrinkArgs {
     /// Runs at most
     #[arg(long, default_value_t = 3_000)]
     pub(crate) tries: u64,
+}
+
+/// What `speed` is asked.
+#[derive(Debug, Args)]
+pub(crate) struct SpeedArgs {
+    /// Audit every world instead of one in eight: make each record into bytes and hash it, and run
+    /// the journals again
+    #[arg(long)]
+    pub(crate) audited: bool,
+    /// Begin no more worlds after this many seconds of running them
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What `planted` is asked.

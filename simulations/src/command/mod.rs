@@ -9,6 +9,7 @@ mod pool;
 mod report;
 mod run;
 mod shrink;
+mod speed;
 mod swarm;
 mod terminal;
 
@@ -65,6 +66,7 @@ fn perform(command: Command) -> Result<Status, CommandError> {
         Command::Replay(args) => run::replay(&args),
         Command::Run(args) => run::run(&args),
         Command::Shrink(args) => shrink::shrink(&args),
+        Command::Speed(args) => speed::speed(&args),
         Command::Swarm(args) => swarm::swarm(&args),
     }
 }

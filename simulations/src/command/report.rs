@@ -118,12 +118,17 @@ pub(crate) fn sum(tally: &Tally, took: Duration) {
     counts("decisions", &tally.denied, tally.allowed);
 }
 
-fn row(name: &str, value: &str, remark: &str) {
+/// Prints a figure with its name and a remark.
+pub(crate) fn row(name: &str, value: &str, remark: &str) {
     line(format!("  {name:<28}{value:>14}  {remark}").trim_end());
 }
 
 /// Prints names with their counts, the most frequent first.
-fn counts(title: &str, counts: &std::collections::BTreeMap<&'static str, u64>, allowed: u64) {
+pub(crate) fn counts(
+    title: &str,
+    counts: &std::collections::BTreeMap<&'static str, u64>,
+    allowed: u64,
+) {
     let mut sorted: Vec<_> = counts.iter().map(|(name, count)| (*name, *count)).collect();
     if allowed > 0 {
         sorted.push(("allowed", allowed));

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portreeve_machines::verify::Judge;
 use portreeve_machines::{Admission, JournalGate, NotaryFetcher, PolicyCache, Verifier};
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::notary::Verification;
 use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
-use portreeve_protocol::{
-    ActorId, Delivery, Effect, Input, Kept, Machine, Now, Outbox, ProtocolError,
-};
+use portreeve_protocol::{ActorId, Delivery, Effect, Input, Kept, Machine, Outbox, ProtocolError};
 
 use super::Memo;
 
@@ -101,10 +100,7 @@ impl Cast {
 
 /// What the verifier concludes, with a verdict that may be remembered.
 fn conclude(delivery: &Delivery, request: &VerifyRequest, memo: &mut Memo) -> VerifyEffect {
-    let verify = |wall| {
-        let now = Now { wall, ..delivery.now };
-        Verifier::verdict(request, &Delivery { now, ..delivery.clone() })
-    };
+    let verify = |wall, judge: Judge<'_>| Verifier::verdict_by(request, wall, judge);
     VerifyEffect::Conclude {
         verification: Box::new(Verification {
             flight: request.flight,

@@ -43,6 +43,8 @@ struct Written {
 }
 
 impl Written {
+    const NONE: Self = Self { before: Sha256::ZERO, ends: Vec::new(), lines: Vec::new() };
+
     /// Hash of the last record.
     fn prev(&self) -> Sha256 {
         self.ends.last().map_or(self.before, |(_, hash)| *hash)
@@ -163,10 +165,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes the oldest segments but `kept`.
+    /// Removes the oldest segments but `kept`. Nobody reads their bytes any more.
     pub(super) fn retain(&mut self, kept: usize) {
         let most = self.segments.len().saturating_sub(kept.max(1));
-        self.removed.extend(self.segments.drain(..most));
+        let removed = self.segments.drain(..most);
+        self.removed.extend(removed.map(|segment| Segment { written: Written::NONE, ..segment }));
     }
 
     /// Keeps the bytes of blobs that an entry names.

@@ -5,16 +5,22 @@
 //! holds. What comes out the same at two instants comes out the same between them: each check that
 //! holds at both holds in between, and the first that fails at both fails in between. So a verdict
 //! that is wanted again is asked for at a later instant, and holds until then if it is the same.
+//!
+//! Whether a signature is one of a message by a key hangs on these three alone. Requests about one
+//! collection differ in what else they ask, and have nearly all their signatures in common.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use portreeve_machines::verify::{Claim, Judge};
 use portreeve_protocol::messages::notary::VerifyOutcome;
 use portreeve_protocol::messages::verify::VerifyRequest;
 use portreeve_protocol::{Blob, Sha256, Wall, planted};
 
 /// How far behind its instant a verdict is asked for once more, in microseconds.
 const AHEAD: i64 = 600_000_000;
+/// Claims remembered at most; then all are forgotten.
+const MOST_CLAIMS: usize = 1 << 16;
 /// Requests remembered of one timestamp at most; then they are forgotten.
 const MOST: usize = 256;
 
@@ -28,8 +34,29 @@ thread_local! {
 /// Verdicts on bytes.
 #[derive(Debug, Default)]
 pub struct Memo {
+    claims: Claims,
     /// Digest of the timestamp to what was asked about it.
     known: BTreeMap<Sha256, Vec<Verdict>>,
+}
+
+/// Which signatures are valid, by the digest of all that this hangs on.
+#[derive(Debug, Default)]
+struct Claims(RefCell<BTreeMap<Sha256, bool>>);
+
+impl Claims {
+    fn judge(&self, claim: &Claim<'_>) -> bool {
+        let digest = claim.digest();
+        if let Some(holds) = self.0.borrow().get(&digest) {
+            return *holds;
+        }
+        let holds = claim.holds();
+        let mut known = self.0.borrow_mut();
+        if known.len() >= MOST_CLAIMS {
+            known.clear();
+        }
+        known.insert(digest, holds);
+        holds
+    }
 }
 
 #[derive(Debug)]
@@ -60,9 +87,11 @@ impl Memo {
         &mut self,
         request: &VerifyRequest,
         wall: Wall,
-        verify: impl Fn(Wall) -> VerifyOutcome,
+        verify: impl Fn(Wall, Judge<'_>) -> VerifyOutcome,
     ) -> VerifyOutcome {
-        let known = self.known.entry(request.timestamp.digest()).or_default();
+        let Self { claims, known } = self;
+        let verify = |wall| verify(wall, &|claim: &Claim<'_>| claims.judge(claim));
+        let known = known.entry(request.timestamp.digest()).or_default();
         for one in known.iter_mut().filter(|one| same(&one.request, request)) {
             if one.from <= wall && wall <= one.until {
                 return one.outcome.clone();

@@ -1,5 +1,6 @@
 //! Requests to trust servers, there and back, and questions for owners.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{
@@ -32,8 +33,12 @@ impl Replica {
         if self.fetches.len() >= limits::FETCHES_IN_FLIGHT {
             return None;
         }
-        let of = |server: &str| self.fetches.values().filter(|one| *one == server).count();
-        let fits = |flight: &Flight| of(&flight.request.server) < limits::FETCHES_PER_SERVER;
+        let mut flying: BTreeMap<&str, usize> = BTreeMap::new();
+        for server in self.fetches.values() {
+            *flying.entry(server).or_default() += 1;
+        }
+        flying.retain(|_, count| *count >= limits::FETCHES_PER_SERVER);
+        let fits = |flight: &Flight| !flying.contains_key(flight.request.server.as_str());
         let place = self.queued.iter().position(fits)?;
         self.queued.remove(place)
     }

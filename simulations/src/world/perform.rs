@@ -174,6 +174,7 @@ impl World<'_> {
         let now = self.now(replica);
         let Some(node) = self.replicas[replica].node() else { return Ok(()) };
         self.counts.deliveries += 1;
+        self.counts.gates += 1;
         for effect in node.gate(now, input)? {
             self.conclude(replica, &effect)?;
         }

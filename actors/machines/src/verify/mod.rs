@@ -3,7 +3,9 @@
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::notary::{Verification, VerifyOutcome};
 use portreeve_protocol::messages::verify::{VerifyEffect, VerifyInput, VerifyRequest};
-use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox};
+use portreeve_protocol::{ActorKind, Delivery, Input, Machine, Outbox, Wall};
+
+pub use portreeve_trust::{Claim, Judge};
 
 /// Verifies collections; keeps nothing, so that any member of a pool may take any request.
 #[derive(Debug)]
@@ -20,6 +22,12 @@ impl Verifier {
     #[must_use]
     pub fn verdict(request: &VerifyRequest, delivery: &Delivery) -> VerifyOutcome {
         portreeve_trust::verify(request, delivery.now.wall)
+    }
+
+    /// The same verdict, with signatures judged by `judge`.
+    #[must_use]
+    pub fn verdict_by(request: &VerifyRequest, now: Wall, judge: Judge<'_>) -> VerifyOutcome {
+        portreeve_trust::verify_by(request, now, judge)
     }
 }
 
