@@ -41,7 +41,7 @@ fn replaced(class: Hostile, bundle: Option<BundlePlan>) -> Scenario {
 fn bundle() -> BundlePlan {
     let edition = BundleEdition {
         ahead: std::collections::BTreeSet::new(),
-        signers: std::collections::BTreeMap::new(),
+        signers: BTreeMap::new(),
         anchors: BTreeMap::from([(BASE.to_owned(), OWNERS)]),
         at: 0,
         first_use: true,
