@@ -71,11 +71,15 @@ impl Looker {
         taken
     }
 
+    /// The last bundle taken, unless the root that is given now begins anew.
+    fn in_force(&self) -> Option<&BundleLoaded> {
+        let given = Sha256::of(&self.config.given);
+        self.before.as_deref().filter(|before| before.goes_on_from(given))
+    }
+
     /// Believes the trust servers of the bundle that an earlier run took.
     pub fn resume(&self) {
-        let origin = Sha256::of(&self.config.given);
-        let before = self.before.as_ref().filter(|before| before.origin == origin);
-        let anchors = before.map(|before| before.anchors.bytes());
+        let anchors = self.in_force().map(|before| before.anchors.bytes());
         let anchors = anchors.map(portreeve_protocol::anchors::TrustAnchors::parse);
         if let Some(Ok(anchors)) = anchors {
             // They were believed when the bundle was taken; were they of no use now, then the
@@ -150,7 +154,7 @@ impl BundleWatch {
     ) -> Self {
         looker.resume();
         let mut teller = Teller { last: None, log, metrics, tell };
-        if let Some(before) = &looker.before {
+        if let Some(before) = looker.in_force() {
             teller.metrics.bundle(before.versions.targets, before.expires);
         }
         let first = looker.look().await;
@@ -174,7 +178,7 @@ impl Drop for BundleWatch {
 
 /// What an expired bundle is told as; a load itself refuses one.
 fn expired(looker: &Looker) -> Option<BundleFailed> {
-    let before = looker.before.as_ref()?;
+    let before = looker.in_force()?;
     let expired = before.expires < looker.clock.now().wall;
     expired.then(|| failed(BundleCode::Expired, format!("it expired at {}", before.expires)))
 }
