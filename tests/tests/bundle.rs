@@ -90,7 +90,7 @@ impl Stage {
             url: self.notary.url(),
         });
         self.workshop.set_draft(&says).unwrap();
-        let terms = Terms { online: LATER, targets: LATER };
+        let terms = Terms { now: NOW, online: LATER, targets: LATER };
         publish(&self.workshop, &self.keys, terms).await.unwrap();
     }
 

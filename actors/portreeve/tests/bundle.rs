@@ -99,6 +99,23 @@ fn a_root_of_two_waits_for_the_second_signature_with_status_1() {
 }
 
 #[test]
+fn the_date_to_renew_before_is_the_first_end_of_all_roles() {
+    let shop = Shop::open();
+    let keys = ["publish", "b", "--key", "targets.pem", "--key", "online.pem"];
+    let told = shop.run(&[&keys[..], &["--targets-expire", "3d"]].concat());
+    assert!(
+        told.status == 0 && told.out.contains("with the keys of the targets role"),
+        "{}",
+        told.out
+    );
+    let until = told.out.split_once("renewed before ").unwrap().1;
+    let until = until.split_whitespace().next().unwrap();
+    let shown: Value = serde_json::from_str(&shop.run(&["show", "b", "--json"]).out).unwrap();
+    assert_eq!(shown["expires"], until);
+    assert_eq!(shown["roles"][3]["expires"], until, "{shown}");
+}
+
+#[test]
 fn a_bundle_that_is_not_taken_is_told_with_its_code_and_status_1() {
     let shop = Shop::open();
     assert_eq!(shop.run(&["verify", "b"]).status, 0);

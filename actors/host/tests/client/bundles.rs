@@ -34,7 +34,7 @@ async fn made(place: &Path, says: &TrustAnchors) {
     };
     let workshop = Workshop::at(place);
     make_root(&workshop, &plan, says).await.unwrap();
-    publish(&workshop, &keys, Terms { online: LATER, targets: LATER }).await.unwrap();
+    publish(&workshop, &keys, Terms { now: NOW, online: LATER, targets: LATER }).await.unwrap();
 }
 
 /// A server of a bundle, but for what `other` says of a path.
@@ -158,7 +158,7 @@ async fn the_end_of_a_bundle_is_told_when_it_comes_however_far_the_next_look_is_
     made(place.path(), &TrustAnchors::empty()).await;
     let keys = [BundleKey::read(&place.path().join("key.pem")).unwrap()];
     let end = Wall(NOW.0 + 4_000_000);
-    let terms = Terms { online: end, targets: LATER };
+    let terms = Terms { now: NOW, online: end, targets: LATER };
     publish(&Workshop::at(place.path()), &keys, terms).await.unwrap();
     let server = serving(place.path(), |_| None).await;
     let mut looker = looker(place.path(), &server, true);

@@ -60,11 +60,12 @@ async fn does(command: &BundleCommand, terminal: &Terminal) -> Result<Outcome, C
         }
         BundleCommand::Publish { dir, key, targets_expire, online_expire } => {
             let terms = Terms {
+                now: Clock::system().now().wall,
                 online: until("--online-expire", online_expire)?,
                 targets: until("--targets-expire", targets_expire)?,
             };
             let published = publish(&Workshop::at(dir), &keys(key)?, terms).await?;
-            told(dir, &published, terms, terminal);
+            told(dir, &published, terminal);
             Ok(Outcome::Good)
         }
         BundleCommand::Verify(args) => read::verify(args, terminal).await,
@@ -129,15 +130,18 @@ fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Out
     Outcome::Negative
 }
 
-fn told(dir: &Path, published: &Published, terms: Terms, terminal: &Terminal) {
-    let Published { anew, versions } = published;
+fn told(dir: &Path, published: &Published, terminal: &Terminal) {
+    let Published { anew, first_end: (role, end), versions } = published;
     let what = if *anew { "published" } else { "renewed, with nothing new to say" };
     let text = format!("trust bundle version {} is {what}", versions.targets);
     terminal.styled(Style::Good, &text);
-    terminal.line(&format!(
-        "  timestamp version {}, to be renewed before {}",
-        versions.timestamp, terms.online
-    ));
+    let timestamp = versions.timestamp;
+    let first = match *role {
+        "root" => " by `portreeve bundle rotate`: the root ends then",
+        "targets" => " with the keys of the targets role, which end then",
+        _ => "",
+    };
+    terminal.line(&format!("  timestamp version {timestamp}, to be renewed before {end}{first}"));
     terminal.line(&format!(
         "  serve {0}/metadata and {0}/targets; clusters start from {0}/root.json",
         dir.display()
