@@ -99,6 +99,24 @@ fn a_root_of_two_waits_for_the_second_signature_with_status_1() {
 }
 
 #[test]
+fn who_must_still_sign_a_root_is_told_and_what_abandons_it() {
+    let shop = Shop::open();
+    let second = shop.run(&["keygen", "new.pem"]).out;
+    let id = |out: &str| {
+        let rest = out.split_once("holds key ").unwrap().1;
+        rest[..16].to_owned()
+    };
+    let told = shop.run(&["rotate", "b", "--root-key", "new.pem"]);
+    let plain = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(told.status, 1, "{plain}");
+    assert!(plain.contains("of root version 1; so far") && plain.contains(&id(&second)), "{plain}");
+    assert!(plain.contains("delete b/pending-root.json"), "{plain}");
+    let told = shop.run(&["sign", "b", "--key", "targets.pem"]);
+    assert!(told.status == 2 && told.out.contains("pending-root.json"), "{}", told.out);
+    assert_eq!(shop.run(&["sign", "b", "--key", "root.pem"]).status, 0);
+}
+
+#[test]
 fn the_date_to_renew_before_is_the_first_end_of_all_roles() {
     let shop = Shop::open();
     let keys = ["publish", "b", "--key", "targets.pem", "--key", "online.pem"];

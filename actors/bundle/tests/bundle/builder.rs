@@ -8,7 +8,8 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine;
 use portreeve_bundle::{
-    BundleError, BundleKey, RootPlan, Terms, Workshop, make_root, publish, rotate_root, sign_root,
+    BundleError, BundleKey, Missing, RootPlan, Terms, Workshop, make_root, publish, rotate_root,
+    sign_root,
 };
 use portreeve_protocol::Wall;
 use portreeve_protocol::anchors::{Anchor, TrustAnchors};
@@ -164,6 +165,40 @@ async fn a_key_that_the_root_does_not_name_is_no_renewal() {
     }
     let halves = [public(&forge, "targets.pem"), forge.online.clone()];
     assert!(refused(&forge, &halves, terms()).await.contains("public half"));
+}
+
+#[tokio::test]
+async fn who_must_still_sign_a_root_is_named_and_a_mistaken_root_can_be_abandoned() {
+    let forge = Forge::new().await;
+    let (new, stranger) = (forge.key("new.pem"), forge.key("stranger.pem"));
+    let next = plan(vec![new.clone(), forge.key("other.pem")], vec![], vec![]);
+    let next = RootPlan {
+        root_keys: vec![public(&forge, "new.pem"), next.root_keys[1].clone()],
+        root_threshold: Some(2),
+        ..next
+    };
+    let waits = rotate_root(&forge.workshop, &next, std::slice::from_ref(&stranger)).await.unwrap();
+    let lacks = |keys: Vec<String>, root| Missing { keys, number: 1, root };
+    let old = lacks(vec![forge.root.id()], 1);
+    assert_eq!(waits.missing, [lacks(vec![new.id()], 2), old.clone()]);
+    let waits = sign_root(&forge.workshop, std::slice::from_ref(&new)).await.unwrap();
+    assert_eq!((waits.complete, waits.missing), (false, vec![old]));
+    for keys in [vec![stranger], vec![forge.targets.clone(), forge.online.clone()]] {
+        let said = sign_root(&forge.workshop, &keys).await.unwrap_err().to_string();
+        for part in [keys[0].id(), new.id(), forge.root.id()] {
+            assert!(said.contains(&part[..16]), "{part}: {said}");
+        }
+    }
+    let half = sign_root(&forge.workshop, &[public(&forge, "root.pem")]).await.unwrap_err();
+    assert!(half.to_string().contains("public half"), "{half}");
+    let again = rotate_root(&forge.workshop, &next, &[]).await.unwrap_err().to_string();
+    assert!(again.contains("pending-root.json"), "{again}");
+    fs::remove_file(forge.path("pending-root.json")).unwrap();
+    let fresh = plan(vec![], vec![], vec![]);
+    let root = std::slice::from_ref(&forge.root);
+    let made = rotate_root(&forge.workshop, &fresh, root).await.unwrap();
+    assert!(made.complete && made.missing.is_empty() && made.version == 2);
+    forge.load().await.unwrap();
 }
 
 #[tokio::test]

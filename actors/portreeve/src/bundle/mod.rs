@@ -7,8 +7,8 @@ mod read;
 use std::path::{Path, PathBuf};
 
 use portreeve_bundle::{
-    BundleError, BundleKey, Published, RootPlan, SignedRoot, Terms, Workshop, make_key, make_root,
-    publish, rotate_root, sign_root,
+    BundleError, BundleKey, Missing, Published, RootPlan, SignedRoot, Terms, Workshop, make_key,
+    make_root, publish, rotate_root, sign_root,
 };
 use portreeve_host::clock::Clock;
 use portreeve_protocol::anchors::TrustAnchors;
@@ -110,7 +110,7 @@ fn until(flag: &'static str, text: &str) -> Result<Wall, CommandError> {
 
 /// Tells how far a root has come.
 fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Outcome {
-    let SignedRoot { complete, signed_by, threshold, version } = made;
+    let SignedRoot { complete, missing, signed_by, threshold: _, version } = made;
     let place = workshop.place();
     if *complete {
         let text =
@@ -118,16 +118,35 @@ fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Out
         terminal.styled(Style::Good, &text);
         return Outcome::Good;
     }
-    let short: Vec<&str> = signed_by.iter().filter_map(|id| id.get(..16)).collect();
-    let by = if short.is_empty() { "nobody".to_owned() } else { short.join(", ") };
+    let needs: Vec<String> = missing
+        .iter()
+        .map(|Missing { keys, number, root }| {
+            let whose = if root == version {
+                " of its own".to_owned()
+            } else {
+                format!(" of root version {root}")
+            };
+            format!("{number} of the keys {}{whose}", short(keys))
+        })
+        .collect();
+    let by = if signed_by.is_empty() { "nobody".to_owned() } else { short(signed_by) };
     let text = format!(
-        "root version {version} waits for signatures: it needs {threshold} of its own keys, and \
-         those that the root before it asks for; so far {by} signed. Add others with: portreeve \
-         bundle sign {} --key FILE.pem",
+        "root version {version} waits for signatures: it still needs {}; so far {by} signed. Add \
+         them with: portreeve bundle sign {} --key FILE.pem",
+        needs.join(", and "),
         place.display()
     );
     terminal.paragraph(0, &text);
+    let pending = workshop.pending_path();
+    let text = format!("Was it made by mistake, delete {}: that abandons it.", pending.display());
+    terminal.paragraph(0, &text);
     Outcome::Negative
+}
+
+/// The beginnings of key ids.
+fn short(ids: &[String]) -> String {
+    let short: Vec<&str> = ids.iter().filter_map(|id| id.get(..16)).collect();
+    short.join(", ")
 }
 
 fn told(dir: &Path, published: &Published, terminal: &Terminal) {
