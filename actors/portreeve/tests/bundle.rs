@@ -166,6 +166,10 @@ fn what_cannot_be_meant_is_status_2_and_says_what_to_do() {
         (&["add", "b", "r.example/a", "--root-key-id", "abc"], "64 hexadecimal digits"),
         (&["add", "b", "r.example/a", "--signer", "alice"], "NAME=PUBKEY.pem"),
         (&["add", "b", "r.example/a", "--signer", "a/../b=b/trust.json"], "signer"),
+        (
+            &["add", "b", "r.example/a", "--signer", "targets/alice=b/trust.json"],
+            "leave `targets/` out",
+        ),
         (&["add", "b", "r.example/a", "--floor", "root"], "ROLE=VERSION"),
         (&["add", "b", "r.example/a", "--trust-server", "http://n.example"], "https"),
         (&["add", "b", "r.example/a", "--freshness", "soon"], "soon"),
