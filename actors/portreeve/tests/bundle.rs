@@ -159,6 +159,12 @@ fn what_check_advises_can_be_done_where_it_runs() {
 }
 
 #[test]
+fn the_help_of_the_demo_says_which_bundle_passes() {
+    let help = Shop(tempfile::tempdir().unwrap()).portreeve("demo", &["--help"]);
+    assert!(help.status == 0 && help.out.contains("bundle init --first-use"), "{}", help.out);
+}
+
+#[test]
 fn a_bundle_that_is_not_taken_is_told_with_its_code_and_status_1() {
     let shop = Shop::open();
     assert_eq!(shop.run(&["verify", "b"]).status, 0);
