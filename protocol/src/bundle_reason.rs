@@ -49,7 +49,7 @@ bundle_codes! {
     Mixed "mixed" "Files of different publications stand beside each other." "Publish the bundle as a whole; if it stays, suspect the server.";
     Rollback "rollback" "The bundle is older than one that was loaded before." "Suspect the server; look at its backups and caches.";
     Equivocation "equivocation" "The bundle differs from one of the same version that was loaded before." "Suspect the server; look for a second publisher.";
-    Expired "expired" "The bundle has expired." "Run `portreeve bundle publish`, which signs it for a new term.";
+    Expired "expired" "The bundle has expired." "Renew the role that has expired: root by `portreeve bundle rotate`, targets by `portreeve bundle publish` with the targets key, snapshot and timestamp by `portreeve bundle publish` with the online key.";
     NoTarget "no-target" "The bundle holds no `trust.json`." "Make it with `portreeve bundle`, or add that target.";
     Anchors "anchors" "What `trust.json` says cannot be understood." "Correct it as docs/bundle-format.md says, and publish again.";
     GivenRoot "given-root" "The root that was given to start from cannot be used." "Give the root.json of the bundle, as its signers handed it out.";

@@ -80,7 +80,7 @@ deny_codes! {
     ReviewMalformed Policy "review-malformed" "The object under review is not a well-formed workload." "Correct the object; the message names the member.";
     TooManyImages Policy "too-many-images" "The workload names more images than one review may." "Split the workload.";
     NoTrustServer Policy "no-trust-server" "Trust is required but no trust server is known for the registry." "Set `trustServer` in the policy.";
-    TrustServerRefused Policy "trust-server-refused" "The policy's trust server is not one that may be asked." "Use an https URL of a public address, or have the operator approve the server.";
+    TrustServerRefused Policy "trust-server-refused" "The policy's trust server is not one that may be asked." "Use an https URL of a public address, or have the operator approve the server; where the trust bundle names another one, take `trustServer` out of the policy or have the bundle name it.";
     ClientUnauthenticated Policy "client-unauthenticated" "The caller showed no certificate of the client CA, so its reviews are not judged." "Have the API server show a client certificate, or correct `clientCa`.";
     NotSigned Trust "not-signed" "The trust server holds no signed data for the repository." "Sign the image, for example with `docker trust sign`.";
     TagNotSigned Trust "tag-not-signed" "The repository is signed, but not this tag." "Sign this tag, for example with `docker trust sign`.";
@@ -88,7 +88,7 @@ deny_codes! {
     BadEntry Trust "bad-entry" "The signed entry of the tag holds no usable SHA-256 digest and length." "Sign the tag again.";
     DigestMismatch Trust "digest-mismatch" "The image is named by another digest than the signed one." "Use the signed digest, or sign the image you mean.";
     SignerMissing Trust "signer-missing" "A required signer has not signed the tag." "Have the signer named in the message sign the tag.";
-    SignerKeyMismatch Trust "signer-key-mismatch" "A required signer's entry is not signed with the key the policy pins." "Have the signer sign with the pinned key, or correct the Secret.";
+    SignerKeyMismatch Trust "signer-key-mismatch" "A required signer's entry is not signed with the key the policy pins." "Have the signer sign with the pinned key, or correct the key where it is named: in the Secret, in the policy, or at the trust bundle's signer.";
     SignersDisagree Trust "signers-disagree" "A required signer signed another digest than the released one." "Have all signers sign the same image.";
     RootUnpinned Trust "root-unpinned" "No pin covers the repository's root and first use is forbidden." "Pin the root of the repository.";
     RootUntrusted Trust "root-untrusted" "The root of the repository's trust is not acceptable." "Check the certificates and signatures of root.json at the trust server.";
@@ -113,8 +113,8 @@ deny_codes! {
     ServerError Unavailable "trust-server-error" "The trust server answered with an error." "Look at the trust server's own log.";
     Unauthorized Unavailable "trust-server-unauthorized" "The trust server wants credentials that are not at hand." "Give the workload a pull secret that may read the repository.";
     ApiServer Unavailable "api-server" "The API server could not be asked for an object that the decision needs." "Check that the API server is up, and the rights of Portreeve's service account.";
-    BundleUnavailable Unavailable "bundle-unavailable" "A trust bundle is configured, but none could be loaded yet, so nothing that requires trust is judged." "Look at /readyz or the log for why the trust bundle is not loaded.";
-    BundleExpired Unavailable "bundle-expired" "The trust bundle has expired, and the settings ask that nothing be judged by it then." "Publish the trust bundle anew with `portreeve bundle publish`.";
+    BundleUnavailable Unavailable "bundle-unavailable" "A trust bundle is configured, but none could be loaded yet, so nothing that requires trust is judged." "Mend what keeps the trust bundle from being loaded, as the message says; `portreeve bundle verify` tries it from anywhere.";
+    BundleExpired Unavailable "bundle-expired" "The trust bundle has expired, and the settings ask that nothing be judged by it then." "Renew the trust bundle with `portreeve bundle publish`, or with `portreeve bundle rotate` if its root has expired.";
     Deadline Unavailable "deadline" "The decision could not be made in time." "Try again; the data asked for may be there by then.";
     Overloaded Unavailable "overloaded" "Too many reviews are being decided." "Try again in a moment.";
     Capacity Unavailable "capacity" "A bound on state is reached." "Raise the limit, or reduce the number of servers or repositories in use.";

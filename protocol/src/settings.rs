@@ -45,7 +45,8 @@ pub struct Settings {
 pub struct BundleSettings {
     /// What becomes of what it says once it has expired.
     pub expired: BundleExpired,
-    /// SHA-256 of the root from which it is verified. Another one begins anew.
+    /// SHA-256 of the root from which it is verified. Another one begins anew, unless it is the
+    /// newest one by which the last bundle taken was verified.
     pub root: Sha256,
 }
 

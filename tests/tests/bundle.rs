@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portreeve_bundle::{BundleKey, RootPlan, Terms, Workshop, make_key, make_root, publish};
+use portreeve_bundle::{
+    BundleKey, RootPlan, Terms, Workshop, make_key, make_root, publish, rotate_root,
+};
 use portreeve_host::clock::Clock;
 use portreeve_host::config::{Config, Overrides};
 use portreeve_host::journal::Journal;
@@ -62,16 +64,7 @@ impl Stage {
     }
 
     async fn first(&self) {
-        let keys = || self.keys.clone();
-        let plan = RootPlan {
-            expires: LATER,
-            online_keys: keys(),
-            root_keys: keys(),
-            root_threshold: None,
-            targets_keys: keys(),
-            targets_threshold: None,
-        };
-        make_root(&self.workshop, &plan, &TrustAnchors::empty()).await.unwrap();
+        make_root(&self.workshop, &plan(&self.keys), &TrustAnchors::empty()).await.unwrap();
         self.pin(1).await;
     }
 
@@ -90,7 +83,7 @@ impl Stage {
             url: self.notary.url(),
         });
         self.workshop.set_draft(&says).unwrap();
-        let terms = Terms { online: LATER, targets: LATER };
+        let terms = Terms { now: NOW, online: LATER, targets: LATER };
         publish(&self.workshop, &self.keys, terms).await.unwrap();
     }
 
@@ -186,6 +179,18 @@ impl Node {
     }
 }
 
+/// A root with these keys for everything; without any, those that it has.
+fn plan(keys: &[BundleKey]) -> RootPlan {
+    RootPlan {
+        expires: LATER,
+        online_keys: keys.to_vec(),
+        root_keys: keys.to_vec(),
+        root_threshold: None,
+        targets_keys: keys.to_vec(),
+        targets_threshold: None,
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -250,6 +255,41 @@ fn a_bundle_rules_from_the_first_decision_on_and_survives_restarts_and_its_own_a
         assert_eq!(node.decide_by(3).await, None);
         node.end().await;
         replays(&stage.journal("data"));
+    }));
+}
+
+#[test]
+fn after_the_given_root_moved_on_in_its_chain_the_bundle_left_rules_and_a_strangers_root_ends_it() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(Box::pin(async {
+        let stage = Stage::set().await;
+        let place = stage.workshop.place().to_owned();
+        let given = stage.files.path().join("root.json");
+        fs::copy(place.join("root.json"), &given).unwrap();
+        let node = stage.serve("moved").await;
+        rotate_root(&stage.workshop, &plan(&[]), &stage.keys).await.unwrap();
+        stage.pin(1).await;
+        assert_eq!(node.decide_by(2).await, None);
+        node.end().await;
+        fs::copy(place.join("metadata/2.root.json"), &given).unwrap();
+        fs::remove_dir_all(&place).unwrap();
+        let node = stage.serve("moved").await;
+        node.comes_to_say("/readyz", "(root-unread)").await;
+        assert_eq!(node.decide_by(2).await, None);
+        assert!(node.says("/metrics").await.contains("portreeve_bundle_version 2"));
+        node.end().await;
+        replays(&stage.journal("moved"));
+
+        let stranger = Workshop::at(&stage.files.path().join("stranger"));
+        let keys = [make_key(&stage.files.path().join("stranger.pem")).unwrap()];
+        make_root(&stranger, &plan(&keys), &TrustAnchors::empty()).await.unwrap();
+        fs::copy(stranger.place().join("root.json"), &given).unwrap();
+        let node = stage.serve("moved").await;
+        let (code, _) = node.decide("a-strangers", GUN).await;
+        assert_eq!(code.as_deref(), Some("bundle-unavailable"));
+        assert!(node.says("/metrics").await.contains("portreeve_bundle_version 0"));
+        node.end().await;
+        replays(&stage.journal("moved"));
     }));
 }
 

@@ -128,6 +128,11 @@ pub(crate) fn signers(keys: &[BundleKey]) -> Vec<Box<dyn KeySource>> {
     private.map(|private| Box::new(private) as Box<dyn KeySource>).collect()
 }
 
+/// The beginnings of key ids, as people are told of them.
+pub(crate) fn short(ids: &[Decoded<Hex>]) -> Vec<String> {
+    ids.iter().map(|id| hex(id).chars().take(16).collect()).collect()
+}
+
 /// Hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

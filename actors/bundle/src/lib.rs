@@ -22,6 +22,6 @@ pub use error::BundleError;
 pub use keys::{BundleKey, make_key};
 pub use load::{Asked, Loaded, RoleReport, load};
 pub use publish::{Published, Terms, publish};
-pub use root::{RootPlan, SignedRoot, make_root, rotate_root, sign_root};
+pub use root::{Missing, RootPlan, SignedRoot, make_root, rotate_root, sign_root};
 pub use source::{Missed, Reading, Source};
 pub use workshop::Workshop;

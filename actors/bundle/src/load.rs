@@ -84,7 +84,7 @@ pub async fn load(source: Arc<dyn Source>, asked: Asked<'_>) -> Result<Loaded, B
 
 async fn read(guard: &Guarded, asked: Asked<'_>) -> Result<Loaded, BundleError> {
     let origin = Sha256::of(asked.given);
-    let before = asked.before.filter(|before| before.origin == origin);
+    let before = asked.before.filter(|before| before.goes_on_from(origin));
     let start = before.map_or(asked.given, |before| before.root.bytes());
     if !start.is_ascii() {
         let why = "the root to start from holds a byte that is not ASCII";
@@ -103,7 +103,7 @@ async fn read(guard: &Guarded, asked: Asked<'_>) -> Result<Loaded, BundleError> 
     let roles = roles(&repository);
     let versions = versions(&roles);
     let root = guard.root(versions.root).unwrap_or_else(|| start.to_vec());
-    let floors = asked.before.filter(|it| it.origin == origin || it.root.bytes() == root);
+    let floors = asked.before.filter(|it| it.goes_on_from(origin) || it.root.bytes() == root);
     if let Some(before) = floors {
         not_behind(&versions, &before.versions)?;
     }

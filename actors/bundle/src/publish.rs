@@ -14,13 +14,15 @@ use tough::schema::{
 };
 
 use crate::error::BundleError;
-use crate::keys::{self, BundleKey, hex};
+use crate::keys::{self, BundleKey, short};
 use crate::root::{SPEC, instant};
 use crate::workshop::Workshop;
 
 /// For how long what is signed now is to be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
+    /// When it is signed.
+    pub now: Wall,
     /// Until when the timestamp and the snapshot.
     pub online: Wall,
     /// Until when what the bundle says.
@@ -32,6 +34,8 @@ pub struct Terms {
 pub struct Published {
     /// Whether the targets were signed anew; else only snapshot and timestamp were.
     pub anew: bool,
+    /// The role that ends first, and when.
+    pub first_end: (&'static str, Wall),
     /// The versions from now on.
     pub versions: BundleVersions,
 }
@@ -40,7 +44,8 @@ pub struct Published {
 /// says what is published already, only signs snapshot and timestamp for a new term.
 ///
 /// # Errors
-/// `Workshop` if keys are missing or `trust.json` cannot be understood; `File`.
+/// `Workshop` if keys are missing or of no use, if root or targets have expired, so that nobody
+/// would take it, or if `trust.json` cannot be understood; `File`.
 pub async fn publish(
     workshop: &Workshop,
     keys: &[BundleKey],
@@ -48,24 +53,29 @@ pub async fn publish(
 ) -> Result<Published, BundleError> {
     let (root, _) = workshop.root()?;
     let root = root.signed;
+    of_use(&root, keys)?;
     let text = workshop.draft()?.text().map_err(BundleError::Workshop)?;
     let before = Before::read(workshop)?;
     let press = Press { keys, root: &root };
     let own = root.roles.get(&RoleType::Targets);
-    let at_hand = keys
-        .iter()
-        .filter(|key| key.signs() && own.is_some_and(|own| own.keyids.contains(key.tuf_id())))
-        .count() as u64;
-    let anew = at_hand > 0;
-    let targets = if anew {
+    let anew = own.is_some_and(|own| keys.iter().any(|key| own.keyids.contains(key.tuf_id())));
+    let (targets, targets_end) = if anew {
         let version = next(before.targets.as_ref().map(|targets| targets.signed.version))?;
         let mut targets = Targets::new(SPEC.to_owned(), version, instant(terms.targets)?);
         let (name, target) = target(&text)?;
         targets.targets.insert(name, target);
-        Printed::of(&press.sign(targets).await?)
+        let end = targets.expires;
+        (Printed::of(&press.sign(targets).await?), end)
     } else {
         unchanged(&root, &before, &text)?
     };
+    let ends =
+        [("timestamp", instant(terms.online)?), ("targets", targets_end), ("root", root.expires)];
+    let ends = ends.map(|(role, end)| (role, Wall(end.as_microsecond())));
+    if let Some((role, end)) = ends.iter().rev().find(|(_, end)| *end < terms.now) {
+        return Err(ended(workshop, role, *end));
+    }
+    let first_end = ends.into_iter().min_by_key(|(_, end)| *end).unwrap_or(ends[0]);
     let version = next(before.snapshot.as_ref().map(|snapshot| snapshot.version))?;
     let mut snapshot = Snapshot::new(SPEC.to_owned(), version, instant(terms.online)?);
     snapshot.meta.insert("targets.json".to_owned(), targets.meta());
@@ -81,7 +91,56 @@ pub async fn publish(
         timestamp: timestamp.version.get(),
     };
     lay_out(workshop, &text, (&targets, &snapshot, &timestamp))?;
-    Ok(Published { anew, versions })
+    Ok(Published { anew, first_end, versions })
+}
+
+/// A key that the root names for nothing that is published, or one that cannot sign, is a mistake
+/// that must not pass for a renewal.
+fn of_use(root: &Root, keys: &[BundleKey]) -> Result<(), BundleError> {
+    let named = |role: RoleType| {
+        let role = root.roles.get(&role);
+        role.map(|role| role.keyids.as_slice()).unwrap_or_default()
+    };
+    let roles = [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp];
+    for key in keys {
+        let id = key.id();
+        if !roles.iter().any(|role| named(*role).contains(key.tuf_id())) {
+            let list = |role| short(named(role)).join(", ");
+            return Err(BundleError::Workshop(format!(
+                "the key {} is none that root version {} names for targets ({}), or for snapshot \
+                 and timestamp ({}); give those by --key, or name it by `portreeve bundle rotate`",
+                &id[..16.min(id.len())],
+                root.version,
+                list(RoleType::Targets),
+                list(RoleType::Timestamp),
+            )));
+        }
+        if !key.signs() {
+            return Err(BundleError::Workshop(format!(
+                "of the key {} only the public half is given; publishing needs its private half",
+                &id[..16.min(id.len())],
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Nobody would take a bundle of which this role has ended.
+fn ended(workshop: &Workshop, role: &str, end: Wall) -> BundleError {
+    let place = workshop.place().display();
+    let mends = match role {
+        "root" => format!(
+            "`portreeve bundle rotate {place} --key FILE.pem`, with the keys of the root, makes \
+             the next one; publish after that"
+        ),
+        "targets" => format!(
+            "`portreeve bundle publish {place} --key FILE.pem`, with the keys of the targets role \
+             besides, signs them for a new term"
+        ),
+        _ => "give a later end".to_owned(),
+    };
+    let why = format!("nothing is published: {role} expired at {end}, and nobody would take it; ");
+    BundleError::Workshop(why + &mends)
 }
 
 /// Writes the files, the timestamp last: whoever reads meanwhile finds the old ones complete. Those
@@ -118,11 +177,11 @@ impl Press<'_> {
         let signers = keys::signers(self.keys);
         let signed = SignedRole::new(role, &holder, &signers, &SystemRandom::new()).await;
         signed.map_err(|_| {
-            let (needed, ids) = self.root.roles.get(&name).map_or((0, Vec::new()), |role| {
-                let ids: Vec<String> =
-                    role.keyids.iter().map(|id| hex(id)[..16].to_owned()).collect();
-                (role.threshold.get(), ids)
-            });
+            let (needed, ids) = self
+                .root
+                .roles
+                .get(&name)
+                .map_or((0, Vec::new()), |role| (role.threshold.get(), short(&role.keyids)));
             let ids = ids.join(", ");
             let why = format!("{name} is signed by {needed} of the keys {ids}; give them by --key");
             BundleError::Workshop(why)
@@ -209,7 +268,11 @@ impl Before {
 
 /// The targets as they are published, if they still say what is to be said and are signed as the
 /// root asks.
-fn unchanged(root: &Root, before: &Before, text: &str) -> Result<Printed, BundleError> {
+fn unchanged(
+    root: &Root,
+    before: &Before,
+    text: &str,
+) -> Result<(Printed, jiff::Timestamp), BundleError> {
     let needed = |why: &str| {
         BundleError::Workshop(format!("{why}: give the keys of the targets role by --key"))
     };
@@ -224,5 +287,6 @@ fn unchanged(root: &Root, before: &Before, text: &str) -> Result<Printed, Bundle
     if root.verify_role(targets).is_err() {
         return Err(needed("the root names other keys than signed what is published"));
     }
-    Ok(Printed { bytes: before.targets_bytes.clone(), version: targets.signed.version })
+    let printed = Printed { bytes: before.targets_bytes.clone(), version: targets.signed.version };
+    Ok((printed, targets.signed.expires))
 }

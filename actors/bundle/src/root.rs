@@ -7,6 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use jiff::Timestamp;
 use portreeve_protocol::Wall;
 use tough::editor::signed::SignedRole;
+use tough::schema::decoded::{Decoded, Hex};
 use tough::schema::{KeyHolder, RoleKeys, RoleType, Root, Signed};
 
 use crate::error::BundleError;
@@ -39,12 +40,25 @@ pub struct RootPlan {
 pub struct SignedRoot {
     /// Whether it has all signatures that it needs, and is in force.
     pub complete: bool,
+    /// Whose signatures it lacks: of its own keys, and of those of the root before it.
+    pub missing: Vec<Missing>,
     /// The ids of the keys that have signed it.
     pub signed_by: Vec<String>,
     /// How many must, of its own keys.
     pub threshold: u64,
     /// Its version.
     pub version: u64,
+}
+
+/// Signatures that a root lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The ids of the keys that may give them.
+    pub keys: Vec<String>,
+    /// How many of these must.
+    pub number: u64,
+    /// The version of the root that names them.
+    pub root: u64,
 }
 
 /// Makes the first root of a workshop that has none, and an empty `trust.json`.
@@ -56,7 +70,8 @@ pub async fn make_root(
     plan: &RootPlan,
     draft: &portreeve_protocol::anchors::TrustAnchors,
 ) -> Result<SignedRoot, BundleError> {
-    if workshop.has_root() || workshop.pending()?.is_some() {
+    none_waits(workshop)?;
+    if workshop.has_root() {
         let why = "there is a root already; `portreeve bundle rotate` makes the next one";
         return Err(BundleError::Workshop(why.to_owned()));
     }
@@ -93,10 +108,7 @@ pub async fn rotate_root(
     plan: &RootPlan,
     with: &[BundleKey],
 ) -> Result<SignedRoot, BundleError> {
-    if workshop.pending()?.is_some() {
-        let why = "a root waits for signatures; `portreeve bundle sign` adds them";
-        return Err(BundleError::Workshop(why.to_owned()));
-    }
+    none_waits(workshop)?;
     let (Signed { signed: mut root, .. }, _) = workshop.root()?;
     let next = root.version.checked_add(1);
     root.version = next.ok_or_else(|| BundleError::Workshop("its version is at its end".into()))?;
@@ -115,7 +127,64 @@ pub async fn sign_root(workshop: &Workshop, keys: &[BundleKey]) -> Result<Signed
         let why = "no root waits for signatures";
         return Err(BundleError::Workshop(why.to_owned()));
     };
+    if let Some(key) = keys.iter().find(|key| !key.signs()) {
+        let id = key.id();
+        let why = format!("of the key {id} only the public half is given; its private half signs");
+        return Err(BundleError::Workshop(why));
+    }
+    let before = before(workshop)?;
+    let named: Vec<_> = std::iter::once(&signed).chain(&before).flat_map(own).cloned().collect();
+    if !keys.iter().any(|key| named.contains(key.tuf_id())) {
+        let given: Vec<_> = keys.iter().map(|key| key.tuf_id().clone()).collect();
+        let given = keys::short(&given).join(", ");
+        let version = signed.version;
+        let mut why = format!("no key of root version {version} is given, but {given}; ");
+        why.push_str(&format!("its own are {}", keys::short(own(&signed)).join(", ")));
+        if let Some(before) = &before {
+            let old = keys::short(own(before)).join(", ");
+            why.push_str(&format!(", those of root version {} are {old}", before.version));
+        }
+        why.push_str(&format!(". {}", abandons(workshop)));
+        return Err(BundleError::Workshop(why));
+    }
     Box::pin(sign(workshop, signed, signatures, keys)).await
+}
+
+/// A root that waits for signatures is not written over.
+fn none_waits(workshop: &Workshop) -> Result<(), BundleError> {
+    let Some(Signed { signed, .. }) = workshop.pending()? else { return Ok(()) };
+    let why = format!(
+        "root version {} waits for signatures; `portreeve bundle sign` adds them. {}",
+        signed.version,
+        abandons(workshop)
+    );
+    Err(BundleError::Workshop(why))
+}
+
+/// How a root that waits for signatures is got rid of.
+fn abandons(workshop: &Workshop) -> String {
+    let file = workshop.pending_path();
+    format!("Was it made by mistake, then delete {}: that abandons it", file.display())
+}
+
+/// The root in force, which comes before the one that waits.
+fn before(workshop: &Workshop) -> Result<Option<Root>, BundleError> {
+    if workshop.has_root() { Ok(Some(workshop.root()?.0.signed)) } else { Ok(None) }
+}
+
+/// The ids of a root's own keys.
+fn own(root: &Root) -> &[Decoded<Hex>] {
+    root.roles.get(&RoleType::Root).map(|role| role.keyids.as_slice()).unwrap_or_default()
+}
+
+/// Whose signatures are lacking of the keys that `of` names.
+fn missing(of: &Root, signed: &Signed<Root>) -> Option<Missing> {
+    let has = |id: &&Decoded<Hex>| signed.signatures.iter().any(|it| it.keyid == **id);
+    let given = own(of).iter().filter(has).count() as u64;
+    let threshold = of.roles.get(&RoleType::Root).map_or(0, |role| role.threshold.get());
+    let number = threshold.saturating_sub(given);
+    let keys = own(of).iter().filter(|id| !has(id)).map(|id| keys::hex(id)).collect();
+    (number > 0).then(|| Missing { keys, number, root: of.version.get() })
 }
 
 /// The root with what the plan names replaced, and without keys that nobody uses.
@@ -159,13 +228,12 @@ async fn sign(
     signatures: Vec<tough::schema::Signature>,
     keys: &[BundleKey],
 ) -> Result<SignedRoot, BundleError> {
-    let before = if workshop.has_root() { Some(workshop.root()?.0) } else { None };
+    let before = before(workshop)?;
     let mut signed = unsigned(&root, signatures);
     // A root is signed with the keys of the one before it, and with its own.
-    for of in std::iter::once(&root).chain(before.iter().map(|before| &before.signed)) {
-        let own = of.roles.get(&RoleType::Root).map(|role| role.keyids.clone()).unwrap_or_default();
-        let at_hand: Vec<BundleKey> =
-            keys.iter().filter(|key| key.signs() && own.contains(key.tuf_id())).cloned().collect();
+    for of in std::iter::once(&root).chain(&before) {
+        let named = |key: &&BundleKey| key.signs() && own(of).contains(key.tuf_id());
+        let at_hand: Vec<BundleKey> = keys.iter().filter(named).cloned().collect();
         if at_hand.is_empty() {
             continue;
         }
@@ -179,7 +247,7 @@ async fn sign(
         }
     }
     let complete = root.verify_role(&signed).is_ok()
-        && before.is_none_or(|before| before.signed.verify_role(&signed).is_ok());
+        && before.as_ref().is_none_or(|before| before.verify_role(&signed).is_ok());
     let version = root.version.get();
     let mut bytes = serde_json::to_vec_pretty(&signed)
         .map_err(|error| BundleError::Workshop(error.to_string()))?;
@@ -191,6 +259,10 @@ async fn sign(
     }
     Ok(SignedRoot {
         complete,
+        missing: std::iter::once(&root)
+            .chain(&before)
+            .filter_map(|of| missing(of, &signed))
+            .collect(),
         signed_by: signed.signatures.iter().map(|it| keys::hex(&it.keyid)).collect(),
         threshold: root.roles.get(&RoleType::Root).map_or(0, |role| role.threshold.get()),
         version,

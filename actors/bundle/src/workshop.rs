@@ -84,11 +84,17 @@ impl Workshop {
 
     /// The root that waits for signatures, if one does.
     pub(crate) fn pending(&self) -> Result<Option<Signed<Root>>, BundleError> {
-        let path = self.place.join(PENDING);
+        let path = self.pending_path();
         if !path.exists() {
             return Ok(None);
         }
         parse(&path, &read(&path)?).map(Some)
+    }
+
+    /// Where a root waits for signatures.
+    #[must_use]
+    pub fn pending_path(&self) -> PathBuf {
+        self.place.join(PENDING)
     }
 
     /// Keeps a root until it has its signatures.

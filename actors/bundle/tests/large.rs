@@ -37,7 +37,7 @@ async fn make(place: &Path) {
     anchors.anchors = (0..ANCHORS).map(anchor).collect();
     let workshop = Workshop::at(place);
     make_root(&workshop, &plan, &anchors).await.unwrap();
-    publish(&workshop, &keys, Terms { online: LATER, targets: LATER }).await.unwrap();
+    publish(&workshop, &keys, Terms { now: NOW, online: LATER, targets: LATER }).await.unwrap();
 }
 
 fn anchor(number: usize) -> Anchor {

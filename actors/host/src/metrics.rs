@@ -20,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::clock::Clock;
 use crate::metric_labels::{
     ByActor, ByAnswer, ByCache, ByFact, ByFetch, ByQuestion, ByResult, ByServer, ByStatus, ByStep,
     ByWhy,
@@ -58,6 +59,8 @@ impl Step {
 #[derive(Debug)]
 pub struct Metrics {
     api_questions: Family<ByQuestion, Counter>,
+    /// When the trust bundle in force ends, by which clock.
+    bundle_end: Mutex<Option<(Clock, Wall)>>,
     bundle_expired: Gauge,
     bundle_looks: Family<ByResult, Counter>,
     bundle_not_after: Gauge<f64, AtomicU64>,
@@ -114,6 +117,7 @@ impl Metrics {
     pub fn new(build: &str) -> Self {
         let mut metrics = Self {
             api_questions: Family::default(),
+            bundle_end: Mutex::default(),
             bundle_expired: Gauge::default(),
             bundle_looks: Family::default(),
             bundle_not_after: Gauge::default(),
@@ -219,6 +223,7 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> String {
         self.first_ends();
+        self.end_of_bundle();
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
@@ -244,15 +249,12 @@ impl Metrics {
         self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
     }
 
-    /// A trust bundle of this version, which ends at this time, is in force.
-    pub fn bundle(&self, version: u64, not_after: Wall) {
+    /// A trust bundle of this version, which ends at this time by this clock, is in force.
+    pub fn bundle(&self, version: u64, not_after: Wall, clock: &Clock) {
         self.bundle_version.set(i64::try_from(version).unwrap_or(i64::MAX));
         self.bundle_not_after.set(since_1970(not_after.0.div_euclid(1_000_000)));
-    }
-
-    /// Whether the trust bundle in force has expired.
-    pub fn bundle_expired(&self, expired: bool) {
-        self.bundle_expired.set(i64::from(expired));
+        let mut end = self.bundle_end.lock().unwrap_or_else(PoisonError::into_inner);
+        *end = Some((clock.clone(), not_after));
     }
 
     /// The trust bundle was looked at: `loaded`, or the code of the failure.
@@ -326,6 +328,14 @@ impl Metrics {
                 gauge.set(since_1970(first.0 / 1_000_000));
             }
         }
+    }
+
+    /// Whoever looks is told whether the trust bundle has expired by now: the next look at it may
+    /// be a month off.
+    fn end_of_bundle(&self) {
+        let end = self.bundle_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let expired = end.as_ref().is_some_and(|(clock, end)| *end < clock.now().wall);
+        self.bundle_expired.set(i64::from(expired));
     }
 
     /// A review was answered, by whomever, after this many microseconds.

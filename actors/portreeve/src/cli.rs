@@ -92,6 +92,10 @@ them from a Notary server of its own and sends AdmissionReviews to a webhook of 
 127.0.0.1. The exit status is 0 only if every decision, the explanation and the replay came out
 as they should, else 1.
 
+A bundle named by --bundle takes the place of the demo's own. The roots of the demo are new each
+time, so no bundle can pin them beforehand: only one that lets first use through, such as
+`portreeve bundle init --first-use` makes, ends with 0; any other ends with 1.
+
 Examples:
   portreeve demo
   portreeve demo --journal /tmp/demo && jq . /tmp/demo/segments/*.ndjson";

@@ -99,12 +99,81 @@ fn a_root_of_two_waits_for_the_second_signature_with_status_1() {
 }
 
 #[test]
+fn who_must_still_sign_a_root_is_told_and_what_abandons_it() {
+    let shop = Shop::open();
+    let second = shop.run(&["keygen", "new.pem"]).out;
+    let id = |out: &str| {
+        let rest = out.split_once("holds key ").unwrap().1;
+        rest[..16].to_owned()
+    };
+    let told = shop.run(&["rotate", "b", "--root-key", "new.pem"]);
+    let plain = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(told.status, 1, "{plain}");
+    assert!(plain.contains("of root version 1; so far") && plain.contains(&id(&second)), "{plain}");
+    assert!(plain.contains("delete b/pending-root.json"), "{plain}");
+    let told = shop.run(&["sign", "b", "--key", "targets.pem"]);
+    assert!(told.status == 2 && told.out.contains("pending-root.json"), "{}", told.out);
+    assert_eq!(shop.run(&["sign", "b", "--key", "root.pem"]).status, 0);
+}
+
+#[test]
+fn the_date_to_renew_before_is_the_first_end_of_all_roles() {
+    let shop = Shop::open();
+    let keys = ["publish", "b", "--key", "targets.pem", "--key", "online.pem"];
+    let told = shop.run(&[&keys[..], &["--targets-expire", "3d"]].concat());
+    assert!(
+        told.status == 0 && told.out.contains("with the keys of the targets role"),
+        "{}",
+        told.out
+    );
+    let until = told.out.split_once("renewed before ").unwrap().1;
+    let until = until.split_whitespace().next().unwrap();
+    let shown: Value = serde_json::from_str(&shop.run(&["show", "b", "--json"]).out).unwrap();
+    assert_eq!(shown["expires"], until);
+    assert_eq!(shown["roles"][3]["expires"], until, "{shown}");
+}
+
+#[test]
+fn what_check_advises_can_be_done_where_it_runs() {
+    let shop = Shop::open();
+    let one = ["add", "b", "r.example/a", "--trust-server", "https://one.example"];
+    assert_eq!(shop.run(&one).status, 0);
+    let keys = ["publish", "b", "--key", "targets.pem", "--key", "online.pem"];
+    assert_eq!(shop.run(&keys).status, 0);
+    let check = |bundle: &str| {
+        let words = ["r.example/a:1", "--trust-server", "https://two.example", "--bundle", bundle];
+        let told =
+            shop.portreeve("check", &[&words[..], &["--bundle-root", "b/root.json"]].concat());
+        assert_eq!(told.status, 1, "{}", told.out);
+        told.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let told = check("b");
+    assert!(told.contains("trust-server-refused") && told.contains("names https://one"), "{told}");
+    assert!(
+        told.contains("take `trustServer` out of the policy or have the bundle name"),
+        "{told}"
+    );
+    let told = check("nowhere");
+    assert!(told.contains("bundle-unavailable") && !told.contains("/readyz"), "{told}");
+    assert!(told.contains("`portreeve bundle verify`"), "{told}");
+}
+
+#[test]
+fn the_help_of_the_demo_says_which_bundle_passes() {
+    let help = Shop(tempfile::tempdir().unwrap()).portreeve("demo", &["--help"]);
+    assert!(help.status == 0 && help.out.contains("bundle init --first-use"), "{}", help.out);
+}
+
+#[test]
 fn a_bundle_that_is_not_taken_is_told_with_its_code_and_status_1() {
     let shop = Shop::open();
     assert_eq!(shop.run(&["verify", "b"]).status, 0);
     let late = shop.run(&["verify", "b", "--at", "2099-01-01T00:00:00Z"]);
     assert!(late.status == 1 && late.out.contains("not taken: expired"), "{}", late.out);
-    assert!(late.out.contains("portreeve bundle publish"), "{}", late.out);
+    let plain = late.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for mends in ["root by `portreeve bundle rotate`", "the targets key", "the online key"] {
+        assert!(plain.contains(mends), "{mends}: {plain}");
+    }
     let json = shop.run(&["verify", "b", "--json", "--at", "2099-01-01T00:00:00Z"]);
     let told: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((told["good"].as_bool(), told["code"].as_str()), (Some(false), Some("expired")));
@@ -128,6 +197,10 @@ fn what_cannot_be_meant_is_status_2_and_says_what_to_do() {
         (&["add", "b", "r.example/a", "--root-key-id", "abc"], "64 hexadecimal digits"),
         (&["add", "b", "r.example/a", "--signer", "alice"], "NAME=PUBKEY.pem"),
         (&["add", "b", "r.example/a", "--signer", "a/../b=b/trust.json"], "signer"),
+        (
+            &["add", "b", "r.example/a", "--signer", "targets/alice=b/trust.json"],
+            "leave `targets/` out",
+        ),
         (&["add", "b", "r.example/a", "--floor", "root"], "ROLE=VERSION"),
         (&["add", "b", "r.example/a", "--trust-server", "http://n.example"], "https"),
         (&["add", "b", "r.example/a", "--freshness", "soon"], "soon"),

@@ -8,7 +8,8 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine;
 use portreeve_bundle::{
-    BundleError, BundleKey, RootPlan, Terms, Workshop, make_root, publish, rotate_root, sign_root,
+    BundleError, BundleKey, Missing, RootPlan, Terms, Workshop, make_root, publish, rotate_root,
+    sign_root,
 };
 use portreeve_protocol::Wall;
 use portreeve_protocol::anchors::{Anchor, TrustAnchors};
@@ -100,7 +101,7 @@ async fn the_online_key_alone_renews_the_term_but_says_nothing_new() {
     let forge = Forge::new().await;
     let online = [forge.online.clone()];
     let soon = Wall(NOW.0 + 3_600_000_000);
-    let short = Terms { online: soon, targets: LATER };
+    let short = Terms { now: NOW, online: soon, targets: LATER };
     let renewed = publish(&forge.workshop, &online, short).await.unwrap();
     assert_eq!((renewed.anew, renewed.versions.targets, renewed.versions.timestamp), (false, 1, 2));
     assert_eq!(forge.load().await.unwrap().message.expires, soon);
@@ -113,6 +114,91 @@ async fn the_online_key_alone_renews_the_term_but_says_nothing_new() {
     let refused = publish(&forge.workshop, &without_online, short).await.unwrap_err();
     assert!(refused.to_string().contains(&forge.online.id()[..16]), "{refused}");
     assert_eq!(forge.load().await.unwrap().message.versions.timestamp, 2, "nothing was changed");
+}
+
+/// What publishing is refused with, after which nothing has changed.
+async fn refused(forge: &Forge, keys: &[BundleKey], terms: Terms) -> String {
+    let before = forge.text("metadata/timestamp.json");
+    let error = publish(&forge.workshop, keys, terms).await.unwrap_err();
+    assert!(matches!(&error, BundleError::Workshop(_)), "{error}");
+    assert_eq!(forge.text("metadata/timestamp.json"), before, "nothing was changed");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn what_nobody_would_take_is_not_published_and_the_first_role_to_end_is_told() {
+    const HOUR: i64 = 3_600_000_000;
+    let forge = Forge::new().await;
+    let (all, online) = ([forge.targets.clone(), forge.online.clone()], [forge.online.clone()]);
+    let at = |hours: i64| Wall(NOW.0 + hours * HOUR);
+    let terms =
+        |now, online, targets| Terms { now: at(now), online: at(online), targets: at(targets) };
+    let told = publish(&forge.workshop, &all, terms(0, 9, 5)).await.unwrap();
+    assert_eq!(told.first_end, ("targets", at(5)));
+    let told = publish(&forge.workshop, &online, terms(1, 4, 99)).await.unwrap();
+    assert_eq!(told.first_end, ("timestamp", at(4)));
+    let told = publish(&forge.workshop, &online, terms(2, 8, 99)).await.unwrap();
+    assert_eq!(told.first_end, ("targets", at(5)), "they were not signed anew");
+    let said = refused(&forge, &online, terms(6, 8, 99)).await;
+    assert!(said.contains("targets expired") && said.contains("targets role besides"), "{said}");
+    publish(&forge.workshop, &all, terms(6, 8, 9)).await.unwrap();
+    let short = RootPlan { expires: at(7), ..plan(vec![], vec![], vec![]) };
+    let root = std::slice::from_ref(&forge.root);
+    rotate_root(&forge.workshop, &short, root).await.unwrap();
+    let told = publish(&forge.workshop, &all, terms(6, 9, 9)).await.unwrap();
+    assert_eq!(told.first_end, ("root", at(7)));
+    let said = refused(&forge, &all, terms(8, 9, 9)).await;
+    assert!(said.contains("root expired") && said.contains("bundle rotate"), "{said}");
+    rotate_root(&forge.workshop, &plan(vec![], vec![], vec![]), root).await.unwrap();
+    publish(&forge.workshop, &all, terms(8, 9, 9)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_the_root_does_not_name_is_no_renewal() {
+    let forge = Forge::new().await;
+    let stranger = forge.key("stranger.pem");
+    for key in [&stranger, &forge.root] {
+        let said = refused(&forge, &[key.clone(), forge.online.clone()], terms()).await;
+        for part in [key.id(), forge.targets.id(), forge.online.id()] {
+            assert!(said.contains(&part[..16]), "{part}: {said}");
+        }
+    }
+    let halves = [public(&forge, "targets.pem"), forge.online.clone()];
+    assert!(refused(&forge, &halves, terms()).await.contains("public half"));
+}
+
+#[tokio::test]
+async fn who_must_still_sign_a_root_is_named_and_a_mistaken_root_can_be_abandoned() {
+    let forge = Forge::new().await;
+    let (new, stranger) = (forge.key("new.pem"), forge.key("stranger.pem"));
+    let next = plan(vec![new.clone(), forge.key("other.pem")], vec![], vec![]);
+    let next = RootPlan {
+        root_keys: vec![public(&forge, "new.pem"), next.root_keys[1].clone()],
+        root_threshold: Some(2),
+        ..next
+    };
+    let waits = rotate_root(&forge.workshop, &next, std::slice::from_ref(&stranger)).await.unwrap();
+    let lacks = |keys: Vec<String>, root| Missing { keys, number: 1, root };
+    let old = lacks(vec![forge.root.id()], 1);
+    assert_eq!(waits.missing, [lacks(vec![new.id()], 2), old.clone()]);
+    let waits = sign_root(&forge.workshop, std::slice::from_ref(&new)).await.unwrap();
+    assert_eq!((waits.complete, waits.missing), (false, vec![old]));
+    for keys in [vec![stranger], vec![forge.targets.clone(), forge.online.clone()]] {
+        let said = sign_root(&forge.workshop, &keys).await.unwrap_err().to_string();
+        for part in [keys[0].id(), new.id(), forge.root.id()] {
+            assert!(said.contains(&part[..16]), "{part}: {said}");
+        }
+    }
+    let half = sign_root(&forge.workshop, &[public(&forge, "root.pem")]).await.unwrap_err();
+    assert!(half.to_string().contains("public half"), "{half}");
+    let again = rotate_root(&forge.workshop, &next, &[]).await.unwrap_err().to_string();
+    assert!(again.contains("pending-root.json"), "{again}");
+    fs::remove_file(forge.path("pending-root.json")).unwrap();
+    let fresh = plan(vec![], vec![], vec![]);
+    let root = std::slice::from_ref(&forge.root);
+    let made = rotate_root(&forge.workshop, &fresh, root).await.unwrap();
+    assert!(made.complete && made.missing.is_empty() && made.version == 2);
+    forge.load().await.unwrap();
 }
 
 #[tokio::test]

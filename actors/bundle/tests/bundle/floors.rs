@@ -82,6 +82,26 @@ async fn a_root_that_was_rotated_is_not_gone_back_behind() {
 }
 
 #[tokio::test]
+async fn from_the_newest_root_of_the_chain_the_floors_stay_whatever_root_follows() {
+    let forge = Forge::new().await;
+    let rotate = || plan(vec![], vec![], vec![]);
+    let keys = [forge.root.clone()];
+    rotate_root(&forge.workshop, &rotate(), &keys).await.unwrap();
+    let old = forge.snapshot();
+    forge.publish().await;
+    let newer = forge.load().await.unwrap().message;
+    assert_eq!(newer.versions.root, 2);
+    let second = fs::read(forge.path("metadata/2.root.json")).unwrap();
+    forge.restore(&old);
+    rotate_root(&forge.workshop, &rotate(), &keys).await.unwrap();
+    let from = |before| Asked { before, given: &second, now: NOW, store: None };
+    let error = load(forge.source(), from(Some(&newer))).await.unwrap_err();
+    assert_eq!(error.code(), Some(BundleCode::Rollback), "{error}");
+    let anew = load(forge.source(), from(None)).await.unwrap();
+    assert_eq!(anew.message.versions.root, 3, "without a floor nobody could know");
+}
+
+#[tokio::test]
 async fn a_spoilt_datastore_is_rebuilt_and_decides_nothing() {
     let forge = Forge::new().await;
     let place = forge.dir.path().join("store");

@@ -47,7 +47,7 @@ pub fn plan(root: Vec<BundleKey>, targets: Vec<BundleKey>, online: Vec<BundleKey
 }
 
 pub fn terms() -> Terms {
-    Terms { online: LATER, targets: LATER }
+    Terms { now: NOW, online: LATER, targets: LATER }
 }
 
 impl Forge {

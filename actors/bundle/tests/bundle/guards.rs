@@ -159,7 +159,7 @@ async fn expiry_is_judged_at_the_time_given_for_every_role() {
     let asked = Asked { before: None, given: &given, now: then, store: None };
     load(forge.source(), asked).await.unwrap();
     let forge = Forge::new().await;
-    let dated = portreeve_bundle::Terms { online: LATER, targets: then };
+    let dated = portreeve_bundle::Terms { now: then, online: LATER, targets: then };
     let keys = [forge.targets.clone(), forge.online.clone()];
     portreeve_bundle::publish(&forge.workshop, &keys, dated).await.unwrap();
     assert_eq!(forge.refusal(None).await, BundleCode::Expired);

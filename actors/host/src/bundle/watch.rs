@@ -18,6 +18,9 @@ use crate::notary_client::{HttpFetcher, Proxies};
 
 /// How often a directory is looked at for changes, which costs one file's reading.
 const DIRECTORY: Duration = Duration::from_secs(2);
+/// How often it is looked whether the bundle in force has expired, whose end is a time of the wall
+/// clock: that may be set, or the machine may sleep.
+const EXPIRY: Duration = Duration::from_secs(60);
 /// How often a load of a directory is tried again that was swapped meanwhile.
 const SWAPS: u32 = 3;
 
@@ -71,11 +74,15 @@ impl Looker {
         taken
     }
 
+    /// The last bundle taken, unless the root that is given now begins anew.
+    fn in_force(&self) -> Option<&BundleLoaded> {
+        let given = Sha256::of(&self.config.given);
+        self.before.as_deref().filter(|before| before.goes_on_from(given))
+    }
+
     /// Believes the trust servers of the bundle that an earlier run took.
     pub fn resume(&self) {
-        let origin = Sha256::of(&self.config.given);
-        let before = self.before.as_ref().filter(|before| before.origin == origin);
-        let anchors = before.map(|before| before.anchors.bytes());
+        let anchors = self.in_force().map(|before| before.anchors.bytes());
         let anchors = anchors.map(portreeve_protocol::anchors::TrustAnchors::parse);
         if let Some(Ok(anchors)) = anchors {
             // They were believed when the bundle was taken; were they of no use now, then the
@@ -150,16 +157,16 @@ impl BundleWatch {
     ) -> Self {
         looker.resume();
         let mut teller = Teller { last: None, log, metrics, tell };
-        if let Some(before) = &looker.before {
-            teller.metrics.bundle(before.versions.targets, before.expires);
+        if let Some(before) = looker.in_force() {
+            teller.metrics.bundle(before.versions.targets, before.expires, &looker.clock);
         }
         let first = looker.look().await;
-        teller.tell_of(&looker, first);
+        let mut expired = teller.tell_of(&looker, first);
         let task = tokio::spawn(async move {
             loop {
-                wait(&looker).await;
+                wait(&looker, expired).await;
                 let found = looker.look().await;
-                teller.tell_of(&looker, found);
+                expired = teller.tell_of(&looker, found);
             }
         });
         Self { task }
@@ -174,25 +181,35 @@ impl Drop for BundleWatch {
 
 /// What an expired bundle is told as; a load itself refuses one.
 fn expired(looker: &Looker) -> Option<BundleFailed> {
-    let before = looker.before.as_ref()?;
+    let before = looker.in_force()?;
     let expired = before.expires < looker.clock.now().wall;
     expired.then(|| failed(BundleCode::Expired, format!("it expired at {}", before.expires)))
 }
 
-/// Waits until the next look, or until a directory was changed. A tenth more or less, so that the
-/// replicas of a cluster do not ask at one instant.
-async fn wait(looker: &Looker) {
+/// Waits until the next look, until a directory was changed, or until the bundle in force expires,
+/// unless it was told already that it has. A tenth more or less, so that the replicas of a cluster
+/// do not ask at one instant.
+async fn wait(looker: &Looker, told: bool) {
     let watched = matches!(looker.config.place, BundlePlace::Directory(_));
     let mark = looker.mark();
     let mut left = jittered(looker.config.refresh);
     while !left.is_zero() {
-        let step = if watched { left.min(DIRECTORY) } else { left };
+        let step = left.min(if watched { DIRECTORY } else { EXPIRY });
+        let step = if told { step } else { step.min(until_expiry(looker)) };
         tokio::time::sleep(step).await;
         left = left.saturating_sub(step);
-        if watched && looker.mark() != mark {
+        if (!told && expired(looker).is_some()) || (watched && looker.mark() != mark) {
             return;
         }
     }
+}
+
+/// How long until the bundle in force has expired, if the wall clock is not set meanwhile; never
+/// nothing, so that whoever waits does not spin.
+fn until_expiry(looker: &Looker) -> Duration {
+    let Some(before) = looker.in_force() else { return Duration::MAX };
+    let left = before.expires.0.saturating_sub(looker.clock.now().wall.0);
+    Duration::from_micros(u64::try_from(left).unwrap_or_default()) + Duration::from_millis(1)
 }
 
 fn jittered(micros: u64) -> Duration {
@@ -214,25 +231,25 @@ struct Teller<F> {
 }
 
 impl<F: Fn(AdmissionInput)> Teller<F> {
-    /// Whatever came of the look: once the bundle in force has expired, that is what is told.
-    fn tell_of(&mut self, looker: &Looker, found: Looked) {
-        match expired(looker) {
-            Some(expired) => self.tell(Err(expired), true),
-            None => self.tell(found, false),
-        }
+    /// Whatever came of the look: once the bundle in force has expired, that is what is told. Gives
+    /// whether it has.
+    fn tell_of(&mut self, looker: &Looker, found: Looked) -> bool {
+        let expired = expired(looker);
+        let has = expired.is_some();
+        self.tell(expired.map_or(found, Err), &looker.clock);
+        has
     }
 
-    fn tell(&mut self, found: Looked, expired: bool) {
+    fn tell(&mut self, found: Looked, clock: &Clock) {
         match &found {
             Ok(loaded) => {
                 slog::debug!(self.log, "the trust bundle was looked at";
                     "version" => loaded.versions.targets);
                 self.metrics.bundle_looked("loaded");
-                self.metrics.bundle(loaded.versions.targets, loaded.expires);
+                self.metrics.bundle(loaded.versions.targets, loaded.expires, clock);
             }
             Err(failed) => self.metrics.bundle_looked(failed.code.code()),
         }
-        self.metrics.bundle_expired(expired);
         let same = self.last.as_ref().is_some_and(|last| match (last, &found) {
             // A failure is told again only when it is another one.
             (Err(last), Err(found)) => last.code == found.code,

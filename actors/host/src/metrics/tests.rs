@@ -73,8 +73,7 @@ fn every_metric_is_served_with_its_value() -> Result<(), portreeve_protocol::Pro
 fn everything(metrics: &Metrics) {
     let actor = ActorKind::Admission;
     metrics.api_asked("owner", "ok");
-    metrics.bundle(3, Wall(1_795_435_200_000_000));
-    metrics.bundle_expired(true);
+    metrics.bundle(3, Wall(1_795_435_200_000_000), &Clock::system());
     metrics.bundle_looked("loaded");
     metrics.events("written", 1);
     metrics.certificate(1_795_435_200);
@@ -105,6 +104,27 @@ fn everything(metrics: &Metrics) {
     let ends = BTreeMap::from([("gun".to_owned(), Wall(7_000_000))]);
     let mut all = metrics.ends.lock().unwrap_or_else(PoisonError::into_inner);
     all.insert("n.example".to_owned(), ends);
+}
+
+#[test]
+fn an_expired_bundle_is_shown_by_the_next_scrape_though_nobody_looked_at_it_again() {
+    let metrics = Metrics::new("1");
+    let shows = |expired: u8| {
+        let line = format!("portreeve_bundle_expired {expired}");
+        metrics.encode().lines().any(|found| found == line)
+    };
+    assert!(shows(0), "there is none");
+    let end = Wall(1_795_435_200_000_000);
+    metrics.bundle(3, end, &Clock::showing(Wall(end.0 - 3_600_000_000)));
+    assert!(shows(0), "it has an hour yet");
+    let soon = Clock::showing(Wall(end.0 - 100_000));
+    metrics.bundle(3, end, &soon);
+    while soon.now().wall <= end {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(shows(1));
+    metrics.bundle(4, Wall(end.0 + 3_600_000_000), &soon);
+    assert!(shows(0), "it was renewed");
 }
 
 /// The names of the labels of a line, without the bounds of histograms.

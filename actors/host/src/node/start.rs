@@ -53,7 +53,9 @@ where
     let incarnation = recovery.incarnation.saturating_add(1);
     let first = recovery.incarnation == 0;
     let restored = if first { options.restored.clone() } else { recovery.restored };
-    if options.settings.bundle.is_some() && restored.bundle.is_none() {
+    let left = restored.bundle.as_deref();
+    let begins = |given| left.is_none_or(|left| !left.goes_on_from(given));
+    if options.settings.bundle.is_some_and(|bundle| begins(bundle.root)) {
         facts.say_of_bundle(Some("trust bundle: none was loaded yet".to_owned()));
     }
     let started = Arc::new(started(&options, restored, incarnation)?);

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portreeve_bundle::{RootPlan, Terms, Workshop, make_key, make_root, publish};
-use portreeve_host::bundle::{BundleConfig, BundlePlace, Looker};
+use portreeve_bundle::{BundleKey, RootPlan, Terms, Workshop, make_key, make_root, publish};
+use portreeve_host::bundle::{BundleConfig, BundlePlace, BundleWatch, Looker};
 use portreeve_host::clock::Clock;
+use portreeve_host::metrics::Metrics;
 use portreeve_host::notary_client::{Fetcher, FetcherOptions, HttpFetcher, Proxies};
 use portreeve_protocol::Wall;
 use portreeve_protocol::anchors::{TrustAnchors, TrustServer};
 use portreeve_protocol::bundle_reason::BundleCode;
+use portreeve_protocol::messages::admission::AdmissionInput;
 
 use crate::server::{Reply, Server, ca_file, document, failed, header, ok, request, status};
 
@@ -32,7 +34,7 @@ async fn made(place: &Path, says: &TrustAnchors) {
     };
     let workshop = Workshop::at(place);
     make_root(&workshop, &plan, says).await.unwrap();
-    publish(&workshop, &keys, Terms { online: LATER, targets: LATER }).await.unwrap();
+    publish(&workshop, &keys, Terms { now: NOW, online: LATER, targets: LATER }).await.unwrap();
 }
 
 /// A server of a bundle, but for what `other` says of a path.
@@ -148,6 +150,30 @@ async fn a_silent_server_is_not_waited_for_and_a_strange_one_is_not_believed() {
     let failed = looks.look().await.unwrap_err();
     assert_eq!(failed.code, BundleCode::RootUnread);
     assert!(failed.detail.contains("no CA trusted here"), "{}", failed.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_bundle_is_told_when_it_comes_however_far_the_next_look_is_off() {
+    let place = tempfile::tempdir().unwrap();
+    made(place.path(), &TrustAnchors::empty()).await;
+    let keys = [BundleKey::read(&place.path().join("key.pem")).unwrap()];
+    let end = Wall(NOW.0 + 4_000_000);
+    let terms = Terms { now: NOW, online: end, targets: LATER };
+    publish(&Workshop::at(place.path()), &keys, terms).await.unwrap();
+    let server = serving(place.path(), |_| None).await;
+    let mut looker = looker(place.path(), &server, true);
+    looker.config.refresh = 720 * 3_600_000_000;
+    let (clock, metrics) = (looker.clock.clone(), Arc::new(Metrics::new("test")));
+    let (teller, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |input| teller.send(input).unwrap();
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let _watch = BundleWatch::start(looker, Arc::clone(&metrics), log, tell).await;
+    assert!(matches!(told.recv().await, Some(AdmissionInput::BundleLoaded(_))));
+    let next = tokio::time::timeout(Duration::from_secs(60), told.recv()).await.unwrap();
+    let Some(AdmissionInput::BundleFailed(failed)) = next else { panic!("{next:?}") };
+    assert_eq!(failed.code, BundleCode::Expired, "{}", failed.detail);
+    assert!(clock.now().wall > end);
+    assert!(metrics.encode().contains("portreeve_bundle_expired 1"));
 }
 
 #[test]

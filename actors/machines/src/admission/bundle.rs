@@ -63,7 +63,7 @@ pub fn succeeds(
 ) -> Result<TrustAnchors, BundleFailed> {
     let failed = |code, detail: String| BundleFailed { code, detail };
     let same =
-        |it: &&BundleLoaded| it.origin == next.origin || it.root.digest() == next.root.digest();
+        |it: &&BundleLoaded| it.goes_on_from(next.origin) || it.root.digest() == next.root.digest();
     if let Some(before) = before.filter(|it| same(it) && !planted::is(Bug::BundleRollback)) {
         if let Some((role, found, floor)) = next.versions.behind(&before.versions) {
             let detail = format!("its {role} has version {found}, and {floor} was seen before");
@@ -148,7 +148,7 @@ impl BundleState {
     /// Takes note of the time; gives the news, if it has expired since.
     pub(super) fn look(&mut self, settings: Option<&BundleSettings>, wall: Wall) -> Option<Fact> {
         let (held, taken) = (self.held.as_ref()?, self.taken.as_ref()?);
-        let counts = settings.is_some_and(|it| it.root == taken.origin);
+        let counts = settings.is_some_and(|it| taken.goes_on_from(it.root));
         if !counts || taken.expires >= wall || self.noted {
             return None;
         }
@@ -159,7 +159,7 @@ impl BundleState {
     /// How it stands at a time.
     pub(super) fn standing(&self, settings: Option<&BundleSettings>, wall: Wall) -> Standing {
         let Some(settings) = settings else { return Standing::Absent };
-        let same = |taken: &&BundleLoaded| taken.origin == settings.root;
+        let same = |taken: &&BundleLoaded| taken.goes_on_from(settings.root);
         let (Some(held), Some(taken)) = (&self.held, self.taken().filter(same)) else {
             let why = match &self.failure {
                 Some(BundleFailed { code, detail }) => format!("{detail} ({})", code.code()),

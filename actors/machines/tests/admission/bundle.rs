@@ -349,6 +349,44 @@ pub fn an_older_or_unintelligible_bundle_is_not_taken_and_the_one_before_stays()
 }
 
 #[test]
+fn the_bundle_left_stays_in_force_from_the_newest_root_it_was_verified_by_and_from_no_other() {
+    let given = |root| {
+        let bundle = BundleSettings { expired: BundleExpired::Keep, root };
+        Settings { bundle: Some(bundle), ..Settings::default() }
+    };
+    let left = loaded(3, &json!([]));
+    for (root, stays) in [
+        (left.origin, true),
+        (left.root.digest(), true),
+        (digest("a root of somebody else"), false),
+        (left.anchors.digest(), false),
+    ] {
+        let mut world = World::restored(given(root), left.clone());
+        world.policies(vec![policy("default", vec![rule("*", trust(&[]))])]);
+        let failed = BundleFailed { code: BundleCode::Unreachable, detail: "gone".to_owned() };
+        world.deliver(&AdmissionInput::BundleFailed(failed));
+        if !stays {
+            assert_eq!(code(&world.decide(&[GUN])), Some(DenyCode::BundleUnavailable));
+            continue;
+        }
+        let (_, asked) = world.ask();
+        let decision = answer(&world.told(&asked, good()));
+        assert_eq!(decision.bundle.map(|it| it.version), Some(3), "{}", decision.message);
+        // What is loaded from there has the floors of the bundle left, a newer root notwithstanding.
+        let next = |version| BundleLoaded {
+            origin: root,
+            root: Blob::new(&b"root 2"[..]),
+            ..loaded(version, &json!([]))
+        };
+        let news = facts(&world.load(next(2)));
+        let behind =
+            |it: &Fact| matches!(it, Fact::BundleFailed { code: BundleCode::Rollback, .. });
+        assert!(news.iter().any(behind), "{news:?}");
+        assert!(matches!(facts(&world.load(next(4)))[..], [Fact::BundleLoaded { .. }]));
+    }
+}
+
+#[test]
 fn the_same_bundle_again_is_no_news_unless_a_look_had_failed() {
     let mut world = World::new(settings(BundleExpired::Keep));
     assert_eq!(facts(&world.load(loaded(3, &json!([])))).len(), 1);

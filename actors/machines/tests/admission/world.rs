@@ -8,8 +8,8 @@ use portreeve_machines::Admission;
 use portreeve_protocol::entry::{Restored, Started};
 use portreeve_protocol::evidence::{Evidence, RoleEvidence, SigningKey, TagView, TargetEntry};
 use portreeve_protocol::messages::admission::{
-    AdmissionEffect, AdmissionInput, AdmissionTimer, ContainerList, GroupKind, ImageFact,
-    Operation, OwnerFact, Peer, Resolution, ResolutionOutcome, ReviewFacts, ReviewPath,
+    AdmissionEffect, AdmissionInput, AdmissionTimer, BundleLoaded, ContainerList, GroupKind,
+    ImageFact, Operation, OwnerFact, Peer, Resolution, ResolutionOutcome, ReviewFacts, ReviewPath,
     ReviewVersion, VerifiedTag,
 };
 use portreeve_protocol::messages::notary::Resolve;
@@ -37,12 +37,21 @@ pub struct World {
 
 impl World {
     pub fn new(settings: Settings) -> Self {
+        Self::after(settings, Restored::default())
+    }
+
+    /// A machine to which the incarnation before left this bundle.
+    pub fn restored(settings: Settings, bundle: BundleLoaded) -> Self {
+        Self::after(settings, Restored { bundle: Some(Box::new(bundle)), ..Restored::default() })
+    }
+
+    fn after(settings: Settings, restored: Restored) -> Self {
         let started = Started {
             build: "test".to_owned(),
             incarnation: 1,
             jitter_seed: 1,
             node: "node".parse().unwrap(),
-            restored: Restored::default(),
+            restored,
             rules: portreeve_protocol::RULES_VERSION,
             settings,
             settings_digest: Sha256::ZERO,

@@ -86,6 +86,10 @@ fn anchor(args: &AddArgs) -> Result<Anchor, CommandError> {
             text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty());
         let (name, path) = sides
             .ok_or_else(|| usage("--signer", text, "it is not of the form NAME=PUBKEY.pem"))?;
+        if name == "targets" || name.starts_with("targets/") {
+            let why = "the role of signer NAME is targets/NAME: leave `targets/` out";
+            return Err(usage("--signer", text, why));
+        }
         let public_key = read_text(Path::new(path))?;
         anchor.signers.push(AnchorSigner { name: name.to_owned(), public_key });
     }

@@ -7,8 +7,8 @@ mod read;
 use std::path::{Path, PathBuf};
 
 use portreeve_bundle::{
-    BundleError, BundleKey, Published, RootPlan, SignedRoot, Terms, Workshop, make_key, make_root,
-    publish, rotate_root, sign_root,
+    BundleError, BundleKey, Missing, Published, RootPlan, SignedRoot, Terms, Workshop, make_key,
+    make_root, publish, rotate_root, sign_root,
 };
 use portreeve_host::clock::Clock;
 use portreeve_protocol::anchors::TrustAnchors;
@@ -60,11 +60,12 @@ async fn does(command: &BundleCommand, terminal: &Terminal) -> Result<Outcome, C
         }
         BundleCommand::Publish { dir, key, targets_expire, online_expire } => {
             let terms = Terms {
+                now: Clock::system().now().wall,
                 online: until("--online-expire", online_expire)?,
                 targets: until("--targets-expire", targets_expire)?,
             };
             let published = publish(&Workshop::at(dir), &keys(key)?, terms).await?;
-            told(dir, &published, terms, terminal);
+            told(dir, &published, terminal);
             Ok(Outcome::Good)
         }
         BundleCommand::Verify(args) => read::verify(args, terminal).await,
@@ -109,7 +110,7 @@ fn until(flag: &'static str, text: &str) -> Result<Wall, CommandError> {
 
 /// Tells how far a root has come.
 fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Outcome {
-    let SignedRoot { complete, signed_by, threshold, version } = made;
+    let SignedRoot { complete, missing, signed_by, threshold: _, version } = made;
     let place = workshop.place();
     if *complete {
         let text =
@@ -117,27 +118,49 @@ fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Out
         terminal.styled(Style::Good, &text);
         return Outcome::Good;
     }
-    let short: Vec<&str> = signed_by.iter().filter_map(|id| id.get(..16)).collect();
-    let by = if short.is_empty() { "nobody".to_owned() } else { short.join(", ") };
+    let needs: Vec<String> = missing
+        .iter()
+        .map(|Missing { keys, number, root }| {
+            let whose = if root == version {
+                " of its own".to_owned()
+            } else {
+                format!(" of root version {root}")
+            };
+            format!("{number} of the keys {}{whose}", short(keys))
+        })
+        .collect();
+    let by = if signed_by.is_empty() { "nobody".to_owned() } else { short(signed_by) };
     let text = format!(
-        "root version {version} waits for signatures: it needs {threshold} of its own keys, and \
-         those that the root before it asks for; so far {by} signed. Add others with: portreeve \
-         bundle sign {} --key FILE.pem",
+        "root version {version} waits for signatures: it still needs {}; so far {by} signed. Add \
+         them with: portreeve bundle sign {} --key FILE.pem",
+        needs.join(", and "),
         place.display()
     );
+    terminal.paragraph(0, &text);
+    let pending = workshop.pending_path();
+    let text = format!("Was it made by mistake, delete {}: that abandons it.", pending.display());
     terminal.paragraph(0, &text);
     Outcome::Negative
 }
 
-fn told(dir: &Path, published: &Published, terms: Terms, terminal: &Terminal) {
-    let Published { anew, versions } = published;
+/// The beginnings of key ids.
+fn short(ids: &[String]) -> String {
+    let short: Vec<&str> = ids.iter().filter_map(|id| id.get(..16)).collect();
+    short.join(", ")
+}
+
+fn told(dir: &Path, published: &Published, terminal: &Terminal) {
+    let Published { anew, first_end: (role, end), versions } = published;
     let what = if *anew { "published" } else { "renewed, with nothing new to say" };
     let text = format!("trust bundle version {} is {what}", versions.targets);
     terminal.styled(Style::Good, &text);
-    terminal.line(&format!(
-        "  timestamp version {}, to be renewed before {}",
-        versions.timestamp, terms.online
-    ));
+    let timestamp = versions.timestamp;
+    let first = match *role {
+        "root" => " by `portreeve bundle rotate`: the root ends then",
+        "targets" => " with the keys of the targets role, which end then",
+        _ => "",
+    };
+    terminal.line(&format!("  timestamp version {timestamp}, to be renewed before {end}{first}"));
     terminal.line(&format!(
         "  serve {0}/metadata and {0}/targets; clusters start from {0}/root.json",
         dir.display()

@@ -77,7 +77,13 @@ async fn load(args: &ReadArgs) -> Result<Result<Loaded, BundleFailed>, CommandEr
         store: None,
         trust_ca: Vec::new(),
     };
-    Ok(Box::pin(looker.load()).await)
+    let loaded = Box::pin(looker.load()).await;
+    Ok(loaded.map_err(|failed| BundleFailed { detail: own_flag(&failed.detail), ..failed }))
+}
+
+/// Whoever fetches says by which flag of `portreeve serve` a CA is named; here it has another name.
+fn own_flag(detail: &str) -> String {
+    detail.replace("--trust-ca", "--ca")
 }
 
 fn good(loaded: &Loaded, terminal: &Terminal) {
@@ -175,4 +181,15 @@ fn object(found: &Result<Loaded, BundleFailed>, whole: bool) -> Value {
         object["trust"] = serde_json::to_value(&loaded.anchors).unwrap_or_default();
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_flag;
+
+    #[test]
+    fn the_flag_that_is_advised_is_one_of_this_command() {
+        let detail = "no CA trusted here issued it; name its CA with --trust-ca";
+        assert_eq!(own_flag(detail), "no CA trusted here issued it; name its CA with --ca");
+    }
 }

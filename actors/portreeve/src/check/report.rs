@@ -145,9 +145,11 @@ impl Report {
         if let Some(Denial { code, detail }) = &self.denial {
             let rule = self.rules.first();
             let rule = rule.map(|it| format!(", by {}, rule `{}`", it.policy, it.pattern));
+            // The flag of `portreeve serve` that names a CA has a shorter name here.
+            let detail = detail.replace("--trust-ca", "--ca");
             let detail = match &self.state {
                 Some(place) => detail.replace("--reason TEXT", &format!("--reason TEXT {place}")),
-                None => detail.clone(),
+                None => detail,
             };
             return format!("{detail}{}. {}", rule.unwrap_or_default(), code.advice());
         }

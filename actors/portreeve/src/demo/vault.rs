@@ -96,7 +96,8 @@ pub(super) async fn bundle(
         targets_threshold: None,
     };
     make_root(&workshop, &plan, &says).await?;
-    let terms = Terms { online: vault.expires, targets: vault.expires };
+    let terms =
+        Terms { now: Wall(vault.expires.0 - DAY), online: vault.expires, targets: vault.expires };
     publish(&workshop, &[targets, online], terms).await?;
     Ok(BundleFlags {
         bundle: Some(place.display().to_string()),

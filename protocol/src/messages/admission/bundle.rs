@@ -21,6 +21,13 @@ pub struct BundleLoaded {
 }
 
 impl BundleLoaded {
+    /// Whether it goes on where the operator gives the root of this digest: the root that was given
+    /// when it was taken, or the newest one of that root's chain, by which it was verified.
+    #[must_use]
+    pub fn goes_on_from(&self, given: Sha256) -> bool {
+        self.origin == given || self.root.digest() == given
+    }
+
     /// Every blob named here.
     pub fn blobs(&self) -> [&Blob; 2] {
         [&self.anchors, &self.root]
