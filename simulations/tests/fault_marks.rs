@@ -38,7 +38,7 @@ fn cluster() -> Scenario {
     };
     let pinned = &scripted.servers[0].collections[0];
     let edition = |version: u64| BundleEdition {
-        ahead: std::collections::BTreeSet::new(),
+        ahead: BTreeSet::new(),
         signers: std::collections::BTreeMap::new(),
         anchors: [(pinned.gun.clone(), pinned.keys)].into(),
         at: (version - 1) * 2_000_000,
