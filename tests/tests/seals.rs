@@ -142,7 +142,11 @@ async fn store(node: &TestNode, workloads: &[Value]) {
         }
     };
     let seen = tokio::time::timeout(PATIENCE, seen).await.unwrap();
-    assert!(seen.iter().all(|one| one.state != SealState::Invalid), "{seen:?}");
+    // A copied seal is told as what it is; it has opened nothing, as was seen above.
+    let invalid: Vec<_> = seen.iter().filter(|one| one.state == SealState::Invalid).collect();
+    let [evil] = invalid[..] else { panic!("{seen:?}") };
+    assert_eq!((evil.kind.as_str(), evil.name.as_str()), ("Deployment", "evil"));
+    assert_eq!(evil.why.as_deref(), Some("it is the seal of Deployment shop/web"));
 }
 
 fn code(outcome: &Outcome) -> &str {

@@ -372,7 +372,7 @@ fn the_bundle_left_stays_in_force_from_the_newest_root_it_was_verified_by_and_fr
         let (_, asked) = world.ask();
         let decision = answer(&world.told(&asked, good()));
         assert_eq!(decision.bundle.map(|it| it.version), Some(3), "{}", decision.message);
-        // What is loaded from there has the floors of the bundle left, a newer root notwithstanding.
+        // What is loaded from there has the floors of the bundle left, despite its newer root.
         let next = |version| BundleLoaded {
             origin: root,
             root: Blob::new(&b"root 2"[..]),
