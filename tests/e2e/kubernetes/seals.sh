@@ -70,8 +70,11 @@ seals_checks() {
     "$(replica_sets vault kept) $(pod_images vault kept)"
   status=0
   output=$(timeout 60 "$bin" seal status "${where[@]}" 2>&1 </dev/null) || status=$?
-  equal "seals: status has nothing left to tell" 0 "$status"
-  [ "$status" = 0 ] || say "$output"
+  # owners.sh left a workload that carries the seal of another one.
+  equal "seals: status has nothing left to tell but of the copied one" \
+    "1 StatefulSet estate/copied: it is the seal of Deployment estate/genuine" \
+    "$status $(grep 'it is the seal of' <<<"$output")"
+  equal "seals: and no seal is of the old key" 0 "$(grep -c 'old seal' <<<"$output" || true)"
   head -n 1 "$keys" >"$keys.new"
   seal_secret "$keys.new"
   becomes "seals: the old key is taken out" 15 "" keys_in_force "$old"
