@@ -101,6 +101,19 @@ impl BundleKey {
         self.private.is_some()
     }
 
+    /// That it can sign.
+    ///
+    /// # Errors
+    /// `Workshop` if only its public half is at hand.
+    pub(crate) fn must_sign(&self) -> Result<(), BundleError> {
+        if self.signs() {
+            return Ok(());
+        }
+        let id = brief(&self.id);
+        let why = format!("of the key {id} only the public half is given; its private half signs");
+        Err(BundleError::Workshop(why))
+    }
+
     pub(crate) const fn tuf_id(&self) -> &Decoded<Hex> {
         &self.id
     }
@@ -128,9 +141,14 @@ pub(crate) fn signers(keys: &[BundleKey]) -> Vec<Box<dyn KeySource>> {
     private.map(|private| Box::new(private) as Box<dyn KeySource>).collect()
 }
 
-/// The beginnings of key ids, as people are told of them.
-pub(crate) fn short(ids: &[Decoded<Hex>]) -> Vec<String> {
-    ids.iter().map(|id| hex(id).chars().take(16).collect()).collect()
+/// The beginning of a key id, as people are told of it.
+pub(crate) fn brief(id: &[u8]) -> String {
+    hex(id).chars().take(16).collect()
+}
+
+/// The beginnings of key ids.
+pub(crate) fn short<'a>(ids: impl IntoIterator<Item = &'a Decoded<Hex>>) -> Vec<String> {
+    ids.into_iter().map(|id| brief(id)).collect()
 }
 
 /// Hexadecimal digits.

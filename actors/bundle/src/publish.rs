@@ -14,7 +14,7 @@ use tough::schema::{
 };
 
 use crate::error::BundleError;
-use crate::keys::{self, BundleKey, short};
+use crate::keys::{self, BundleKey, brief, short};
 use crate::root::{SPEC, instant};
 use crate::workshop::Workshop;
 
@@ -103,24 +103,18 @@ fn of_use(root: &Root, keys: &[BundleKey]) -> Result<(), BundleError> {
     };
     let roles = [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp];
     for key in keys {
-        let id = key.id();
         if !roles.iter().any(|role| named(*role).contains(key.tuf_id())) {
             let list = |role| short(named(role)).join(", ");
             return Err(BundleError::Workshop(format!(
                 "the key {} is none that root version {} names for targets ({}), or for snapshot \
                  and timestamp ({}); give those by --key, or name it by `portreeve bundle rotate`",
-                &id[..16.min(id.len())],
+                brief(key.tuf_id()),
                 root.version,
                 list(RoleType::Targets),
                 list(RoleType::Timestamp),
             )));
         }
-        if !key.signs() {
-            return Err(BundleError::Workshop(format!(
-                "of the key {} only the public half is given; publishing needs its private half",
-                &id[..16.min(id.len())],
-            )));
-        }
+        key.must_sign()?;
     }
     Ok(())
 }

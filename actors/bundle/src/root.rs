@@ -127,16 +127,11 @@ pub async fn sign_root(workshop: &Workshop, keys: &[BundleKey]) -> Result<Signed
         let why = "no root waits for signatures";
         return Err(BundleError::Workshop(why.to_owned()));
     };
-    if let Some(key) = keys.iter().find(|key| !key.signs()) {
-        let id = key.id();
-        let why = format!("of the key {id} only the public half is given; its private half signs");
-        return Err(BundleError::Workshop(why));
-    }
+    keys.iter().try_for_each(BundleKey::must_sign)?;
     let before = before(workshop)?;
     let named: Vec<_> = std::iter::once(&signed).chain(&before).flat_map(own).cloned().collect();
     if !keys.iter().any(|key| named.contains(key.tuf_id())) {
-        let given: Vec<_> = keys.iter().map(|key| key.tuf_id().clone()).collect();
-        let given = keys::short(&given).join(", ");
+        let given = keys::short(keys.iter().map(BundleKey::tuf_id)).join(", ");
         let version = signed.version;
         let mut why = format!("no key of root version {version} is given, but {given}; ");
         why.push_str(&format!("its own are {}", keys::short(own(&signed)).join(", ")));
@@ -144,7 +139,7 @@ pub async fn sign_root(workshop: &Workshop, keys: &[BundleKey]) -> Result<Signed
             let old = keys::short(own(before)).join(", ");
             why.push_str(&format!(", those of root version {} are {old}", before.version));
         }
-        why.push_str(&format!(". {}", abandons(workshop)));
+        why.push_str(&format!(". {}", workshop.abandoning()));
         return Err(BundleError::Workshop(why));
     }
     Box::pin(sign(workshop, signed, signatures, keys)).await
@@ -156,15 +151,9 @@ fn none_waits(workshop: &Workshop) -> Result<(), BundleError> {
     let why = format!(
         "root version {} waits for signatures; `portreeve bundle sign` adds them. {}",
         signed.version,
-        abandons(workshop)
+        workshop.abandoning()
     );
     Err(BundleError::Workshop(why))
-}
-
-/// How a root that waits for signatures is got rid of.
-fn abandons(workshop: &Workshop) -> String {
-    let file = workshop.pending_path();
-    format!("Was it made by mistake, then delete {}: that abandons it", file.display())
 }
 
 /// The root in force, which comes before the one that waits.

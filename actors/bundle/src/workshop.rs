@@ -92,9 +92,15 @@ impl Workshop {
     }
 
     /// Where a root waits for signatures.
-    #[must_use]
-    pub fn pending_path(&self) -> PathBuf {
+    fn pending_path(&self) -> PathBuf {
         self.place.join(PENDING)
+    }
+
+    /// How a root that waits for signatures is got rid of, in a sentence for who made it.
+    #[must_use]
+    pub fn abandoning(&self) -> String {
+        let file = self.pending_path();
+        format!("Was it made by mistake, delete {}: that abandons it.", file.display())
     }
 
     /// Keeps a root until it has its signatures.

@@ -1,6 +1,7 @@
 //! The `portreeve` command: the command line, and one module per subcommand.
 
 mod bundle;
+mod ca_flag;
 pub mod check;
 mod cli;
 mod crds;

@@ -101,17 +101,12 @@ impl Class for HostileContent {
     const ID: &'static str = "hostile-content";
 
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
-        let mut sharp = Vec::new();
         let hostile = |_| {
             // There are many classes: half of the content is of a code that says whom to believe.
-            sharp.clear();
             let code = rng.pick(&OF_TRUST).copied().filter(|_| rng.chance(500));
-            sharp.extend(
-                Hostile::ALL
-                    .iter()
-                    .filter(|class| code.is_none_or(|code| class.codes().contains(&code))),
-            );
-            Self::of(&sharp, ground, rate.max(LASTING), rng)
+            let of_code = |class: &&Hostile| code.is_none_or(|code| class.codes().contains(&code));
+            let classes: Vec<Hostile> = Hostile::ALL.iter().filter(of_code).copied().collect();
+            Self::of(&classes, ground, rate.max(LASTING), rng)
         };
         (0..6 + rate / 25).filter_map(hostile).collect()
     }

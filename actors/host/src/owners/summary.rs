@@ -90,7 +90,7 @@ impl SealSummary {
 /// Whether the claims are about this workload, or the Deployment of which a ReplicaSet carries the
 /// seal.
 fn is_of(claims: &SealClaims, workload: &Workload) -> bool {
-    let copied = workload.kind == "ReplicaSet" && claims.kind == "Deployment";
-    let own = claims.kind == workload.kind && claims.name == workload.name;
-    claims.namespace == workload.namespace && (own || copied)
+    let Workload { kind, name, namespace, .. } = workload;
+    let copied = kind == "ReplicaSet" && claims.kind == "Deployment";
+    claims.names(kind, namespace, name) || (copied && claims.namespace == *namespace)
 }

@@ -8,21 +8,10 @@ use portreeve_protocol::messages::admission::{ReviewFacts, ReviewVersion};
 use serde::Deserialize;
 
 use super::members::Members;
-use super::review::{self, Circumstances, Text, Unreadable};
+use super::review::{self, Circumstances, Review, Text, Unreadable, text};
 
 /// What an answer needs; the rest is only passed over, so that what is wrong there does not matter.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Legible<'a> {
-    #[serde(borrow, default)]
-    api_version: Option<Text<'a>>,
-    #[serde(default)]
-    kind: Option<Text<'a>>,
-    #[serde(default)]
-    request: Option<Members<Request<'a>>>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Request<'a> {
     #[serde(borrow, default)]
     uid: Option<Text<'a>>,
@@ -42,13 +31,10 @@ pub(super) fn rescue(
         return Err(why);
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let Ok(legible) = Members::<Legible<'_>>::deserialize(&mut reader) else { return Err(why) };
-    let text = |text: &Option<Text<'_>>| {
-        text.as_ref().map(|Text(text)| text.clone().into_owned()).unwrap_or_default()
-    };
-    let uid = legible.request.as_ref().map(|request| text(&request.uid)).unwrap_or_default();
-    let Ok(uid) = review::uid(&uid) else { return Err(why) };
-    let version = review::version(&text(&legible.kind), &text(&legible.api_version));
+    let legible = Members::<Review<'_, Request<'_>>>::deserialize(&mut reader);
+    let Ok(Members(Review { api_version, kind, request })) = legible else { return Err(why) };
+    let Ok(uid) = review::uid(&text(request.unwrap_or_default().0.uid)) else { return Err(why) };
+    let version = review::version(&text(kind), &text(api_version));
     let version = version.unwrap_or(ReviewVersion::V1);
     let Unreadable(malformed) = why;
     Ok(ReviewFacts { malformed: Some(malformed), ..review::empty(uid, version, circumstances) })

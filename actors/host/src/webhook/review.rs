@@ -41,15 +41,16 @@ pub struct Unreadable(pub String);
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
+/// An AdmissionReview, of whose request as much is read as `R` has.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "R: Deserialize<'de>"))]
+pub(super) struct Review<'a, R> {
     #[serde(borrow, default)]
-    api_version: Option<Text<'a>>,
+    pub(super) api_version: Option<Text<'a>>,
     #[serde(default)]
-    kind: Option<Text<'a>>,
+    pub(super) kind: Option<Text<'a>>,
     #[serde(default)]
-    request: Option<Members<Request<'a>>>,
+    pub(super) request: Option<Members<R>>,
 }
 
 #[derive(Deserialize)]
@@ -99,13 +100,16 @@ struct UserInfo<'a> {
 /// # Errors
 /// [`Unreadable`] if no uid can be read.
 pub fn parse(body: &[u8], circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
-    match serde_json::from_slice::<Members<Review<'_>>>(body) {
+    match serde_json::from_slice::<Members<Review<'_, Request<'_>>>>(body) {
         Ok(Members(review)) => facts(review, circumstances),
         Err(_) => diagnose::facts(body, circumstances),
     }
 }
 
-fn facts(review: Review<'_>, circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
+fn facts(
+    review: Review<'_, Request<'_>>,
+    circumstances: Circumstances,
+) -> Result<ReviewFacts, Unreadable> {
     let sealer = circumstances.sealer.clone();
     let version = version(&text(review.kind), &text(review.api_version))?;
     let Some(Members(request)) = review.request else {
@@ -259,7 +263,7 @@ pub(super) fn operation(text: &str) -> Result<Operation, String> {
     }
 }
 
-fn text(text: Option<Text<'_>>) -> String {
+pub(super) fn text(text: Option<Text<'_>>) -> String {
     text.map(|text| cut(&text.0)).unwrap_or_default()
 }
 

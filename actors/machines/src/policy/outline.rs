@@ -12,7 +12,7 @@ pub struct Outline {
     pub signer_secrets: BTreeSet<String>,
 }
 
-/// Why a policy is not obeyed, so that all it may cover is denied.
+/// Why a policy is not obeyed, so that every image is denied wherever it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Whether it is understood, but asks for what there is not (`simple`, `vulnerability`).

@@ -137,9 +137,7 @@ fn root_made(workshop: &Workshop, made: &SignedRoot, terminal: &Terminal) -> Out
         place.display()
     );
     terminal.paragraph(0, &text);
-    let pending = workshop.pending_path();
-    let text = format!("Was it made by mistake, delete {}: that abandons it.", pending.display());
-    terminal.paragraph(0, &text);
+    terminal.paragraph(0, &workshop.abandoning());
     Outcome::Negative
 }
 

@@ -11,6 +11,7 @@ use portreeve_protocol::messages::admission::BundleFailed;
 use serde_json::{Value, json};
 
 use super::args::ReadArgs;
+use crate::ca_flag;
 use crate::check::instant;
 use crate::cli::Outcome;
 use crate::error::CommandError;
@@ -78,12 +79,7 @@ async fn load(args: &ReadArgs) -> Result<Result<Loaded, BundleFailed>, CommandEr
         trust_ca: Vec::new(),
     };
     let loaded = Box::pin(looker.load()).await;
-    Ok(loaded.map_err(|failed| BundleFailed { detail: own_flag(&failed.detail), ..failed }))
-}
-
-/// Whoever fetches says by which flag of `portreeve serve` a CA is named; here it has another name.
-fn own_flag(detail: &str) -> String {
-    detail.replace("--trust-ca", "--ca")
+    Ok(loaded.map_err(|failed| BundleFailed { detail: ca_flag::own(&failed.detail), ..failed }))
 }
 
 fn good(loaded: &Loaded, terminal: &Terminal) {
@@ -181,15 +177,4 @@ fn object(found: &Result<Loaded, BundleFailed>, whole: bool) -> Value {
         object["trust"] = serde_json::to_value(&loaded.anchors).unwrap_or_default();
     }
     object
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_flag;
-
-    #[test]
-    fn the_flag_that_is_advised_is_one_of_this_command() {
-        let detail = "no CA trusted here issued it; name its CA with --trust-ca";
-        assert_eq!(own_flag(detail), "no CA trusted here issued it; name its CA with --ca");
-    }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::judge::{CONTAINER, Judged};
 use super::options::Options;
+use crate::ca_flag;
 
 /// The verdict on an image.
 pub(super) struct Report {
@@ -145,8 +146,7 @@ impl Report {
         if let Some(Denial { code, detail }) = &self.denial {
             let rule = self.rules.first();
             let rule = rule.map(|it| format!(", by {}, rule `{}`", it.policy, it.pattern));
-            // The flag of `portreeve serve` that names a CA has a shorter name here.
-            let detail = detail.replace("--trust-ca", "--ca");
+            let detail = ca_flag::own(detail);
             let detail = match &self.state {
                 Some(place) => detail.replace("--reason TEXT", &format!("--reason TEXT {place}")),
                 None => detail,
