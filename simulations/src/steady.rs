@@ -30,7 +30,7 @@ const SIGNER: &str = "alice";
 const KEYS: u64 = 1;
 
 /// Reviews that are planned; Deployments lead to more.
-const REVIEWS: u64 = 9_600;
+const REVIEWS: u64 = 4_800;
 /// From one review to the next, in microseconds.
 const APART: u64 = SECOND / 16;
 /// From one publication of a collection to its next.

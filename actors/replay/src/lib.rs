@@ -26,7 +26,7 @@ pub use explain::{Explanation, explain, find};
 pub use ledger::{Ledger, cut};
 pub use line::{Line, split};
 pub use name::input_name;
-pub use recover::{Position, Recovery, Tail, recover};
+pub use recover::{Position, Recovery, Tail, recover, recover_entries};
 pub use report::{
     DecisionDifference, Divergence, Finding, FindingKind, Outcome, PathStep, Progress, Report,
     TornTail,

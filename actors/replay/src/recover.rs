@@ -97,6 +97,39 @@ pub fn recover(
     Ok(found)
 }
 
+/// As [`recover`], for entries that are at hand themselves, the first of which is one that a journal
+/// can begin with. Nothing is said of places and hashes, for there are no bytes.
+///
+/// # Errors
+/// `Damaged` for a checkpoint that contradicts itself, `Blob` as [`recover`].
+pub fn recover_entries<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+    blobs: &dyn BlobSource,
+) -> Result<Recovery, ReplayError> {
+    let mut found = Recovery::of_an_empty_journal();
+    let mut fetchers = Fetchers::default();
+    for entry in entries {
+        found.records += 1;
+        if leaves_something(entry) {
+            let at = At { bytes: 0, line: found.records, segment: Arc::from("") };
+            fetchers.take(entry.clone(), &at, blobs, &mut found)?;
+        }
+    }
+    found.restored = fetchers.restored();
+    Ok(found)
+}
+
+/// Whether the next incarnation starts otherwise because of an entry.
+fn leaves_something(entry: &Entry) -> bool {
+    match entry {
+        Entry::Checkpoint(_) | Entry::Started(_) => true,
+        Entry::Delivered(Delivered { event, input, .. }) => {
+            input.is_lasting() || matches!(event.actor, ActorId::Notary(_))
+        }
+        Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) => false,
+    }
+}
+
 impl Recovery {
     const fn of_an_empty_journal() -> Self {
         Self {

@@ -16,6 +16,10 @@ pub struct ClockDrift {
 }
 
 impl Influence for ClockDrift {
+    fn bends_clocks(&self) -> bool {
+        true
+    }
+
     fn drift(&self, replica: usize) -> i64 {
         if replica == self.replica { self.ppm } else { 0 }
     }

@@ -24,6 +24,10 @@ pub struct ClockSkew {
 }
 
 impl Influence for ClockSkew {
+    fn bends_clocks(&self) -> bool {
+        true
+    }
+
     fn clock(&self, at: Mono, replica: usize, wall: &mut i64) {
         if replica == self.replica && (self.from..self.until).contains(&at.0) {
             *wall = wall.saturating_add(self.by);

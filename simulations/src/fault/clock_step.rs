@@ -1,6 +1,7 @@
 //! A wall clock jumps.
 
 use portreeve_protocol::Mono;
+use portreeve_protocol::limits::CLOCK_STEP;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Class, Ground, Influence};
@@ -30,6 +31,10 @@ impl Influence for ClockStep {
         self.acknowledged.map(acknowledge).into_iter().collect()
     }
 
+    fn bends_clocks(&self) -> bool {
+        true
+    }
+
     fn clock(&self, at: Mono, replica: usize, wall: &mut i64) {
         if replica == self.replica && (self.from..self.until).contains(&at.0) {
             *wall = wall.saturating_add(self.by);
@@ -47,7 +52,10 @@ impl Class for ClockStep {
         let farthest = (FARTHEST / 1_000).saturating_mul(rate).clamp(1_000_000, FARTHEST);
         let step = |_| {
             let (from, until) = ground.span(rate, rng);
-            let by = rng.log_between(500_000, farthest).cast_signed();
+            // Half of the steps are too far to be believed.
+            let (least, most) =
+                if rng.chance(500) { (CLOCK_STEP, FARTHEST) } else { (500_000, farthest) };
+            let by = rng.log_between(least, most).cast_signed();
             let (by, acknowledged) = if rng.chance(500) {
                 (by, Some(rng.between(until, ground.heal)))
             } else {

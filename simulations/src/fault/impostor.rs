@@ -27,8 +27,12 @@ impl Class for Impostor {
     fn draw(ground: &Ground, rate: u64, rng: &mut Rng) -> Vec<Self> {
         let all = Hostile::ALL.iter().copied();
         let classes: Vec<_> = all.filter(|it| it.nature() == Nature::Impostor).collect();
-        let impostor =
-            |_| Some(Self(HostileContent::of(&classes, ground, rate.max(LASTING), rng)?));
+        let impostor = |_| {
+            // Most who come too late for a first use have to hand over from the genuine root.
+            let hands_over = rng.chance(300);
+            let classes = if hands_over { &[Hostile::ImpostorRotation][..] } else { &classes };
+            Some(Self(HostileContent::of(classes, ground, rate.max(LASTING), rng)?))
+        };
         (0..1 + rate / 200).filter_map(impostor).collect()
     }
 }

@@ -103,6 +103,12 @@ pub trait Influence {
         Vec::new()
     }
 
+    /// Whether it bends clocks: they are read at every delivery, so that only those that do are
+    /// asked.
+    fn bends_clocks(&self) -> bool {
+        false
+    }
+
     /// Whether it bends messages between the actors of a replica: they are many, so that only those
     /// that do are asked.
     fn bends_hops(&self) -> bool {

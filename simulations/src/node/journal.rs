@@ -1,19 +1,22 @@
 //! A journal on a simulated disk: the same records and blobs that the host writes, and what of them
 //! a crash or a bad disk would leave.
 //!
-//! Entries become bytes only when somebody reads them: a crash, a start, an auditor.
+//! Entries become bytes only when somebody reads them: an auditor, or whoever starts from a journal
+//! that is audited or damaged. Other starts take the entries as they are, which gives the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portreeve_protocol::{Blob, BlobSource, Entry, ProtocolError, Sha256, codec};
-use portreeve_replay::{Recovery, ReplayError, Report, recover, split, verify};
+use portreeve_replay::{Recovery, ReplayError, Report, recover, recover_entries, split, verify};
 
 use crate::SimulationError;
 
 /// The entries written, and the blobs beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
+    /// Whether a start reads bytes, as a host does.
+    as_bytes: bool,
     blobs: BTreeMap<Sha256, Arc<[u8]>>,
     /// How many entries of the last segment are durable.
     durable: usize,
@@ -45,6 +48,12 @@ struct Written {
 impl Written {
     const NONE: Self = Self { before: Sha256::ZERO, ends: Vec::new(), lines: Vec::new() };
 
+    fn append(&mut self, entry: &Entry) -> Result<(), ProtocolError> {
+        let hash = codec::write_line(entry.clone(), self.prev(), &mut self.lines)?;
+        self.ends.push((self.lines.len(), hash));
+        Ok(())
+    }
+
     /// Hash of the last record.
     fn prev(&self) -> Sha256 {
         self.ends.last().map_or(self.before, |(_, hash)| *hash)
@@ -55,6 +64,7 @@ impl Default for Journal {
     /// A journal without a line.
     fn default() -> Self {
         Self {
+            as_bytes: true,
             blobs: BTreeMap::new(),
             durable: 0,
             segments: vec![Segment::new(1, Sha256::ZERO)],
@@ -72,12 +82,15 @@ impl Segment {
 
     /// Makes bytes of what is not yet.
     fn write(&mut self) -> Result<(), ProtocolError> {
-        for entry in self.entries.iter().skip(self.written.ends.len()) {
-            let prev = self.written.prev();
-            let hash = codec::write_line(entry.clone(), prev, &mut self.written.lines)?;
-            self.written.ends.push((self.written.lines.len(), hash));
-        }
-        Ok(())
+        let behind = self.written.ends.len();
+        self.entries.iter().skip(behind).try_for_each(|entry| self.written.append(entry))
+    }
+
+    /// The bytes of the entries behind the first `durable`; only how many they are is right.
+    fn tail(&self, durable: usize) -> Result<Written, ProtocolError> {
+        let mut tail = Written::NONE;
+        self.entries.iter().skip(durable).try_for_each(|entry| tail.append(entry))?;
+        Ok(tail)
     }
 
     fn name(&self) -> String {
@@ -214,20 +227,34 @@ impl Journal {
         self.writable = true;
     }
 
-    /// Bytes that a crash could leave of what is not durable.
+    /// Whether starts are to read bytes; those of a damaged journal always do.
+    pub(super) const fn read_as_bytes(&mut self, audited: bool) {
+        self.as_bytes = audited;
+    }
+
+    /// The replica is killed: `left` draws how many of the bytes that are not durable are there.
+    /// Gives both numbers, the drawn one first.
     ///
     /// # Errors
     /// An entry that cannot be written.
-    pub fn at_risk(&mut self) -> Result<usize, ProtocolError> {
-        self.last_mut().write()?;
-        let last = self.last();
-        Ok(last.written.lines.len() - last.bytes(self.durable))
-    }
-
-    /// The replica is killed: of what is not durable, `left` bytes are there.
-    pub fn crash(&mut self, left: usize) {
-        let durable = self.last().bytes(self.durable);
-        self.last_mut().written.lines.truncate(durable.saturating_add(left));
+    pub fn crash(
+        &mut self,
+        left: impl FnOnce(usize) -> usize,
+    ) -> Result<(usize, usize), ProtocolError> {
+        let durable = self.durable;
+        if self.as_bytes {
+            self.last_mut().write()?;
+            let lines = self.last().bytes(durable);
+            let at_risk = self.last().written.lines.len() - lines;
+            let left = left(at_risk);
+            self.last_mut().written.lines.truncate(lines.saturating_add(left));
+            return Ok((left, at_risk));
+        }
+        let tail = self.last().tail(durable)?;
+        let left = left(tail.lines.len());
+        let whole = tail.ends.iter().take_while(|(end, _)| *end <= left).count();
+        self.last_mut().truncate(durable + whole);
+        Ok((left, tail.lines.len()))
     }
 
     /// Flips a bit of a record behind which there is a durable one: `at` names it, modulo their
@@ -238,6 +265,7 @@ impl Journal {
     /// An entry that cannot be written.
     pub fn flip(&mut self, at: u64) -> Result<bool, ProtocolError> {
         self.seal()?;
+        self.as_bytes = true;
         let last = self.last();
         let earlier = self.segments.iter().filter(|one| one.number != last.number);
         let bytes: usize = earlier.map(|one| one.written.lines.len()).sum();
@@ -261,6 +289,11 @@ impl Journal {
     /// # Errors
     /// A journal that no crash can have left so, an entry that cannot be written.
     pub fn recover(&mut self) -> Result<Recovery, SimulationError> {
+        self.writable = true;
+        if !self.as_bytes {
+            self.sync();
+            return Ok(recover_entries(&self.last().entries, self)?);
+        }
         self.last_mut().write()?;
         let last = self.last();
         let found = recover(split(&last.name(), &last.written.lines), self)?;
@@ -269,7 +302,6 @@ impl Journal {
         let left = last.written.ends.iter().take_while(|(one, _)| *one <= end).count();
         self.last_mut().truncate(left);
         self.last_mut().written.lines.truncate(end);
-        self.writable = true;
         self.sync();
         Ok(found)
     }
@@ -316,12 +348,33 @@ mod tests {
         journal.write(gap(2));
         let second = bytes(&mut journal)?.len();
         journal.write(gap(3));
-        assert_eq!(journal.at_risk()?, (second - first) * 2);
-        journal.crash(second - first + 5);
+        let (left, at_risk) = (second - first + 5, (second - first) * 2);
+        assert_eq!(journal.crash(|_| left)?, (left, at_risk));
         assert_eq!(bytes(&mut journal)?.len(), second + 5);
         let found = journal.recover()?;
         assert_eq!((found.records, bytes(&mut journal)?.len()), (2, second));
         assert_eq!(journal.entries().count(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_crash_leaves_the_same_whether_bytes_are_read_or_entries() -> Result<(), SimulationError> {
+        let written = |as_bytes: bool| {
+            let mut journal = Journal::default();
+            journal.read_as_bytes(as_bytes);
+            (1..=2).for_each(|lost| journal.write(gap(lost)));
+            journal.sync();
+            (3..=5).for_each(|lost| journal.write(gap(lost)));
+            journal
+        };
+        let (_, at_risk) = written(true).crash(|_| 0)?;
+        for left in 0..=at_risk {
+            let (mut bytes, mut entries) = (written(true), written(false));
+            assert_eq!(bytes.crash(|_| left)?, entries.crash(|_| left)?);
+            let (read, taken) = (bytes.recover()?, entries.recover()?);
+            assert_eq!((read.records, read.restored), (taken.records, taken.restored));
+            assert!(bytes.durable().eq(entries.durable()), "{left} bytes left");
+        }
         Ok(())
     }
 

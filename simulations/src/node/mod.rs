@@ -99,6 +99,7 @@ impl Node {
     #[must_use]
     pub fn start(started: Started, mut journal: Journal, audited: bool) -> Self {
         let mut started = started;
+        journal.read_as_bytes(audited);
         journal.keep(started.restored.blobs_mut().into_iter().map(|blob| &*blob));
         let started = Arc::new(started);
         journal.write(Entry::Started(Arc::clone(&started)));
@@ -281,12 +282,12 @@ impl Node {
 
     /// The next event of an actor. Its monotonic clock never goes back, as the host's do not.
     fn number(&mut self, actor: ActorId, cause: u64, now: Now) -> (EventId, u64, Now) {
-        let last = self.last(&actor);
-        let lamport = last.lamport.max(cause) + 1;
+        let (node, incarnation) = (self.started.node.clone(), self.started.incarnation);
+        let last = self.heard.entry(actor.clone()).or_default();
+        let (lamport, seq) = (last.lamport.max(cause) + 1, last.seq + 1);
         let now = Now { mono: now.mono.max(last.mono), wall: now.wall };
-        let event = self.next(actor.clone());
-        self.heard.insert(actor, Last { lamport, mono: now.mono, seq: event.seq });
-        (event, lamport, now)
+        *last = Last { lamport, mono: now.mono, seq };
+        (EventId { node, incarnation, actor, seq }, lamport, now)
     }
 
     fn last(&self, actor: &ActorId) -> Last {

@@ -8,9 +8,9 @@
 //! * the trust server served the newest edition and was within reach; that edition has not expired;
 //!   it has the tag signed by all who are asked for, with the digest that the request names if it
 //!   names one, under a root with a pinned key where there are pins;
-//! * the replica's root is one that leads to it: the collection was never begun anew, and the
-//!   replica was not taken in by an impostor; no bad content was ever served that lasts in a
-//!   replica which believes it;
+//! * the replica's root is one that leads to it: since an operator last had the replica forget what
+//!   it trusts, the collection was not begun anew, the replica was not taken in by an impostor, and
+//!   no bad content was served that lasts in a replica which believes it;
 //! * no clock is wrong in the scenario, or the denial is not about time.
 //!
 //! Where a trust bundle is configured, nothing must be allowed by this oracle.
@@ -23,12 +23,13 @@ use portreeve_protocol::messages::notary::{DocumentName, FetchRequest};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::reference::ImageReference;
 use portreeve_protocol::workload::{Carrier, carrier};
-use portreeve_protocol::{Denial, DenyCode, Sha256};
+use portreeve_protocol::{Denial, DenyCode, Mono, Sha256};
 
 use super::bind::{demands, tag};
 use super::case::{Case, each};
 use super::{Oracle, Run, Violation};
 use crate::fault::Service;
+use crate::hostile::{Hostile, Mark};
 use crate::rng::Streams;
 use crate::truth::policies::{Catalogue, Demand, InForce, pins};
 use crate::truth::{Edition, Served, Shelf, Signing};
@@ -111,9 +112,10 @@ fn released(
     let truth = &run.outcome.truth;
     let shelf = truth.collections.get(&(server.clone(), gun.clone()))?;
     let honest = truth.honest(server, &gun, case.received.minus(2 * FLIGHT_TIMEOUT), case.at);
-    let known = !case.roots.impostor(server, &gun) || never_bad(shelf);
+    let since = case.roots.since(server, &gun);
+    let known = !case.roots.impostor(server, &gun) || bad(shelf, since).next().is_none();
     let reached = reached(run, case, server, &gun);
-    if !(told && honest && known && reached && plain(shelf)) {
+    if !(told && honest && known && reached && plain(shelf, since)) {
         return None;
     }
     let edition: &Edition = shelf.last_by(case.at)?;
@@ -134,18 +136,21 @@ fn released(
     edition.holds(&signing).then_some(digest)
 }
 
-/// Whether whoever followed the collection from whenever on can follow it still.
-fn plain(shelf: &Shelf) -> bool {
-    let begun = shelf.editions.iter().filter(|edition| edition.fresh).count();
-    let lasts = shelf.served.iter().any(|stand| match &stand.what {
-        Served::Bad { class, .. } => class.mark() != crate::hostile::Mark::Passing,
-        Served::Edition(_) | Served::Nothing => false,
-    });
-    begun == 1 && !lasts
+/// Whether whoever followed the collection from an instant on can follow it still.
+fn plain(shelf: &Shelf, since: Mono) -> bool {
+    let known = shelf.editions.iter().any(|edition| edition.at <= since);
+    let begun = shelf.editions.iter().filter(|edition| edition.fresh && edition.at > since).count();
+    let lasts = bad(shelf, since).any(|class| class.mark() != Mark::Passing);
+    usize::from(known) + begun == 1 && !lasts
 }
 
-fn never_bad(shelf: &Shelf) -> bool {
-    !shelf.served.iter().any(|stand| matches!(stand.what, Served::Bad { .. }))
+/// The classes of bad content that were served after an instant.
+fn bad(shelf: &Shelf, since: Mono) -> impl Iterator<Item = Hostile> {
+    let ends = shelf.served.iter().skip(1).map(|next| next.from).chain([Mono(u64::MAX)]);
+    shelf.served.iter().zip(ends).filter_map(move |(stand, end)| match &stand.what {
+        Served::Bad { class, .. } if end > since => Some(*class),
+        Served::Bad { .. } | Served::Edition(_) | Served::Nothing => None,
+    })
 }
 
 /// Whether the trust server answers.
@@ -171,10 +176,9 @@ fn reached(run: &Run<'_>, case: &Case<'_>, server: &str, gun: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use portreeve_protocol::Mono;
-
     use super::*;
     use crate::fault::ServerDown;
+    use crate::history::Sight;
     use crate::oracle::sample::{self, IMAGE, SERVER, Story, digest, verified};
     use crate::truth::Stand;
 
@@ -221,6 +225,30 @@ mod tests {
         }
         probed(&mut story, AT, IMAGE, denied());
         story.keeps(check);
+    }
+
+    #[test]
+    fn what_lasts_of_bad_content_excuses_a_denial_until_it_is_to_be_forgotten() {
+        let lasting = |class: &&Hostile| class.mark() == Mark::Root;
+        let class = Hostile::ALL.iter().find(lasting).copied();
+        let besieged = || {
+            let mut story = Story::new();
+            for shelf in story.outcome.truth.collections.values_mut() {
+                let bad = class.map(|class| Served::Bad { class, evil: digest() });
+                let served = shelf.served.last().map(|stand| stand.what.clone());
+                shelf.served.extend(bad.map(|what| Stand { from: Mono(10), what }));
+                shelf.served.extend(served.map(|what| Stand { from: Mono(20), what }));
+            }
+            story
+        };
+        let mut story = besieged();
+        probed(&mut story, AT, IMAGE, denied());
+        story.keeps(check);
+        let mut story = besieged();
+        let (gun, server) = (sample::GUN.to_owned(), SERVER.to_owned());
+        story.see(30, Sight::TrustReset { gun, server });
+        probed(&mut story, AT, IMAGE, denied());
+        story.breaks(check, "must be allowed and is denied");
     }
 
     #[test]

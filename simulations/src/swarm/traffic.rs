@@ -180,6 +180,10 @@ impl Drawer<'_> {
         if rng.chance(600) {
             take_images(facts, from);
         }
+        // There an object's own seal counts, and what passes keeps the seal that it has.
+        if rng.chance(500) {
+            facts.path = ReviewPath::Validate;
+        }
         Some(from.name.clone())
     }
 
@@ -192,8 +196,11 @@ impl Drawer<'_> {
         }
         let some = [rng.pick(before), rng.pick(before), rng.pick(before)].into_iter().flatten();
         let mut some = some.map(|review| &review.facts);
-        // Pods make nothing.
-        let owner = some.find(|facts| facts.kind.kind != POD.1).or_else(|| some.next());
+        // What carries the seal of another object makes things, too; Pods make nothing.
+        let copies: Vec<_> = before.iter().filter(|review| review.copies.is_some()).collect();
+        let copy = rng.pick(&copies).map(|review| &review.facts).filter(|_| rng.chance(400));
+        let owner = copy.or_else(|| some.find(|facts| facts.kind.kind != POD.1));
+        let owner = owner.or_else(|| some.next());
         let Some(owner) = owner else { return };
         facts.namespace.clone_from(&owner.namespace);
         let replica_set = owner.kind.kind == DEPLOYMENT.1 && rng.chance(500);

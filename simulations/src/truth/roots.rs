@@ -15,8 +15,12 @@ type Collection = (String, String);
 /// The roots that one replica has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots {
+    /// When an operator last had the replica forget what it trusted of each collection.
+    forgotten: BTreeMap<Collection, Mono>,
     /// Whether it may be an impostor's, for each collection that there is a root of.
     held: BTreeMap<Collection, bool>,
+    /// When the replica was last given an empty disk.
+    wiped: Mono,
 }
 
 impl Roots {
@@ -34,9 +38,14 @@ impl Roots {
                 }
             }
             Sight::TrustReset { gun, server } => {
-                self.held.remove(&(server.clone(), gun.clone()));
+                let key = (server.clone(), gun.clone());
+                self.held.remove(&key);
+                self.forgotten.insert(key, at);
             }
-            Sight::Wiped { .. } => self.held.clear(),
+            Sight::Wiped { .. } => {
+                self.held.clear();
+                self.wiped = at;
+            }
             Sight::Answered(_)
             | Sight::Bundle(_)
             | Sight::Crashed
@@ -55,6 +64,13 @@ impl Roots {
     pub fn impostor(&self, server: &str, gun: &str) -> bool {
         let key = (server.to_owned(), gun.to_owned());
         self.held.get(&key).copied().unwrap_or(true)
+    }
+
+    /// Since when all that the replica knows of a collection is what it has been told.
+    #[must_use]
+    pub fn since(&self, server: &str, gun: &str) -> Mono {
+        let forgotten = self.forgotten.get(&(server.to_owned(), gun.to_owned()));
+        forgotten.map_or(self.wiped, |forgotten| self.wiped.max(*forgotten))
     }
 
     fn resolved(&mut self, at: Mono, resolution: &Resolution, truth: &Truth) {

@@ -16,9 +16,9 @@ use crate::scenario::{PolicyEvent, Scenario};
 
 /// The API server.
 #[derive(Debug)]
-pub(super) struct ApiServer {
+pub(super) struct ApiServer<'a> {
     pub(super) calls: Vec<Call>,
-    pub(super) intents: Vec<Intent>,
+    pub(super) intents: Vec<Intent<'a>>,
     /// What it held from each instant on.
     held: Vec<(Mono, BTreeMap<ObjectRef, SourceObject>)>,
     /// Probes that were allowed: the replica, and the place of what is asked for.
@@ -36,7 +36,7 @@ pub(super) struct Workload {
     pub(super) uid: String,
 }
 
-impl ApiServer {
+impl ApiServer<'_> {
     pub(super) fn new(scenario: &Scenario) -> Result<Self, SimulationError> {
         let objects = scenario.objects()?.into_iter().map(|one| (key(&one), one));
         Ok(Self {

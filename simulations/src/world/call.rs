@@ -2,6 +2,7 @@
 //! which replica is asked, how long it waits, what it makes of the answers, and when clients try
 //! again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{AdmissionInput, Operation, ReviewFacts, ReviewPath};
@@ -13,16 +14,16 @@ use super::object::{self, Pins};
 use super::{Happening, World};
 use crate::SimulationError;
 use crate::fault::{Link, Place, Traffic};
-use crate::history::{Answered, Sight};
+use crate::history::{self, Answered, Sight};
 use crate::node::Envelope;
 use crate::scenario::{Later, PlannedReview};
 
 /// What a client wants.
 #[derive(Debug)]
-pub(super) struct Intent {
+pub(super) struct Intent<'a> {
     /// The replica that is asked for what, if it is only to see whether all came right.
     pub(super) probe: Option<(usize, usize)>,
-    pub(super) plan: PlannedReview,
+    pub(super) plan: Cow<'a, PlannedReview>,
     /// How often the client has tried.
     tries: u8,
 }
@@ -31,9 +32,16 @@ pub(super) struct Intent {
 #[derive(Debug)]
 pub(super) struct Call {
     done: bool,
-    facts: ReviewFacts,
     intent: usize,
+    /// What is delivered to a replica.
+    review: Arc<Input>,
     step: Step,
+}
+
+impl Call {
+    fn facts(&self) -> Option<&ReviewFacts> {
+        history::review(&self.review)
+    }
 }
 
 /// How far the object of a client has come.
@@ -65,22 +73,22 @@ impl Reply {
     }
 }
 
-impl Intent {
-    pub(super) const fn new(plan: PlannedReview, probe: Option<(usize, usize)>) -> Self {
+impl<'a> Intent<'a> {
+    pub(super) const fn new(plan: Cow<'a, PlannedReview>, probe: Option<(usize, usize)>) -> Self {
         Self { probe, plan, tries: 0 }
     }
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
     /// A client does what was planned.
     pub(super) fn review(&mut self, index: usize) -> Result<(), SimulationError> {
-        let plan = self.scenario.reviews[index].clone();
+        let plan = Cow::Borrowed(&self.scenario.reviews[index]);
         self.intend(Intent::new(plan, None));
         Ok(())
     }
 
     /// A client begins to want something.
-    pub(super) fn intend(&mut self, intent: Intent) {
+    pub(super) fn intend(&mut self, intent: Intent<'a>) {
         let facts = intent.plan.facts.clone();
         self.api.intents.push(intent);
         let intent = self.api.intents.len() - 1;
@@ -101,7 +109,8 @@ impl World<'_> {
         {
             (facts.seal, facts.annotated) = (seal.clone(), true);
         }
-        self.api.calls.push(Call { done: false, facts, intent, step });
+        let review = Arc::new(Input::Admission(AdmissionInput::Review(Box::new(facts))));
+        self.api.calls.push(Call { done: false, intent, review, step });
         let call = self.api.calls.len() - 1;
         let at = self.scheduler.now().plus(after);
         self.scheduler.schedule(at, Happening::Call(call));
@@ -112,7 +121,7 @@ impl World<'_> {
         let at = self.scheduler.now();
         let to = self.api.intents[self.api.calls[call].intent].plan.to;
         let Some(replica) = to.or_else(|| self.endpoint()) else { return Ok(()) };
-        let Call { facts, .. } = &self.api.calls[call];
+        let Some(facts) = self.api.calls[call].facts() else { return Ok(()) };
         let patience = facts.budget.saturating_add(limits::DEADLINE_MARGIN);
         let uid = facts.uid.clone();
         self.note('?', Some(replica), uid);
@@ -140,9 +149,8 @@ impl World<'_> {
 
     /// A call comes to a replica. Where nothing listens, the connection is refused.
     pub(super) fn receive(&mut self, call: usize, replica: usize) -> Result<(), SimulationError> {
-        let facts = AdmissionInput::Review(Box::new(self.api.calls[call].facts.clone()));
+        let input = Arc::clone(&self.api.calls[call].review);
         let probe = self.api.intents[self.api.calls[call].intent].probe.is_some();
-        let input = Arc::new(Input::Admission(facts));
         let process = &mut self.replicas[replica];
         let Some(node) = process.node() else {
             self.break_off(call);
@@ -189,11 +197,12 @@ impl World<'_> {
         call: usize,
         reply: Option<Box<Reply>>,
     ) -> Result<(), SimulationError> {
-        let Call { done, facts, intent, step } = &mut self.api.calls[call];
-        if std::mem::replace(done, true) {
+        let asked = &mut self.api.calls[call];
+        if std::mem::replace(&mut asked.done, true) {
             return Ok(());
         }
-        let (uid, intent, step) = (facts.uid.clone(), *intent, *step);
+        let (intent, step) = (asked.intent, asked.step);
+        let uid = asked.facts().map(|facts| facts.uid.clone()).unwrap_or_default();
         let allowed = reply.as_ref().map(|reply| reply.allowed);
         let word = match allowed {
             None => "gave up",
@@ -229,14 +238,14 @@ impl World<'_> {
 
     /// An object that was allowed goes on its way.
     fn go_on(&mut self, call: usize, intent: usize, step: Step, reply: Reply) {
-        let plan = &self.api.intents[intent].plan;
-        let (later, validated) = (plan.later.clone(), plan.validated);
-        let uid = plan.facts.uid.clone();
         if let Some(probe) = self.api.intents[intent].probe {
             self.api.settled.insert(probe);
             return;
         }
-        let mut facts = self.api.calls[call].facts.clone();
+        let plan = &self.api.intents[intent].plan;
+        let (later, validated) = (plan.later.clone(), plan.validated);
+        let uid = plan.facts.uid.clone();
+        let Some(mut facts) = self.api.calls[call].facts().cloned() else { return };
         object::mutate(&mut facts, &reply.pins, reply.seal);
         match (step, later) {
             (Step::Admit, Later::Again) => {
@@ -269,7 +278,7 @@ impl World<'_> {
         let seal = facts.seal.clone();
         self.api.store(&facts, stored.clone(), seal);
         for child in object::children(&facts, &uid, &stored, children) {
-            self.intend(Intent::new(child, None));
+            self.intend(Intent::new(Cow::Owned(child), None));
         }
     }
 }

@@ -67,9 +67,7 @@ impl World<'_> {
     pub(super) fn crash(&mut self, replica: usize) -> Result<bool, SimulationError> {
         let Some(node) = self.take_down(replica) else { return Ok(false) };
         let mut journal = node.into_journal();
-        let at_risk = journal.at_risk()?;
-        let left = self.delays.left_by_crash(at_risk);
-        journal.crash(left);
+        let (left, at_risk) = journal.crash(|at_risk| self.delays.left_by_crash(at_risk))?;
         self.replicas[replica].state = State::Down(Box::new(journal));
         self.note('!', Some(replica), format!("killed, {left} of {at_risk} bytes left"));
         self.see(replica, Sight::Crashed);

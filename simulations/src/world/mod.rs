@@ -114,9 +114,11 @@ enum Happening {
 
 struct World<'a> {
     answers: BTreeMap<String, Answer>,
+    /// The faults that bend clocks, by their places in the scenario.
+    bent_clocks: Vec<usize>,
     /// The publications of the trust bundle, as replicas are handed them.
     bundles: Vec<(Mono, BundleLoaded)>,
-    api: ApiServer,
+    api: ApiServer<'a>,
     counts: Counts,
     delays: Delays,
     facts: BTreeMap<&'static str, u64>,
@@ -155,6 +157,7 @@ impl<'a> World<'a> {
         let rng = |index: usize| streams.stream(&format!("fault-{index}"));
         let mut world = Self {
             answers: BTreeMap::new(),
+            bent_clocks: bent_clocks(scenario),
             api: ApiServer::new(scenario)?,
             bundles: bundle::editions(scenario)?,
             counts: Counts::default(),
@@ -336,6 +339,11 @@ impl<'a> World<'a> {
             took: self.took,
         })
     }
+}
+
+fn bent_clocks(scenario: &Scenario) -> Vec<usize> {
+    let faults = scenario.faults.iter().enumerate();
+    faults.filter(|(_, fault)| fault.influence().bends_clocks()).map(|(place, _)| place).collect()
 }
 
 /// By how many parts in a million the monotonic clock of each replica runs too fast.

@@ -183,13 +183,17 @@ impl World<'_> {
 
     /// Performs an effect that leads to no delivery.
     fn conclude(&mut self, replica: usize, effect: &Effect) -> Result<(), SimulationError> {
-        let now = self.now(replica);
-        let Some(node) = self.replicas[replica].node() else { return Ok(()) };
         match effect {
             Effect::Note(fact) => *self.facts.entry(fact.name()).or_default() += 1,
-            Effect::RecordGap(gap) => node.gap(gap),
+            Effect::RecordGap(gap) => {
+                if let Some(node) = self.replicas[replica].node() {
+                    node.gap(gap);
+                }
+            }
             Effect::Release(release) => {
-                if let Some(answered) = node.release(now, release) {
+                let now = self.now(replica);
+                let node = self.replicas[replica].node();
+                if let Some(answered) = node.and_then(|node| node.release(now, release)) {
                     self.release(replica, answered)?;
                 }
             }

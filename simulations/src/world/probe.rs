@@ -1,6 +1,7 @@
 //! Whether all comes right once nothing goes wrong any more: every replica is asked for whatever
 //! was asked for before, several times.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use portreeve_protocol::messages::admission::{Operation, ReviewFacts, ReviewPath};
@@ -44,7 +45,7 @@ impl World<'_> {
                 facts.uid = format!("probe-{replica}-{place}-{round}");
                 (facts.budget, facts.seal) = (9 * SECOND, SealFact::Absent);
                 let plan = PlannedReview { to: Some(replica), ..PlannedReview::once(0, 0, facts) };
-                self.intend(Intent::new(plan, Some((replica, place))));
+                self.intend(Intent::new(Cow::Owned(plan), Some((replica, place))));
             }
         }
         let next = self.scheduler.now().plus(APART);

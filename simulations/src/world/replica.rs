@@ -144,11 +144,12 @@ impl World<'_> {
     /// The clocks of a replica as a machine reads them: faults that bend them are hit.
     pub(super) fn read_clocks(&mut self, replica: usize) -> Now {
         let at = self.scheduler.now();
-        for index in 0..self.scenario.faults.len() {
-            let (influence, mut wrong) = (self.influence(index), 0);
+        for place in 0..self.bent_clocks.len() {
+            let fault = self.bent_clocks[place];
+            let (influence, mut wrong) = (self.influence(fault), 0);
             influence.clock(at, replica, &mut wrong);
             if wrong != 0 || influence.drift(replica) != 0 {
-                self.hit(index);
+                self.hit(fault);
             }
         }
         self.now(replica)
@@ -160,8 +161,8 @@ impl World<'_> {
         let Replica { drift, started, .. } = &self.replicas[replica];
         let elapsed = at.since(*started);
         let mut wrong = 0;
-        for fault in &self.scenario.faults {
-            fault.influence().clock(at, replica, &mut wrong);
+        for fault in &self.bent_clocks {
+            self.influence(*fault).clock(at, replica, &mut wrong);
         }
         let ahead = i128::from(elapsed) * i128::from(*drift) / 1_000_000;
         let mono = u64::try_from(i128::from(elapsed) + ahead).unwrap_or_default();
