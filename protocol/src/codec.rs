@@ -37,6 +37,14 @@ struct LineIn<'a> {
     record: &'a RawValue,
 }
 
+/// [`Record`], its entry borrowed.
+#[derive(Serialize)]
+struct WholeOut<'a> {
+    entry: &'a Entry,
+    prev: Sha256,
+    v: u32,
+}
+
 /// [`Record`] of a delivery, with text in the place of its decisions.
 #[derive(Serialize)]
 struct RecordOut<'a> {
@@ -127,8 +135,12 @@ pub fn digest<T: Serialize + ?Sized>(value: &T) -> Result<Sha256, ProtocolError>
 ///
 /// # Errors
 /// As [`canonical`].
-pub fn write_line(entry: Entry, prev: Sha256, line: &mut Vec<u8>) -> Result<Sha256, ProtocolError> {
-    write_record(&Record { entry, prev, v: SCHEMA }, line)
+pub fn write_line(
+    entry: &Entry,
+    prev: Sha256,
+    line: &mut Vec<u8>,
+) -> Result<Sha256, ProtocolError> {
+    write_record(&WholeOut { entry, prev, v: SCHEMA }, line)
 }
 
 /// As [`write_line`], for a delivery that led to `effects`: they say what the decisions of the

@@ -141,7 +141,7 @@ bugs! {
         "What the trust bundle says of a collection counts.";
     BundleFailureLasts "bundle-failure-lasts" Admission Swarm
         "A trust bundle that could not be had is taken when it can be.";
-    BundleRollback "bundle-rollback" Admission Swarm
+    BundleRollback "bundle-rollback" Admission Rule
         "A trust bundle older than the one taken before is not taken.";
     BundleUnavailableIgnored "bundle-unavailable-ignored" Admission Swarm
         "While no trust bundle counts, what requires trust is denied.";
@@ -203,7 +203,7 @@ bugs! {
         "An entry of a seal that an operator ended counts no more.";
     SealNotBound "seal-not-bound" Admission Swarm
         "A seal counts only on the object that it names.";
-    SealRequirementIgnored "seal-requirement-ignored" Admission Swarm
+    SealRequirementIgnored "seal-requirement-ignored" Admission Rule
         "A seal stands only for what the policies ask for today.";
     SealTagIgnored "seal-tag-ignored" Admission Swarm
         "A seal stands for the tag that was submitted.";
@@ -360,7 +360,7 @@ bugs! {
         "Each required signer names the digest that is released.";
     SignerKeyNotCompared "signer-key-not-compared" Verify Swarm
         "A required signer's own key has signed its role.";
-    SnapshotRollback "snapshot-rollback" Verify Swarm
+    SnapshotRollback "snapshot-rollback" Verify Rule
         "A snapshot is not older than one seen before.";
     SnapshotUnsigned "snapshot-unsigned" Verify Swarm
         "A snapshot is signed by the keys that the root lists for it.";

@@ -23,20 +23,25 @@
 
 use portreeve_protocol::{Cause, Effect, Mono, Sha256};
 
+/// How many bytes are hashed at once.
+const PIECE: usize = 1 << 16;
+
 /// The events of a run so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     events: u64,
-    hashed: Vec<u8>,
     keeps: bool,
     lines: Vec<String>,
+    /// The hash of what happened before the last piece, and that piece.
+    pending: Vec<u8>,
 }
 
 impl Trace {
     /// A trace without an event; whether its lines are kept.
     #[must_use]
-    pub const fn new(keeps: bool) -> Self {
-        Self { events: 0, hashed: Vec::new(), keeps, lines: Vec::new() }
+    pub fn new(keeps: bool) -> Self {
+        let pending = Sha256::ZERO.as_bytes().to_vec();
+        Self { events: 0, keeps, lines: Vec::new(), pending }
     }
 
     /// How many events there were, whether their lines were kept or not.
@@ -51,26 +56,31 @@ impl Trace {
         &self.lines
     }
 
-    /// SHA-256 of what happened and when.
+    /// A hash of what happened and when: SHA-256, piece by piece, each with the hash before it.
     #[must_use]
     pub fn hash(&self) -> Sha256 {
-        Sha256::of(&self.hashed)
+        Sha256::of(&self.pending)
     }
 
-    /// Takes note of an event: `key` tells it from others, `words` is for people.
+    /// Takes note of an event: the pieces of `key` tell it from others, `words` is for people.
     pub(crate) fn note(
         &mut self,
         at: Mono,
         mark: char,
         replica: Option<usize>,
-        key: &[u8],
+        key: &[&[u8]],
         words: impl FnOnce() -> String,
     ) {
         self.events += 1;
-        self.hashed.extend(at.0.to_be_bytes());
-        self.hashed.extend([u8::try_from(mark).unwrap_or_default(), place(replica)]);
-        self.hashed.extend(key);
-        self.hashed.push(b'\n');
+        if self.pending.len() > PIECE {
+            let before = self.hash();
+            self.pending.clear();
+            self.pending.extend(before.as_bytes());
+        }
+        self.pending.extend(at.0.to_be_bytes());
+        self.pending.extend([u8::try_from(mark).unwrap_or_default(), place(replica)]);
+        key.iter().for_each(|piece| self.pending.extend(*piece));
+        self.pending.push(b'\n');
         if self.keeps {
             let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
             let who = replica.map_or_else(|| "-".to_owned(), |replica| replica.to_string());
@@ -92,8 +102,8 @@ pub(crate) fn cause(cause: &Cause) -> String {
 }
 
 /// The effects of a delivery in short, one letter each.
-pub(crate) fn letters(effects: &[Effect], text: &mut Vec<u8>) {
-    text.extend(effects.iter().map(|effect| match effect {
+pub(crate) fn letters(effects: &[Effect]) -> Vec<u8> {
+    let letter = |effect: &Effect| match effect {
         Effect::Answer(_) => b'A',
         Effect::Arm { .. } => b'T',
         Effect::Disarm { .. } => b't',
@@ -103,5 +113,6 @@ pub(crate) fn letters(effects: &[Effect], text: &mut Vec<u8>) {
         Effect::RecordGap(_) => b'G',
         Effect::Release(_) => b'R',
         Effect::Send { .. } => b'S',
-    }));
+    };
+    effects.iter().map(letter).collect()
 }

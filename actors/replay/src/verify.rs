@@ -313,8 +313,8 @@ mod tests {
         };
         let mut journal = Vec::new();
         let prev = Entry::Started(Arc::new(started));
-        let prev = codec::write_line(prev, Sha256::ZERO, &mut journal).unwrap();
-        codec::write_line(Entry::Delivered(delivered), prev, &mut journal).unwrap();
+        let prev = codec::write_line(&prev, Sha256::ZERO, &mut journal).unwrap();
+        codec::write_line(&Entry::Delivered(delivered), prev, &mut journal).unwrap();
         let run = |limit| {
             verify_within(limit, checked(crate::split("s", &journal)), &NoBlobs, &mut |_| {})
         };

@@ -183,7 +183,7 @@ fn lines_of(file: &str) -> String {
     let mut prev = Sha256::ZERO;
     let mut text = Vec::new();
     for entry in entries().into_iter().filter(|entry| file_of(entry) == file) {
-        prev = codec::write_line(entry, prev, &mut text).expect("entries are plain JSON");
+        prev = codec::write_line(&entry, prev, &mut text).expect("entries are plain JSON");
     }
     String::from_utf8(text).expect("JSON is UTF-8")
 }
@@ -215,7 +215,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
             let (record, hash) = codec::read_line(line.as_bytes()).expect(name);
             assert_eq!((record.v, record.prev), (codec::SCHEMA, prev), "{name}");
             let mut again = Vec::new();
-            let written = codec::write_line(record.entry, record.prev, &mut again).expect(name);
+            let written = codec::write_line(&record.entry, record.prev, &mut again).expect(name);
             assert_eq!(String::from_utf8(again).expect(name), format!("{line}\n"), "{name}");
             assert_eq!(hash, written, "{name}");
             prev = hash;
@@ -356,7 +356,7 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         };
         let (mut one, mut other) = (Vec::new(), Vec::new());
         let first = codec::write_delivered(&bare, effects, Sha256::ZERO, &mut one);
-        let second = codec::write_line(Entry::Delivered(whole), Sha256::ZERO, &mut other);
+        let second = codec::write_line(&Entry::Delivered(whole), Sha256::ZERO, &mut other);
         assert_eq!(first, second);
         assert_eq!(String::from_utf8(one), String::from_utf8(other));
     }

@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod shrink;
 mod speed;
+mod stopwatch;
 mod swarm;
 mod terminal;
 

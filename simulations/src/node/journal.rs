@@ -49,7 +49,7 @@ impl Written {
     const NONE: Self = Self { before: Sha256::ZERO, ends: Vec::new(), lines: Vec::new() };
 
     fn append(&mut self, entry: &Entry) -> Result<(), ProtocolError> {
-        let hash = codec::write_line(entry.clone(), self.prev(), &mut self.lines)?;
+        let hash = codec::write_line(entry, self.prev(), &mut self.lines)?;
         self.ends.push((self.lines.len(), hash));
         Ok(())
     }

@@ -99,7 +99,7 @@ mod tests {
     fn a_canary_in_the_trace_breaks_no_secret() {
         let mut story = Story::new();
         story.outcome.trace = Trace::new(true);
-        story.outcome.trace.note(Mono(1), '!', None, b"", || canary::MESSAGE.to_owned());
+        story.outcome.trace.note(Mono(1), '!', None, &[], || canary::MESSAGE.to_owned());
         story.breaks(check, "the trace");
     }
 

@@ -59,7 +59,7 @@ mod tests {
         let mut outcome = Story::new().outcome;
         outcome.trace = Trace::new(true);
         for word in words {
-            outcome.trace.note(Mono(1), '>', Some(0), word.as_bytes(), || (*word).to_owned());
+            outcome.trace.note(Mono(1), '>', Some(0), &[word.as_bytes()], || (*word).to_owned());
         }
         outcome.trace_hash = outcome.trace.hash();
         outcome

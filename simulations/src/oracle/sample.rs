@@ -455,7 +455,7 @@ fn outcome(left: Left) -> Outcome {
         marks: BTreeMap::new(),
         replicas: vec![left],
         stuck: None,
-        trace: Trace::default(),
+        trace: Trace::new(false),
         trace_hash: Sha256::ZERO,
         truth: truth(),
         took: Mono(0),

@@ -123,8 +123,9 @@ impl<'a> World<'a> {
         let Some(replica) = to.or_else(|| self.endpoint()) else { return Ok(()) };
         let Some(facts) = self.api.calls[call].facts() else { return Ok(()) };
         let patience = facts.budget.saturating_add(limits::DEADLINE_MARGIN);
-        let uid = facts.uid.clone();
-        self.note('?', Some(replica), uid);
+        let review = Arc::clone(&self.api.calls[call].review);
+        let uid = history::review(&review).map_or("", |facts| &facts.uid);
+        self.mark('?', Some(replica), &[uid.as_bytes()], || uid.to_owned());
         self.scheduler.schedule(at.plus(patience), Happening::TimedOut(call));
         let (from, to) = (Place::ApiServer, Place::Replica(replica));
         let passage = self.passage(&Link { from, to, traffic: Traffic::Review });
@@ -209,7 +210,7 @@ impl<'a> World<'a> {
             Some(true) => "allowed",
             Some(false) => "denied",
         };
-        self.note('.', None, format!("{uid} {word}"));
+        self.mark('.', None, &[uid.as_bytes(), word.as_bytes()], || format!("{uid} {word}"));
         let sight = match allowed {
             None => Sight::GaveUp { uid },
             Some(allowed) => Sight::Reached { allowed, uid },

@@ -75,7 +75,9 @@ impl World<'_> {
             return Ok(());
         }
         node.journal_mut().sync_to(mark);
-        self.note('~', Some(replica), format!("durable up to {}/{}", mark.0, mark.1));
+        let (segment, entries) = mark;
+        let key = [&segment.to_be_bytes()[..], &entries.to_be_bytes()];
+        self.mark('~', Some(replica), &key, || format!("durable up to {segment}/{entries}"));
         self.gate(replica, JournalInput::Synced)?;
         let waiting = std::mem::take(&mut self.replicas[replica].unsynced);
         let more = !waiting.is_empty();

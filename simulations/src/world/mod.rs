@@ -308,8 +308,19 @@ impl<'a> World<'a> {
 
     fn note(&mut self, mark: char, replica: Option<usize>, what: impl Into<String>) {
         let what = what.into();
+        self.mark(mark, replica, &[what.as_bytes()], || what.clone());
+    }
+
+    /// As [`World::note`], for what happens so often that its words are made for readers only.
+    fn mark(
+        &mut self,
+        mark: char,
+        replica: Option<usize>,
+        key: &[&[u8]],
+        words: impl FnOnce() -> String,
+    ) {
         self.took = self.scheduler.now();
-        self.trace.note(self.took, mark, replica, what.as_bytes(), || what.clone());
+        self.trace.note(self.took, mark, replica, key, words);
     }
 
     fn outcome(self) -> Result<Outcome, SimulationError> {

@@ -66,15 +66,10 @@ impl World<'_> {
     /// Writes down a delivery, for whoever reads the trace and for the oracles.
     fn delivered(&mut self, replica: usize, input: &Arc<Input>, cause: &Cause, handled: &Handled) {
         let name = input_name(input);
-        let mut key = Vec::with_capacity(64);
-        key.extend(name.as_bytes());
-        key.extend(handled.event.seq.to_be_bytes());
-        trace::letters(&handled.effects, &mut key);
-        key.extend(handled.digest.as_bytes());
-        self.took = self.scheduler.now();
-        self.trace.note(self.took, '>', Some(replica), &key, || {
-            let mut letters = Vec::new();
-            trace::letters(&handled.effects, &mut letters);
+        let letters = trace::letters(&handled.effects);
+        let seq = handled.event.seq.to_be_bytes();
+        let key = [name.as_bytes(), &seq, &letters, handled.digest.as_bytes()];
+        self.mark('>', Some(replica), &key, || {
             let (cause, letters) = (trace::cause(cause), String::from_utf8_lossy(&letters));
             let digest = &handled.digest.to_hex()[..12];
             format!("{} {name} <- {cause} [{letters}] {digest}", handled.event)
@@ -223,7 +218,9 @@ impl World<'_> {
         };
         let word = answered.denial().map_or("allow", |denial| denial.code.code());
         let uid = answered.decision.uid.clone();
-        self.note('=', Some(replica), format!("{uid} {word} after {} us", answer.latency));
+        let latency = answer.latency;
+        let key = [uid.as_bytes(), word.as_bytes(), &latency.to_be_bytes()];
+        self.mark('=', Some(replica), &key, || format!("{uid} {word} after {latency} us"));
         self.counts.reviews += 1;
         self.answers.insert(uid, answer);
         let call = self.replicas[replica].calls.remove(&answered.event);

@@ -153,7 +153,7 @@ impl Writer {
     /// Adds an entry to those that [`Writer::write`] will write; gives the hash of its record.
     pub(crate) fn stage(&mut self, entry: Entry) -> io::Result<Sha256> {
         let deliveries = u64::from(matches!(entry, Entry::Delivered(_)));
-        self.stage_by(deliveries, |prev, lines| codec::write_line(entry, prev, lines))
+        self.stage_by(deliveries, |prev, lines| codec::write_line(&entry, prev, lines))
     }
 
     /// As [`Writer::stage`], for a delivery that led to `effects`.

@@ -39,7 +39,7 @@ fn forge(rig: &Rig, change: impl Fn(&mut Checkpoint)) -> (Vec<u8>, u64) {
             at = line.number;
         }
         let follows = prev.unwrap_or(record.prev);
-        prev = Some(codec::write_line(entry, follows, &mut journal).unwrap());
+        prev = Some(codec::write_line(&entry, follows, &mut journal).unwrap());
     }
     (journal, at)
 }

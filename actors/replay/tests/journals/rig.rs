@@ -152,7 +152,7 @@ impl Rig {
     }
 
     pub fn write(&mut self, entry: Entry) {
-        self.prev = codec::write_line(entry, self.prev, &mut self.journal).unwrap();
+        self.prev = codec::write_line(&entry, self.prev, &mut self.journal).unwrap();
     }
 
     /// Writes a checkpoint and forgets the journal before it, as retention does.

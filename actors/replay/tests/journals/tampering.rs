@@ -20,7 +20,7 @@ fn forge(rig: &Rig, mut change: impl FnMut(u64, Entry) -> Option<Entry>) -> Vec<
         let line = line.unwrap();
         let (record, _) = codec::read_line(line.bytes.strip_suffix(b"\n").unwrap()).unwrap();
         if let Some(entry) = change(line.number, record.entry) {
-            prev = codec::write_line(entry, prev, &mut journal).unwrap();
+            prev = codec::write_line(&entry, prev, &mut journal).unwrap();
         }
     }
     journal
@@ -278,7 +278,7 @@ fn with_panicked_verifier(rig: &Rig, after: impl Fn(&Delivered) -> Entry) -> (Ve
     let Entry::Delivered(delivered) = record.entry else { panic!("the request") };
     let last = journal.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
     let (_, prev) = codec::read_line(last.strip_suffix(b"\n").unwrap()).unwrap();
-    codec::write_line(after(&delivered), prev, &mut journal).unwrap();
+    codec::write_line(&after(&delivered), prev, &mut journal).unwrap();
     (journal, at)
 }
 

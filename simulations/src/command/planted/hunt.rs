@@ -15,8 +15,8 @@ use super::super::args::PlantedArgs;
 use super::super::error::CommandError;
 use super::super::terminal::{Bar, Style, line, styled};
 
-/// What stands for an oracle where one seed gave two runs.
-const TWO_RUNS: &str = "same-seed-same-run";
+/// The oracle whose rule is broken where one seed gave two runs.
+const TWO_RUNS: &str = "same-scenario-same-trace";
 /// What stands for an oracle where a run did not come to its end.
 const NO_END: &str = "run-ends";
 /// Seeds that are run twice, as the swarm does.
