@@ -1,6 +1,6 @@
 //! What happens next: a heap by time and tie.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use portreeve_protocol::Mono;
@@ -10,51 +10,37 @@ use crate::rng::Rng;
 /// Events to come. Of those at one instant any may be the first: the seed draws which.
 #[derive(Debug)]
 pub struct Scheduler<T> {
-    heap: BinaryHeap<Reverse<Slot<T>>>,
+    /// Places in `waiting` that nothing waits in.
+    free: Vec<usize>,
+    heap: BinaryHeap<Reverse<Slot>>,
     now: Mono,
     scheduled: u64,
     ties: Rng,
+    /// What is to come stays where it is, while the heap moves slots about.
+    waiting: Vec<Option<T>>,
 }
 
-#[derive(Debug)]
-struct Slot<T> {
+/// When something happens, in the order of the members, and its place among what waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
     at: Mono,
-    number: u64,
     tie: u64,
-    what: T,
-}
-
-impl<T> Slot<T> {
-    const fn key(&self) -> (Mono, u64, u64) {
-        (self.at, self.tie, self.number)
-    }
-}
-
-impl<T> PartialEq for Slot<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for Slot<T> {}
-
-impl<T> PartialOrd for Slot<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Slot<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
+    number: u64,
+    place: usize,
 }
 
 impl<T> Scheduler<T> {
     /// Nothing to come, at time zero; ties are broken by `ties`.
     #[must_use]
     pub const fn new(ties: Rng) -> Self {
-        Self { heap: BinaryHeap::new(), now: Mono(0), scheduled: 0, ties }
+        Self {
+            free: Vec::new(),
+            heap: BinaryHeap::new(),
+            now: Mono(0),
+            scheduled: 0,
+            ties,
+            waiting: Vec::new(),
+        }
     }
 
     /// The time of the event that happens now.
@@ -67,14 +53,20 @@ impl<T> Scheduler<T> {
     pub fn schedule(&mut self, at: Mono, what: T) {
         let (number, tie) = (self.scheduled, self.ties.draw());
         self.scheduled += 1;
-        self.heap.push(Reverse(Slot { at: at.max(self.now), number, tie, what }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.waiting.push(None);
+            self.waiting.len() - 1
+        });
+        self.waiting[place] = Some(what);
+        self.heap.push(Reverse(Slot { at: at.max(self.now), tie, number, place }));
     }
 
     /// Moves time on to the next event and gives it; `None` if nothing is to come.
     pub fn advance(&mut self) -> Option<T> {
         let Reverse(slot) = self.heap.pop()?;
         self.now = slot.at;
-        Some(slot.what)
+        self.free.push(slot.place);
+        self.waiting[slot.place].take()
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn speed(args: &SpeedArgs) -> Result<Status, CommandError> {
     let mut speed = Speed::default();
     let most = Duration::from_secs(args.seconds.max(1));
     for seed in args.seed.. {
-        speed.world(seed, args.audited || (seed - args.seed).is_multiple_of(AUDITED))?;
+        speed.world(seed, args.audited || (seed - args.seed + 1).is_multiple_of(AUDITED))?;
         if speed.running.wall >= most {
             break;
         }
