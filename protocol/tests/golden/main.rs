@@ -168,7 +168,7 @@ fn entries() -> Vec<Entry> {
     all.push(deliver(ActorId::Verify(3), inputs::verify_input().into()));
     all.push(samples::checkpoint());
     all.push(Entry::Gap(samples::gap()));
-    let review = AdmissionInput::Review(Box::new(inputs::smallest_review()));
+    let review = AdmissionInput::Review(inputs::smallest_review().into());
     all.push(samples::panicked(review.into()));
     all.push(samples::started(Restored::default()));
     let revoked = RevokedSeal { digest: samples::sha("manifest"), gun: samples::GUN.to_owned() };

@@ -140,7 +140,7 @@ impl World<'_> {
 
     /// A call comes to a replica. Where nothing listens, the connection is refused.
     pub(super) fn receive(&mut self, call: usize, replica: usize) -> Result<(), SimulationError> {
-        let facts = AdmissionInput::Review(Box::new(self.api.calls[call].facts.clone()));
+        let facts = AdmissionInput::Review(self.api.calls[call].facts.clone().into());
         let probe = self.api.intents[self.api.calls[call].intent].probe.is_some();
         let input = Arc::new(Input::Admission(facts));
         let process = &mut self.replicas[replica];

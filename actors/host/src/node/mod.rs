@@ -204,8 +204,7 @@ impl Node {
         }
         let budget = facts.budget.saturating_add(limits::DEADLINE_MARGIN / 2);
         let (waiter, answer) = oneshot::channel();
-        let mut deliver =
-            Deliver::outside(Outside::Webhook, AdmissionInput::Review(Box::new(facts)));
+        let mut deliver = Deliver::outside(Outside::Webhook, AdmissionInput::Review(facts.into()));
         deliver.waiter = Some(waiter);
         match links.directory.try_send(&ActorId::Admission, deliver) {
             Ok(()) => {}
