@@ -361,3 +361,15 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         assert_eq!(String::from_utf8(one), String::from_utf8(other));
     }
 }
+
+#[test]
+fn what_is_told_of_effects_does_not_depend_on_what_was_told_before() {
+    let all = inputs::effects();
+    let mut again = codec::Told::default();
+    for effects in [&all[..], &[], &all[1..], &all[..1]] {
+        again.tell(effects).expect("they can be written");
+        let anew = codec::Told::of(effects).expect("they can be written");
+        assert_eq!(again.digest(), anew.digest());
+        assert_eq!(format!("{again:?}"), format!("{anew:?}"));
+    }
+}
