@@ -45,7 +45,7 @@ struct WholeOut<'a> {
     v: u32,
 }
 
-/// [`Record`] of a delivery, with text in the place of its decisions.
+/// [`Record`] of a delivery, with text in the place of each of its decisions.
 #[derive(Serialize)]
 struct RecordOut<'a> {
     entry: EntryOut<'a>,
@@ -61,7 +61,7 @@ enum EntryOut<'a> {
 #[derive(Serialize)]
 struct DeliveredOut<'a> {
     cause: &'a Cause,
-    decisions: Verbatim<'a>,
+    decisions: &'a [Verbatim<'a>],
     effects: Sha256,
     event: &'a EventId,
     input: &'a Input,
@@ -155,17 +155,29 @@ pub fn write_delivered(
     prev: Sha256,
     line: &mut Vec<u8>,
 ) -> Result<Sha256, ProtocolError> {
-    let told = Told::of(effects)?;
+    write_told(delivered, &Told::of(effects)?, prev, line)
+}
+
+/// As [`write_delivered`], where it is known what there is to tell of the effects.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn write_told(
+    delivered: &Delivered,
+    told: &Told,
+    prev: Sha256,
+    line: &mut Vec<u8>,
+) -> Result<Sha256, ProtocolError> {
     let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
-    let decisions = told.decisions()?;
-    let (decisions, effects, lamport) = (Verbatim(&decisions), told.digest(), *lamport);
+    let decisions = told.decisions();
+    let (decisions, effects, lamport) = (decisions.as_slice(), told.digest(), *lamport);
     let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
     write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
 }
 
 /// What a record tells of effects: their digest, and the decisions among them in full. Each effect
 /// is made into text once for both.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Told {
     /// Where the decisions stand in the text.
     decisions: Vec<Range<usize>>,
@@ -180,19 +192,30 @@ impl Told {
     /// As [`canonical`].
     pub fn of(effects: &[Effect]) -> Result<Self, ProtocolError> {
         let mut told = Self { decisions: Vec::new(), text: Vec::with_capacity(4_096) };
-        told.text.push(b'[');
+        told.tell(effects)?;
+        Ok(told)
+    }
+
+    /// Has it be what there is to tell of other effects, in the room that it has already.
+    ///
+    /// # Errors
+    /// As [`canonical`]; it is not to be used then.
+    pub fn tell(&mut self, effects: &[Effect]) -> Result<(), ProtocolError> {
+        self.decisions.clear();
+        self.text.clear();
+        self.text.push(b'[');
         for effect in effects {
-            if told.text.len() > 1 {
-                told.text.push(b',');
+            if self.text.len() > 1 {
+                self.text.push(b',');
             }
-            let start = told.text.len();
-            json::append(effect, &mut told.text)?;
+            let start = self.text.len();
+            json::append(effect, &mut self.text)?;
             if is_decision(effect) {
-                told.decisions.push(start + ANSWER.len()..told.text.len() - 1);
+                self.decisions.push(start + ANSWER.len()..self.text.len() - 1);
             }
         }
-        told.text.push(b']');
-        Ok(told)
+        self.text.push(b']');
+        Ok(())
     }
 
     /// The digest of the effects, as a record states it.
@@ -215,20 +238,9 @@ impl Told {
         rest == if self.decisions.is_empty() { b"[]".as_slice() } else { b"]".as_slice() }
     }
 
-    /// The list of the decisions, as a record holds it.
-    fn decisions(&self) -> Result<String, ProtocolError> {
-        let length: usize = self.decisions.iter().map(|decision| decision.len() + 1).sum();
-        let mut list = String::with_capacity(length + 2);
-        list.push('[');
-        for (place, decision) in self.decisions.iter().enumerate() {
-            if place > 0 {
-                list.push(',');
-            }
-            let text = str::from_utf8(&self.text[decision.clone()]);
-            list.push_str(text.map_err(|error| ProtocolError::Record { why: error.to_string() })?);
-        }
-        list.push(']');
-        Ok(list)
+    /// The text of each decision.
+    fn decisions(&self) -> Vec<Verbatim<'_>> {
+        self.decisions.iter().map(|decision| Verbatim(&self.text[decision.clone()])).collect()
     }
 }
 
@@ -311,7 +323,7 @@ fn read_delivery(line: &[u8]) -> Option<Undecided> {
     let DeliveredIn { cause, effects, event, input, lamport, now, root } = delivered;
     let again = DeliveredOut {
         cause: &cause,
-        decisions: Verbatim("[]"),
+        decisions: &[],
         effects,
         event: &event,
         input: &input,

@@ -1,6 +1,7 @@
 //! The answer to a review, container by container.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,7 @@ pub struct ContainerVerdict {
     /// JSON pointer of the image reference in the object.
     pub pointer: String,
     /// The rule, or rules of equal specificity, that decided.
-    pub rules: Vec<RuleRef>,
+    pub rules: Arc<[RuleRef]>,
     /// The verdict.
     pub verdict: Verdict,
 }

@@ -1,5 +1,6 @@
 //! Who received what, and why: nodes, actors, events and their causes.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,8 +11,21 @@ use crate::ProtocolError;
 use crate::text::read_from_text;
 
 /// The name of one replica, as operators know it: a pod or host name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NodeId(Arc<str>);
+
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Ids are sorted all the time, and nearly always are those of one node.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl NodeId {
     /// The name as text.

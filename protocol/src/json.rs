@@ -16,12 +16,21 @@ use crate::ProtocolError;
 /// The name by which [`Verbatim`] makes itself known.
 const VERBATIM: &str = "$portreeve::verbatim";
 
-/// Text that is JSON already, written as it is. Nothing but [`append`] knows how to.
-pub(crate) struct Verbatim<'a>(pub(crate) &'a str);
+/// Bytes that are JSON already, written as they are. Nothing but [`append`] knows how to.
+pub(crate) struct Verbatim<'a>(pub(crate) &'a [u8]);
+
+/// What is within [`Verbatim`].
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
 
 impl Serialize for Verbatim<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(VERBATIM, self.0)
+        serializer.serialize_newtype_struct(VERBATIM, &Bytes(self.0))
     }
 }
 
@@ -60,7 +69,7 @@ type Written = Result<(), Unwritable>;
 /// Writes one value.
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    /// Whether a string is JSON already.
+    /// Whether bytes are JSON already.
     verbatim: bool,
 }
 
@@ -169,14 +178,15 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_str(self, value: &str) -> Written {
-        if self.verbatim {
-            return self.word(value);
-        }
         text(value, self.out);
         Ok(())
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Written {
+        if self.verbatim {
+            self.out.extend_from_slice(value);
+            return Ok(());
+        }
         self.collect_seq(value)
     }
 
@@ -411,7 +421,8 @@ fn escaped(string: &str, out: &mut Vec<u8>) {
 /// How many bytes at the beginning can be copied as they are.
 fn plain(bytes: &[u8]) -> usize {
     // Without a branch for each byte, so that they are looked at together.
-    let any = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | is_special(*byte));
+    let any =
+        |bytes: &[u8; 16]| u128::from_ne_bytes(bytes.map(|byte| u8::from(is_special(byte)))) != 0;
     let (blocks, _) = bytes.as_chunks::<16>();
     let begin = blocks.iter().take_while(|block| !any(block)).count() * 16;
     let (words, rest) = bytes[begin..].as_chunks::<8>();
@@ -563,7 +574,7 @@ mod tests {
 
     #[test]
     fn json_is_written_verbatim_and_what_follows_is_not() {
-        let pair = (Verbatim("{\"a\":[]}"), "\"");
+        let pair = (Verbatim(b"{\"a\":[]}"), "\"");
         assert_eq!(ours(&pair), Ok(r#"[{"a":[]},"\""]"#.to_owned()));
     }
 

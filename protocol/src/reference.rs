@@ -53,7 +53,7 @@ impl ImageReference {
     /// The name of the repository with its host, which is also its GUN in Notary.
     #[must_use]
     pub fn gun(&self) -> String {
-        format!("{}/{}", self.host, self.path)
+        [&self.host, "/", &self.path].concat()
     }
 
     /// Every way to write the repository that means the same, the canonical one first. A pattern

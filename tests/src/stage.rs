@@ -193,7 +193,7 @@ impl Stage {
         };
         let facts = parse(body, circumstances).map_err(|why| wrong(why.0))?;
         let (version, annotated, owners) = (facts.version, facts.annotated, facts.owners.clone());
-        let mut effects = self.deliver(&AdmissionInput::Review(Box::new(facts)))?;
+        let mut effects = self.deliver(&AdmissionInput::Review(facts.into()))?;
         for _ in 0..ROUNDS {
             if let Some(decision) = answer(&effects) {
                 let claims = decision.seal.as_deref();

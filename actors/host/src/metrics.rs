@@ -2,6 +2,7 @@
 //! number of trust servers in labels is bounded. `docs/metrics.md` is written from
 //! [`TABLE`].
 
+mod often;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use crate::metric_labels::{
     ByWhy,
 };
 pub use crate::metric_table::{Described, TABLE};
+use often::Often;
 pub use watch::WatchMetrics;
 
 /// A step on the way of a review.
@@ -44,6 +46,9 @@ pub enum Step {
 }
 
 impl Step {
+    /// How many there are.
+    const ALL: usize = 5;
+
     const fn name(self) -> &'static str {
         match self {
             Self::Answer => "answer",
@@ -89,6 +94,7 @@ pub struct Metrics {
     journal_sync_seconds: Histogram,
     journal_syncs: Counter,
     metadata_not_after: Family<ByServer, Gauge<f64, AtomicU64>>,
+    often: Often,
     panics: Family<ByActor, Counter>,
     owner_lookup_seconds: Family<ByResult, Histogram>,
     poisoned: Family<ByActor, Gauge>,
@@ -145,6 +151,7 @@ impl Metrics {
             journal_sync_seconds: seconds(),
             journal_syncs: Counter::default(),
             metadata_not_after: Family::default(),
+            often: Often::default(),
             owner_lookup_seconds: Family::new_with_constructor(seconds),
             panics: Family::default(),
             poisoned: Family::default(),
@@ -232,10 +239,13 @@ impl Metrics {
 
     /// A machine noted a fact.
     pub fn fact(&self, fact: &Fact) {
-        self.facts.get_or_create(&ByFact { fact: fact.name() }).inc();
+        self.often.fact(&self.facts, fact);
         if let Fact::ReviewDecided { micros, warm, .. } = fact {
-            let cache = if *warm { "hit" } else { "miss" };
-            self.reviews_judged.get_or_create(&ByCache { cache }).inc();
+            if *warm {
+                self.often.hit(&self.reviews_judged);
+            } else {
+                self.reviews_judged.get_or_create(&ByCache { cache: "miss" }).inc();
+            }
             self.step(Step::Decide, *micros);
         }
         if let Fact::JournalRestored { denied } = fact {
@@ -246,7 +256,7 @@ impl Metrics {
 
     /// A step took this many microseconds.
     pub fn step(&self, step: Step, micros: u64) {
-        self.steps.get_or_create(&ByStep { step: step.name() }).observe(in_seconds(micros));
+        self.often.step(&self.steps, step, in_seconds(micros));
     }
 
     /// A trust bundle of this version, which ends at this time by this clock, is in force.
@@ -346,7 +356,7 @@ impl Metrics {
             (None, Some(it)) => (it.denial.code.code(), it.mode.name()),
             (None, None) => ("", Mode::Enforce.name()),
         };
-        self.reviews.get_or_create(&ByAnswer { allowed, code, mode }).inc();
+        self.often.answer(&self.reviews, &ByAnswer { allowed, code, mode });
         if decision.audit.contains_key("stale") {
             self.stale_answers.inc();
         }

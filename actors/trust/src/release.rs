@@ -155,23 +155,24 @@ fn signed_by(
     required: &SignerRequirement,
     digest: Sha256,
 ) -> Result<String, Denial> {
-    let secret = origin(required);
+    let secret = || origin(required);
     let (name, spki) = match &required.key {
         SignerKey::Usable { name, spki } if valid_signer_name(name) => (name, spki),
         SignerKey::Usable { .. } => {
-            let detail = format!("the signer's name in {secret} cannot be that of a delegation");
+            let detail =
+                format!("the signer's name in {} cannot be that of a delegation", secret());
             return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
         }
         SignerKey::Invalid(why) => {
-            let detail = format!("{secret} cannot be used: {why}");
+            let detail = format!("{} cannot be used: {why}", secret());
             return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
         }
         SignerKey::Missing => {
-            let detail = format!("there is no {secret}");
+            let detail = format!("there is no {}", secret());
             return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
         }
     };
-    let role = format!("targets/{name}");
+    let role = ["targets/", name].concat();
     match tag.view.entries.get(&role) {
         Some(TargetEntry::Image { sha256, .. }) if *sha256 == digest => {}
         Some(TargetEntry::Image { .. }) if planted::is(Bug::SignerDigestIgnored) => {}
@@ -197,7 +198,7 @@ fn signed_by(
     if !signed.is_some_and(|role| role.signed_by.iter().any(by)) {
         return Err(Denial::new(
             DenyCode::SignerKeyMismatch,
-            format!("{role} is not signed with the key in {secret}"),
+            format!("{role} is not signed with the key in {}", secret()),
         ));
     }
     Ok(name.clone())

@@ -166,8 +166,8 @@ pub fn admission() -> Vec<AdmissionInput> {
         resolution(ResolutionOutcome::Refused(denial())),
         resolution(ResolutionOutcome::Unavailable(denial())),
         resolution(ResolutionOutcome::Verified(Box::new(verified))),
-        AdmissionInput::Review(Box::new(review())),
-        AdmissionInput::Review(Box::new(smallest_review())),
+        AdmissionInput::Review(review().into()),
+        AdmissionInput::Review(smallest_review().into()),
         AdmissionInput::Timer(AdmissionTimer::Deadline(review_event())),
     ];
     rest.into_iter().chain(owners()).chain(operators()).chain(bundles()).collect()

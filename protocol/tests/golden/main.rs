@@ -168,7 +168,7 @@ fn entries() -> Vec<Entry> {
     all.push(deliver(ActorId::Verify(3), inputs::verify_input().into()));
     all.push(samples::checkpoint());
     all.push(Entry::Gap(samples::gap()));
-    let review = AdmissionInput::Review(Box::new(inputs::smallest_review()));
+    let review = AdmissionInput::Review(inputs::smallest_review().into());
     all.push(samples::panicked(review.into()));
     all.push(samples::started(Restored::default()));
     let revoked = RevokedSeal { digest: samples::sha("manifest"), gun: samples::GUN.to_owned() };
@@ -359,5 +359,17 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         let second = codec::write_line(&Entry::Delivered(whole), Sha256::ZERO, &mut other);
         assert_eq!(first, second);
         assert_eq!(String::from_utf8(one), String::from_utf8(other));
+    }
+}
+
+#[test]
+fn what_is_told_of_effects_does_not_depend_on_what_was_told_before() {
+    let all = inputs::effects();
+    let mut again = codec::Told::default();
+    for effects in [&all[..], &[], &all[1..], &all[..1]] {
+        again.tell(effects).expect("they can be written");
+        let anew = codec::Told::of(effects).expect("they can be written");
+        assert_eq!(again.digest(), anew.digest());
+        assert_eq!(format!("{again:?}"), format!("{anew:?}"));
     }
 }

@@ -180,7 +180,7 @@ fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
         container: container.to_owned(),
         image: "nginx:1.27".to_owned(),
         pointer: "/spec/containers/0/image".to_owned(),
-        rules: vec![rule_ref()],
+        rules: vec![rule_ref()].into(),
         verdict,
     }
 }

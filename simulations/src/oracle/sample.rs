@@ -283,7 +283,7 @@ pub fn decision(event: &EventId, facts: &ReviewFacts, verdict: Verdict) -> Decis
         container: image.container.clone(),
         image: image.image.clone(),
         pointer: image.pointer.clone(),
-        rules: Vec::new(),
+        rules: Vec::new().into(),
         verdict: verdict.clone(),
     };
     let verdicts: Vec<_> = facts.images.iter().map(judged).collect();
@@ -354,7 +354,7 @@ impl Story {
     pub fn asked(&mut self, at: u64, facts: &ReviewFacts, probe: bool) -> EventId {
         self.deliveries += 1;
         let event = event(1, self.deliveries);
-        let input = Arc::new(Input::Admission(AdmissionInput::Review(Box::new(facts.clone()))));
+        let input = Arc::new(Input::Admission(AdmissionInput::Review(facts.clone().into())));
         self.see(at, Sight::Received { event: event.clone(), input, probe });
         event
     }
@@ -366,7 +366,7 @@ impl Story {
 
     /// The receipt of a review is recorded.
     pub fn record_review(&mut self, at: u64, event: &EventId, facts: &ReviewFacts) {
-        let input = AdmissionInput::Review(Box::new(facts.clone()));
+        let input = AdmissionInput::Review(facts.clone().into());
         self.write(Now { mono: Mono(at), wall: START }, event.clone(), input, Vec::new());
     }
 

@@ -14,7 +14,7 @@ use super::object::{self, Pins};
 use super::{Happening, World};
 use crate::SimulationError;
 use crate::fault::{Link, Place, Traffic};
-use crate::history::{self, Answered, Sight};
+use crate::history::{Answered, Sight};
 use crate::node::Envelope;
 use crate::scenario::{Later, PlannedReview};
 
@@ -32,16 +32,9 @@ pub(super) struct Intent<'a> {
 #[derive(Debug)]
 pub(super) struct Call {
     done: bool,
+    facts: Arc<ReviewFacts>,
     intent: usize,
-    /// What is delivered to a replica.
-    review: Arc<Input>,
     step: Step,
-}
-
-impl Call {
-    fn facts(&self) -> Option<&ReviewFacts> {
-        history::review(&self.review)
-    }
 }
 
 /// How far the object of a client has come.
@@ -109,8 +102,7 @@ impl<'a> World<'a> {
         {
             (facts.seal, facts.annotated) = (seal.clone(), true);
         }
-        let review = Arc::new(Input::Admission(AdmissionInput::Review(Box::new(facts))));
-        self.api.calls.push(Call { done: false, intent, review, step });
+        self.api.calls.push(Call { done: false, facts: Arc::new(facts), intent, step });
         let call = self.api.calls.len() - 1;
         let at = self.scheduler.now().plus(after);
         self.scheduler.schedule(at, Happening::Call(call));
@@ -121,11 +113,9 @@ impl<'a> World<'a> {
         let at = self.scheduler.now();
         let to = self.api.intents[self.api.calls[call].intent].plan.to;
         let Some(replica) = to.or_else(|| self.endpoint()) else { return Ok(()) };
-        let Some(facts) = self.api.calls[call].facts() else { return Ok(()) };
+        let facts = Arc::clone(&self.api.calls[call].facts);
         let patience = facts.budget.saturating_add(limits::DEADLINE_MARGIN);
-        let review = Arc::clone(&self.api.calls[call].review);
-        let uid = history::review(&review).map_or("", |facts| &facts.uid);
-        self.mark('?', Some(replica), &[uid.as_bytes()], || uid.to_owned());
+        self.mark('?', Some(replica), &[facts.uid.as_bytes()], || facts.uid.clone());
         self.scheduler.schedule(at.plus(patience), Happening::TimedOut(call));
         let (from, to) = (Place::ApiServer, Place::Replica(replica));
         let passage = self.passage(&Link { from, to, traffic: Traffic::Review });
@@ -150,7 +140,8 @@ impl<'a> World<'a> {
 
     /// A call comes to a replica. Where nothing listens, the connection is refused.
     pub(super) fn receive(&mut self, call: usize, replica: usize) -> Result<(), SimulationError> {
-        let input = Arc::clone(&self.api.calls[call].review);
+        let facts = Arc::clone(&self.api.calls[call].facts);
+        let input = Arc::new(Input::Admission(AdmissionInput::Review(facts)));
         let probe = self.api.intents[self.api.calls[call].intent].probe.is_some();
         let process = &mut self.replicas[replica];
         let Some(node) = process.node() else {
@@ -198,12 +189,11 @@ impl<'a> World<'a> {
         call: usize,
         reply: Option<Box<Reply>>,
     ) -> Result<(), SimulationError> {
-        let asked = &mut self.api.calls[call];
-        if std::mem::replace(&mut asked.done, true) {
+        let Call { done, facts, intent, step } = &mut self.api.calls[call];
+        if std::mem::replace(done, true) {
             return Ok(());
         }
-        let (intent, step) = (asked.intent, asked.step);
-        let uid = asked.facts().map(|facts| facts.uid.clone()).unwrap_or_default();
+        let (uid, intent, step) = (facts.uid.clone(), *intent, *step);
         let allowed = reply.as_ref().map(|reply| reply.allowed);
         let word = match allowed {
             None => "gave up",
@@ -246,7 +236,7 @@ impl<'a> World<'a> {
         let plan = &self.api.intents[intent].plan;
         let (later, validated) = (plan.later.clone(), plan.validated);
         let uid = plan.facts.uid.clone();
-        let Some(mut facts) = self.api.calls[call].facts().cloned() else { return };
+        let mut facts = ReviewFacts::clone(&self.api.calls[call].facts);
         object::mutate(&mut facts, &reply.pins, reply.seal);
         match (step, later) {
             (Step::Admit, Later::Again) => {

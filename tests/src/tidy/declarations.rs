@@ -144,6 +144,9 @@ fn shape(text: &str, attributes: &str) -> Shape {
     if let Some(parts) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
         return Shape::Tuple(split(parts).iter().map(|part| shape(part, "")).collect());
     }
+    if let Some(item) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return Shape::List(Box::new(shape(item, "")));
+    }
     let (outer, inner) = match text.split_once('<') {
         Some((outer, rest)) => (outer, split(rest.strip_suffix('>').unwrap_or(rest))),
         None => (text, Vec::new()),

@@ -1,6 +1,7 @@
 //! The journal: every delivery on disk before the answer it led to, in hash-chained segments.
 
 pub mod disk;
+mod gathering;
 mod keeper;
 pub mod layout;
 pub mod lock;

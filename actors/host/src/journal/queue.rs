@@ -1,7 +1,8 @@
 //! The way of records from the actors to the journal's thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use portreeve_protocol::entry::{Answered, Panicked};
 use portreeve_protocol::{ActorId, Cause, Effect, EventId, Input, Kept, Mono, Now, limits};
@@ -52,8 +53,13 @@ pub(crate) struct Gauges {
     /// Whether the segment is full, so that the next is to begin with a checkpoint.
     pub(crate) cut_wanted: AtomicBool,
     ended: AtomicBool,
+    hurry: Condvar,
+    /// Reviews being decided, from their receipt to their answer.
+    pub(crate) in_flight: AtomicUsize,
     /// Reviews that wait for their answers.
     pub(crate) reviews: Waiting,
+    /// Whether something came that no pause of the thread may hold up.
+    urgent: Mutex<bool>,
     /// Whether records can be written.
     pub(crate) writable: AtomicBool,
     waiting: AtomicUsize,
@@ -105,7 +111,7 @@ impl Appender {
 
     /// The first segment from which on the machines can be run again, once all that was handed over
     /// is written; `None` if records are missing.
-    pub(crate) fn flush(&self, patience: std::time::Duration) -> Option<u32> {
+    pub(crate) fn flush(&self, patience: Duration) -> Option<u32> {
         let (reply, told) = mpsc::sync_channel(1);
         self.push(Item::Flush(reply));
         told.recv_timeout(patience).ok().flatten()
@@ -133,6 +139,7 @@ impl Appender {
     pub(crate) fn stop(&self) {
         // The thread may be gone already, which is what is wanted.
         let _ = self.queue.send(Item::Stop);
+        self.gauges.hurry();
     }
 
     /// Whether records are written, and without undue delay.
@@ -156,6 +163,11 @@ impl Appender {
         &self.gauges.reviews
     }
 
+    /// How many reviews are being decided.
+    pub(crate) fn in_flight(&self) -> &AtomicUsize {
+        &self.gauges.in_flight
+    }
+
     fn push(&self, item: Item) {
         let gauges = &self.gauges;
         if gauges.waiting.fetch_add(1, Ordering::Relaxed) >= limits::JOURNAL_QUEUE {
@@ -163,9 +175,21 @@ impl Appender {
             gauges.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let urgent = !matches!(item, Item::Delivered(_));
         if self.queue.send(item).is_err() {
             gauges.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        if urgent {
+            gauges.hurry();
+        }
+    }
+}
+
+impl Gauges {
+    /// Ends a pause of the thread, or its next one.
+    fn hurry(&self) {
+        *self.urgent.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.hurry.notify_one();
     }
 }
 
@@ -182,10 +206,7 @@ impl Items {
     }
 
     /// The next item, waiting up to `patience`.
-    pub(crate) fn wait(
-        &self,
-        patience: std::time::Duration,
-    ) -> Result<Item, mpsc::RecvTimeoutError> {
+    pub(crate) fn wait(&self, patience: Duration) -> Result<Item, mpsc::RecvTimeoutError> {
         let item = self.queue.recv_timeout(patience)?;
         Ok(self.taken(item))
     }
@@ -193,6 +214,14 @@ impl Items {
     /// The next item, if one is there.
     pub(crate) fn next(&self) -> Option<Item> {
         self.queue.try_recv().ok().map(|item| self.taken(item))
+    }
+
+    /// Lets this time pass, unless something urgent comes or came: deliveries wake nobody.
+    pub(crate) fn pause(&self, time: Duration) {
+        let urgent = self.gauges.urgent.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.gauges.hurry.wait_timeout_while(urgent, time, |urgent| !*urgent);
+        let (mut urgent, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *urgent = false;
     }
 
     /// How much waits.

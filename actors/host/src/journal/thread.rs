@@ -18,6 +18,7 @@ use portreeve_protocol::{
 };
 use portreeve_replay::{Ledger, cut};
 
+use super::gathering::{Gathered, Gathering};
 use super::keeper::{Keeper, Space};
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
@@ -28,8 +29,6 @@ use crate::node::drive::{Arrival, Seat, Turn};
 use crate::node::facts::Facts;
 use crate::node::{Answer, Durability};
 
-/// Records written and synced together.
-const BATCH: usize = 1_024;
 /// Time after which what was written without an answer waiting for it is synced all the same.
 const LAZY_SYNC: u64 = 100_000;
 /// First delay before a fresh segment is tried after an error; it doubles up to the last.
@@ -47,6 +46,7 @@ pub(crate) struct JournalThread {
     durability: Durability,
     facts: Arc<Facts>,
     gate: Seat<JournalGate>,
+    gathering: Gathering,
     held: BTreeMap<EventId, (Arc<Decision>, Sha256)>,
     items: Items,
     /// Ends before the lock is given back.
@@ -80,7 +80,8 @@ pub(crate) struct Parts {
 /// What of a batch waits for its write.
 #[derive(Default)]
 struct Batch {
-    answers: bool,
+    /// The answers in it, of which the gate has yet to be told.
+    answers: Vec<Gated>,
     panics: Vec<EventId>,
     /// Deliveries that were not staged because one before them could not be.
     skipped: u64,
@@ -99,6 +100,7 @@ impl JournalThread {
             durability,
             facts,
             gate,
+            gathering: Gathering::default(),
             held: BTreeMap::new(),
             items,
             keeper,
@@ -123,10 +125,11 @@ impl JournalThread {
             let due = self.degraded || self.dirty_since.is_some();
             match self.items.wait(if due { SOON } else { IDLE }) {
                 Ok(first) => {
-                    let (batch, stop) = self.batch(first);
+                    let Gathered { items, stop } =
+                        self.gathering.batch(first, &self.items, |time| self.items.pause(time));
                     let now = self.clock.mono().0.max(1);
                     self.items.gauges().busy_since.store(now, Ordering::Relaxed);
-                    self.commit(batch);
+                    self.commit(items);
                     self.tend();
                     self.items.gauges().busy_since.store(0, Ordering::Relaxed);
                     if stop {
@@ -151,19 +154,6 @@ impl JournalThread {
         }
     }
 
-    fn batch(&self, first: Item) -> (Vec<Item>, bool) {
-        let mut batch = Vec::new();
-        let mut next = Some(first);
-        while let Some(item) = next {
-            if matches!(item, Item::Stop) {
-                return (batch, true);
-            }
-            batch.push(item);
-            next = if batch.len() < BATCH { self.items.next() } else { None };
-        }
-        (batch, false)
-    }
-
     fn commit(&mut self, items: Vec<Item>) {
         let dropped = self.items.gauges().dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -183,10 +173,15 @@ impl JournalThread {
                 staged = Err(error);
             }
         }
+        let answers = std::mem::take(&mut batch.answers);
+        let waits = !answers.is_empty();
+        if waits {
+            self.tell(JournalInput::Appended(AppendedInput { answers }));
+        }
         if !self.degraded {
-            let synced = batch.answers || !batch.panics.is_empty();
+            let synced = waits || !batch.panics.is_empty();
             match staged.and_then(|()| self.put(synced)) {
-                Ok(()) if batch.answers => self.tell(JournalInput::Synced),
+                Ok(()) if waits => self.tell(JournalInput::Synced),
                 Ok(()) => {}
                 Err(error) => {
                     let lost = self.writer.fail() + batch.skipped;
@@ -245,12 +240,10 @@ impl JournalThread {
         writing: bool,
     ) -> io::Result<()> {
         let Appended { cause, effects, event, input, lamport, now, root } = appended;
-        let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
-        let gated: Vec<Gated> = decisions.iter().map(|decision| gated(decision)).collect();
         let mut hash = Ok(Sha256::ZERO);
         let delivered = Delivered {
             cause,
-            decisions: decisions.clone(),
+            decisions: effects.iter().filter_map(answer).cloned().collect(),
             effects: Sha256::ZERO,
             event,
             input,
@@ -265,14 +258,18 @@ impl JournalThread {
         if !self.degraded && (!writing || hash.is_err()) {
             batch.skipped += 1;
         }
-        for decision in decisions {
+        let mut answers = Vec::new();
+        for decision in delivered.decisions {
             let record = hash.as_ref().copied().unwrap_or(Sha256::ZERO);
+            answers.push(gated(&decision));
             self.held.entry(decision.review.clone()).or_insert((decision, record));
         }
-        batch.answers |= !gated.is_empty();
-        // A healthy gate has no use for records without answers; a degraded one counts them.
-        if self.degraded || !gated.is_empty() {
-            self.tell(JournalInput::Appended(AppendedInput { answers: gated }));
+        if self.degraded {
+            // The gate counts what is lost record by record.
+            self.tell(JournalInput::Appended(AppendedInput { answers }));
+        } else {
+            // A healthy one has no use for records without answers.
+            batch.answers.append(&mut answers);
         }
         hash.map(drop)
     }
@@ -321,7 +318,11 @@ impl JournalThread {
         let begun = self.clock.mono();
         self.writer.sync()?;
         self.dirty_since = None;
-        self.facts.metrics().journal_synced(self.clock.mono().since(begun));
+        let micros = self.clock.mono().since(begun);
+        self.facts.metrics().journal_synced(micros);
+        if self.durability == Durability::Group {
+            self.gathering.synced(micros);
+        }
         Ok(())
     }
 

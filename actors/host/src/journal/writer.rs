@@ -53,6 +53,8 @@ struct Staged {
     lines: Vec<u8>,
     prev: Option<Sha256>,
     records: u64,
+    /// Room for what is told of the effects of one delivery.
+    told: codec::Told,
 }
 
 /// What was done by [`Writer::write`].
@@ -162,7 +164,13 @@ impl Writer {
         delivered: &Delivered,
         effects: &[Effect],
     ) -> io::Result<Sha256> {
-        self.stage_by(1, |prev, lines| codec::write_delivered(delivered, effects, prev, lines))
+        let mut told = std::mem::take(&mut self.staged.told);
+        let staged = self.stage_by(1, |prev, lines| {
+            told.tell(effects)?;
+            codec::write_told(delivered, &told, prev, lines)
+        });
+        self.staged.told = told;
+        staged
     }
 
     fn stage_by(

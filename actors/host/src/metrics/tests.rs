@@ -17,7 +17,7 @@ fn what_warns_or_records_and_what_is_stale_is_counted_apart()
         container: "main".to_owned(),
         image: "r.example/app:1".to_owned(),
         pointer: "/spec/containers/0/image".to_owned(),
-        rules: Vec::new(),
+        rules: Vec::new().into(),
         verdict: Verdict::Allowed(Admitted::Tolerated(Box::new(Tolerated {
             denial: portreeve_protocol::Denial::new(code, "no"),
             mode,

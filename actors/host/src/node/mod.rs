@@ -24,7 +24,7 @@ mod timers;
 mod trust;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -103,7 +103,6 @@ pub struct Node {
 
 struct Inner {
     draining: AtomicBool,
-    in_flight: AtomicUsize,
     left: Notify,
     links: Arc<Links>,
     stopped: AtomicBool,
@@ -157,7 +156,6 @@ impl Node {
         let start::Running { journal, links, machines } = running;
         let inner = Inner {
             draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
             left: Notify::new(),
             links,
             stopped: AtomicBool::new(false),
@@ -178,21 +176,22 @@ impl Node {
 
     /// Decides a review. There always is an answer: a denial, if the machines cannot be asked,
     /// fail, or are silent beyond the review's budget.
-    pub async fn review(&self, facts: ReviewFacts) -> Answer {
+    pub async fn review(&self, facts: impl Into<Arc<ReviewFacts>>) -> Answer {
         let links = &self.inner.links;
         let begun = links.clock.mono();
-        let uid = facts.uid.clone();
-        let answer = self.ask(facts).await.unwrap_or_else(|Unanswered { review, why }| {
-            slog::info!(links.facts.log(), "denied by the host"; "uid" => &uid,
+        let facts = facts.into();
+        let answer = self.ask(&facts).await.unwrap_or_else(|Unanswered { review, why }| {
+            let uid = &facts.uid;
+            slog::info!(links.facts.log(), "denied by the host"; "uid" => uid,
                 "code" => why.code.code(), "why" => &why.detail);
-            Answer { decision: denial::local(review, &uid, why), record: None }
+            Answer { decision: denial::local(review, uid, why), record: None }
         });
         let micros = links.clock.mono().since(begun);
         links.facts.metrics().reviewed(&answer.decision, micros);
         answer
     }
 
-    async fn ask(&self, facts: ReviewFacts) -> Result<Answer, Unanswered> {
+    async fn ask(&self, facts: &Arc<ReviewFacts>) -> Result<Answer, Unanswered> {
         let links = &self.inner.links;
         let Some(_place) = Place::take(&self.inner) else {
             let most = limits::REVIEWS_IN_FLIGHT;
@@ -205,7 +204,7 @@ impl Node {
         let budget = facts.budget.saturating_add(limits::DEADLINE_MARGIN / 2);
         let (waiter, answer) = oneshot::channel();
         let mut deliver =
-            Deliver::outside(Outside::Webhook, AdmissionInput::Review(Box::new(facts)));
+            Deliver::outside(Outside::Webhook, AdmissionInput::Review(Arc::clone(facts)));
         deliver.waiter = Some(waiter);
         match links.directory.try_send(&ActorId::Admission, deliver) {
             Ok(()) => {}
@@ -310,7 +309,7 @@ impl Node {
             journal_writable: links.appender.writable(links.clock.mono()),
             poisoned: links.facts.poisoned(),
             policies_loaded: links.facts.policies_loaded(),
-            reviews_in_flight: self.inner.in_flight.load(Ordering::Relaxed),
+            reviews_in_flight: links.appender.in_flight().load(Ordering::Relaxed),
         }
     }
 }
@@ -338,7 +337,7 @@ impl Inner {
         tokio::pin!(left);
         loop {
             left.as_mut().enable();
-            if self.in_flight.load(Ordering::SeqCst) == 0 {
+            if self.links.appender.in_flight().load(Ordering::SeqCst) == 0 {
                 return;
             }
             left.as_mut().await;
@@ -364,7 +363,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn take(inner: &'a Inner) -> Option<Self> {
-        let before = inner.in_flight.fetch_add(1, Ordering::SeqCst);
+        let before = inner.links.appender.in_flight().fetch_add(1, Ordering::SeqCst);
         let place = Self { inner };
         inner.links.facts.metrics().in_flight(before + 1);
         (before < limits::REVIEWS_IN_FLIGHT).then_some(place)
@@ -373,7 +372,7 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let before = self.inner.in_flight.fetch_sub(1, Ordering::SeqCst);
+        let before = self.inner.links.appender.in_flight().fetch_sub(1, Ordering::SeqCst);
         self.inner.links.facts.metrics().in_flight(before.saturating_sub(1));
         if before <= 1 {
             self.inner.left.notify_waiters();

@@ -227,11 +227,11 @@ impl Webhook {
             self.metrics.unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16());
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
-        let address = client.address.to_string();
-        let circumstances = Circumstances {
-            budget: budget(request.uri().query()),
+        let budget = budget(request.uri().query());
+        let circumstances = || Circumstances {
+            budget,
             path,
-            peer: Peer { address, authenticated: client.authenticated },
+            peer: Peer { address: client.address.to_string(), authenticated: client.authenticated },
             sealer: self.sealer.clone(),
         };
         let strangers = self.strangers.as_ref().filter(|_| !client.authenticated);
@@ -258,8 +258,9 @@ impl Webhook {
         }
         let received = self.clock.mono();
         self.metrics.step(Step::Receive, received.since(begun));
-        let parsed = parse(&body.bytes, circumstances.clone());
-        let parsed = parsed.or_else(|why| refusal::rescue(&body.bytes, circumstances, why));
+        let parsed = parse(&body.bytes, circumstances());
+        let parsed = parsed.or_else(|why| refusal::rescue(&body.bytes, circumstances(), why));
+        let parsed = parsed.map(Arc::new);
         self.metrics.step(Step::Parse, self.clock.mono().since(received));
         match parsed {
             Ok(facts) => {
@@ -274,7 +275,7 @@ impl Webhook {
     }
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
-    async fn review(&self, facts: ReviewFacts) -> Reply {
+    async fn review(&self, facts: Arc<ReviewFacts>) -> Reply {
         let (version, annotated, path) = (facts.version, facts.annotated, facts.path);
         let about = self.events.as_ref().and_then(|_| About::of(&facts));
         let answer = self.node.review(facts).await;

@@ -184,7 +184,7 @@ impl<'a> Object<'a> {
             },
             Carrier::EphemeralContainers => Box::new(listed(
                 &self.ephemeral_containers,
-                "/ephemeralContainers",
+                ["", "/ephemeralContainers"],
                 ContainerList::Ephemeral,
             )),
             Carrier::NoImage | Carrier::Unknown => Box::new(std::iter::empty()),
@@ -194,9 +194,9 @@ impl<'a> Object<'a> {
 
 impl Spec<'_> {
     fn images(&self, at: &'static str) -> impl Iterator<Item = ImageFact> + '_ {
-        let init = format!("{at}/initContainers");
-        let main = format!("{at}/containers");
-        let ephemeral = format!("{at}/ephemeralContainers");
+        let init = [at, "/initContainers"];
+        let main = [at, "/containers"];
+        let ephemeral = [at, "/ephemeralContainers"];
         let volumes = self.volumes.iter().flatten().enumerate();
         let mounted = volumes.filter_map(move |(index, volume)| {
             let image = volume.image.as_ref()?;
@@ -216,14 +216,14 @@ impl Spec<'_> {
 
 fn listed<'b>(
     containers: &'b Option<Vec<Members<Container<'_>>>>,
-    at: impl std::fmt::Display + 'b,
+    [at, below]: [&'static str; 2],
     list: ContainerList,
 ) -> impl Iterator<Item = ImageFact> + 'b {
     containers.iter().flatten().enumerate().map(move |(index, container)| ImageFact {
         container: owned(&container.name),
         image: owned(&container.image),
         list,
-        pointer: format!("{at}/{index}/image"),
+        pointer: format!("{at}{below}/{index}/image"),
     })
 }
 

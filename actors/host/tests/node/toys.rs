@@ -49,7 +49,7 @@ fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool)
         container: "main".to_owned(),
         image: "registry.example/app:1".to_owned(),
         pointer: "/spec/containers/0/image".to_owned(),
-        rules: Vec::new(),
+        rules: Vec::new().into(),
         verdict: Verdict::Allowed(Admitted::TrustNotRequired),
     };
     Arc::new(Decision {

@@ -86,9 +86,10 @@ pub(super) fn decided(
     let may_patch = patch::may_patch(&pending.facts);
     let mut remarks = Vec::new();
     let mut stale = Vec::new();
-    let concluded: Vec<Concluded> = pending.images.into_iter().map(ImageCase::conclude).collect();
+    let mut concluded: Vec<Concluded> =
+        pending.images.into_iter().map(ImageCase::conclude).collect();
     let denied = concluded.iter().any(|one| denial_of(&one.verdict).is_some());
-    let seal = (!denied).then(|| sealing::seal(&pending.facts, &pending.seals, &concluded));
+    let seal = (!denied).then(|| sealing::seal(&pending.facts, &pending.seals, &mut concluded));
     let mut would_deny = Vec::new();
     for Concluded { mutate, overruled, stale: old, mut verdict, warnings, .. } in concluded {
         would_deny.extend(overruled.map(|denial| message::coded(&verdict, &denial)));

@@ -1,6 +1,7 @@
 //! What one rule asks of an image, and whether what trust servers said meets it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use portreeve_protocol::anchors::RootAnchor;
 use portreeve_protocol::decision::Verified;
@@ -26,7 +27,7 @@ pub(super) struct Demand {
     /// What becomes of an image that does not meet it.
     pub(super) mode: Mode,
     /// Who is asked about what.
-    pub(super) question: Question,
+    pub(super) question: Arc<Question>,
     /// What must hold.
     pub(super) requirement: TrustRequirement,
 }
@@ -134,7 +135,7 @@ impl Demand {
         named: Option<Sha256>,
         settings: &Settings,
     ) -> Result<(Released, Verified), Denial> {
-        let Question { server, gun, tag: wanted, .. } = &self.question;
+        let Question { server, gun, tag: wanted, .. } = &*self.question;
         let tag = match &answer.outcome {
             ResolutionOutcome::Absent => {
                 let detail = format!("the trust server {server} has no trust data for {gun}");
@@ -188,7 +189,7 @@ impl Demand {
     fn in_words_of_the_bundle(&self, why: &Denial) -> Denial {
         let anchor = self.anchor.as_ref().filter(|anchor| anchor.root.pins());
         let Some(Anchored { version, .. }) = anchor else { return why.clone() };
-        let Question { server, gun, .. } = &self.question;
+        let Question { server, gun, .. } = &*self.question;
         let what = if why.code == DenyCode::RootPinMismatch {
             format!(
                 "a root of {gun} without the signatures that trust bundle version {version} pins"
@@ -235,15 +236,14 @@ pub(super) fn merge(
 /// A signer whose key is not at hand denies before anything is fetched.
 pub(super) fn signers_have_keys(requirement: &TrustRequirement) -> Result<(), Denial> {
     for signer in &requirement.signers {
-        let origin = origin(signer);
         match &signer.key {
             SignerKey::Usable { .. } => {}
             SignerKey::Missing => {
-                let detail = format!("there is no {origin} with `name` and `publicKey`");
+                let detail = format!("there is no {} with `name` and `publicKey`", origin(signer));
                 return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
             }
             SignerKey::Invalid(why) => {
-                let detail = format!("the signer in {origin} cannot be used: {why}");
+                let detail = format!("the signer in {} cannot be used: {why}", origin(signer));
                 return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
             }
         }

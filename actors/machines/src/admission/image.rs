@@ -1,6 +1,7 @@
 //! One image of a review: the rules that decide about it, what they ask for, and the verdict.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use portreeve_protocol::decision::{
     Admitted, ContainerVerdict, RuleRef, SealOf, Sealed, Tolerated, Verdict, Verified,
@@ -30,26 +31,26 @@ use super::terms::{Anchored, Terms};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ImageCase {
     /// What rules ask for that trust servers are asked about.
-    demands: Vec<Demand>,
+    demands: Arc<[Demand]>,
     /// The image as it came.
     fact: ImageFact,
     /// What rules ask for that nobody needs to be asked about, because it cannot be met.
     failures: Vec<(Denial, Mode)>,
     /// The questions whose answers did not suffice when it was last judged.
-    missing: Vec<Question>,
+    missing: Vec<Arc<Question>>,
     /// Whether the rules let the reference be changed.
     mutate: bool,
     /// What a rule that only warns has against an image that an enforcing one verified.
     overruled: Option<Denial>,
     /// The image as it is understood; `None` if it cannot be, or need not.
-    reference: Option<ImageReference>,
+    reference: Option<Arc<ImageReference>>,
     /// Digest of what the rules ask for; of no meaning where they ask for nothing.
     requirement: Sha256,
     /// Ids of the keys that signed the root of what was verified. Kept apart from the evidence,
     /// which a checkpoint names by digest only.
     root_keys: BTreeSet<Sha256>,
     /// The rules that decide.
-    rules: Vec<RuleRef>,
+    rules: Arc<[RuleRef]>,
     /// Whether the rules let a verdict be sealed: all of them enforce and pin.
     sealable: bool,
     /// What was decided by an older state, for the audit: the server and the age of the state.
@@ -86,7 +87,7 @@ impl ImageCase {
 
     fn empty(fact: &ImageFact) -> Self {
         Self {
-            demands: Vec::new(),
+            demands: Arc::default(),
             fact: fact.clone(),
             failures: Vec::new(),
             missing: Vec::new(),
@@ -95,7 +96,7 @@ impl ImageCase {
             reference: None,
             requirement: Sha256::ZERO,
             root_keys: BTreeSet::new(),
-            rules: Vec::new(),
+            rules: Arc::default(),
             sealable: false,
             stale: Vec::new(),
             verdict: None,
@@ -153,6 +154,7 @@ impl ImageCase {
         self.rules = rules.iter().map(|(id, _)| id.clone()).collect();
         let all_mutate = rules.iter().all(|(_, rule)| rule.mutate_image);
         let mut modes = Vec::new();
+        let mut demands = Vec::new();
         for (id, rule) in &rules {
             let cluster = id.policy.namespace.is_none();
             let (anchor, mode, requirement) =
@@ -170,12 +172,12 @@ impl ImageCase {
                 .and_then(|()| trust_server_by(settings, bundle, &requirement, &reference));
             match server {
                 Err(denial) => self.failures.push((denial, mode)),
-                Ok((server, approved)) => self.demands.push(Demand {
+                Ok((server, approved)) => demands.push(Demand {
                     // Whoever may write policies in one namespace must not be able to have the
                     // pull secrets of it sent to a server of their own choice.
                     anonymous: !cluster && !approved && !planted::is(Bug::CredentialsToAnyServer),
                     mode,
-                    question: question(&reference, server, anchor.as_ref()),
+                    question: Arc::new(question(&reference, server, anchor.as_ref())),
                     anchor,
                     requirement,
                 }),
@@ -184,19 +186,20 @@ impl ImageCase {
         self.mutate = all_mutate && modes.iter().all(|mode| *mode != Mode::Audit);
         self.sealable = all_mutate && modes.iter().all(|mode| *mode == Mode::Enforce);
         // The stricter first, so that the order of objects never matters where digests differ.
-        self.demands.sort_by_key(|demand| std::cmp::Reverse(strictness(demand.mode)));
-        self.reference = Some(reference);
+        demands.sort_by_key(|demand: &Demand| std::cmp::Reverse(strictness(demand.mode)));
+        self.reference = Some(Arc::new(reference));
         // What cannot be met denies whatever the trust servers say.
         if self.failures.iter().any(|(_, mode)| *mode == Mode::Enforce) {
-            self.demands.clear();
+            demands.clear();
         }
-        if self.demands.is_empty() {
+        if demands.is_empty() {
             return Ok(());
         }
-        let asked = self.demands.iter().map(|demand| demand.requirement(settings)).collect();
+        let asked = demands.iter().map(|demand| demand.requirement(settings)).collect();
         self.requirement = requirements.digest(asked).map_err(|error| {
             Denial::new(DenyCode::Internal, format!("a requirement cannot be written: {error}"))
         })?;
+        self.demands = demands.into();
         Ok(())
     }
 
@@ -258,7 +261,7 @@ impl ImageCase {
 
     /// The demands whose questions the verdict depends on, in the order of the rules.
     pub(super) fn open(&self) -> &[Demand] {
-        if self.verdict.is_none() { self.demands.as_slice() } else { &[] }
+        if self.verdict.is_none() { &self.demands } else { &[] }
     }
 
     /// Whether there is no verdict yet.
@@ -286,7 +289,7 @@ impl ImageCase {
     }
 
     /// The questions it still waits for, in the order of the rules.
-    pub(super) fn missing(&self) -> &[Question] {
+    pub(super) fn missing(&self) -> &[Arc<Question>] {
         &self.missing
     }
 
@@ -307,7 +310,7 @@ impl ImageCase {
         self.overruled = None;
         self.stale.clear();
         let named = self.reference.as_ref().and_then(|reference| reference.digest);
-        for demand in &self.demands {
+        for demand in &*self.demands {
             let mut held = demand.hold(look(&demand.question), named, settings);
             if let Held::Stale(allowed, age) = held {
                 let server = &demand.question.server;
@@ -316,7 +319,7 @@ impl ImageCase {
             }
             match held {
                 Held::Stale(..) => {}
-                Held::Missing => missing.push(demand.question.clone()),
+                Held::Missing => missing.push(Arc::clone(&demand.question)),
                 Held::Denied(denial) => {
                     let passes = denial.code.class() == DenyClass::Unavailable
                         && planted::is(Bug::UnavailableAllows);
@@ -389,7 +392,7 @@ impl ImageCase {
     }
 
     /// The verdict with all that led to it. An image that was never decided is denied.
-    pub(super) fn conclude(self) -> Concluded {
+    pub(super) fn conclude(mut self) -> Concluded {
         let unsettled = || Verdict::Denied(Denial::new(DenyCode::Internal, "it was not decided"));
         let entry = self.entry();
         let named = self.reference.as_ref().is_some_and(|it| it.digest.is_some());
@@ -410,7 +413,7 @@ impl ImageCase {
     }
 
     /// What a seal may say of the image, if the rules let it be sealed.
-    fn entry(&self) -> Option<SealEntry> {
+    fn entry(&mut self) -> Option<SealEntry> {
         let Verdict::Allowed(admitted) = self.verdict.as_ref().filter(|_| self.sealable)? else {
             return None;
         };
@@ -421,7 +424,8 @@ impl ImageCase {
             }
             Admitted::Verified(verified) => {
                 let repository = self.reference.as_ref()?.gun();
-                (verified.digest, self.fact.image.clone(), repository, self.root_keys.clone())
+                let root_keys = std::mem::take(&mut self.root_keys);
+                (verified.digest, self.fact.image.clone(), repository, root_keys)
             }
             Admitted::Blank
             | Admitted::Tolerated(_)

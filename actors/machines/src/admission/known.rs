@@ -35,9 +35,9 @@ impl Question {
 pub(super) struct Known {
     /// The newest answer to each question.
     #[serde(with = "crate::pairs")]
-    answers: BTreeMap<Question, Arc<Resolution>>,
+    answers: BTreeMap<Arc<Question>, Arc<Resolution>>,
     /// The same questions by the instant for which the answer holds, the oldest first.
-    by_age: BTreeSet<(Mono, Question)>,
+    by_age: BTreeSet<(Mono, Arc<Question>)>,
 }
 
 impl Known {
@@ -66,7 +66,7 @@ impl Known {
         if matches!(resolution.outcome, ResolutionOutcome::Unavailable(_)) {
             return;
         }
-        let question = Question::answered_by(resolution);
+        let question = Arc::new(Question::answered_by(resolution));
         if let Some(old) = self.answers.get(&question) {
             if old.checked_at > resolution.checked_at {
                 return;

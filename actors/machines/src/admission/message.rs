@@ -32,7 +32,7 @@ const LEFT_OUT_BYTES: usize = 40;
 /// A review denied as a whole: what was found, the code, and what to do.
 pub(super) fn of_review(denial: &Denial) -> String {
     let Denial { code, detail } = denial;
-    cut(&format!("{detail} ({code}). {}", code.advice(), code = code.code()), limits::MESSAGE_BYTES)
+    cut(format!("{detail} ({code}). {}", code.advice(), code = code.code()), limits::MESSAGE_BYTES)
 }
 
 /// The denied images, the first with its rules and what to do; empty if none is denied.
@@ -45,7 +45,7 @@ pub(super) fn of_images(verdicts: &[ContainerVerdict]) -> String {
     }
     let _ = write!(text, ". {}", denial.code.advice());
     let room = limits::MESSAGE_BYTES - LEFT_OUT_BYTES;
-    text = cut(&text, room);
+    text = cut(text, room);
     let mut left_out = 0_usize;
     for (verdict, denial) in denied {
         let next = format!(" Also denied: {}.", sentence(verdict, denial));
@@ -98,7 +98,7 @@ pub(super) fn audit(
     verdicts: &[ContainerVerdict],
     mut would_deny: Vec<String>,
 ) -> BTreeMap<String, String> {
-    let rules = verdicts.iter().flat_map(|verdict| &verdict.rules);
+    let rules = verdicts.iter().flat_map(|verdict| verdict.rules.iter());
     let policies: BTreeSet<&PolicyRef> = rules.map(|rule| &rule.policy).collect();
     let policies: BTreeSet<String> =
         policies.into_iter().map(|policy| format!("{policy} ({})", policy.group.name())).collect();
@@ -182,7 +182,7 @@ pub(super) fn bundle(bundle: &BundleRef) -> String {
 
 /// What an annotation that lists something holds.
 pub(super) fn listed(list: &[String]) -> String {
-    cut(&list.join(", "), limits::MESSAGE_BYTES)
+    cut(list.join(", "), limits::MESSAGE_BYTES)
 }
 
 /// Text of the sender's as it may stand in a message: short, and without characters that steer a
@@ -193,17 +193,19 @@ pub(super) fn shown(text: &str) -> String {
         return text.to_owned();
     }
     let plain: String = text.chars().map(|it| if steers(it) { '?' } else { it }).collect();
-    cut(&plain, SHOWN_BYTES)
+    cut(plain, SHOWN_BYTES)
 }
 
 /// The longest part of `text` of at most `bytes` bytes, marked with `…` if it is not the whole.
-fn cut(text: &str, bytes: usize) -> String {
+fn cut(mut text: String, bytes: usize) -> String {
     if text.len() <= bytes {
-        return text.to_owned();
+        return text;
     }
     let mut end = bytes.saturating_sub('…'.len_utf8());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", &text[..end])
+    text.truncate(end);
+    text.push('…');
+    text
 }

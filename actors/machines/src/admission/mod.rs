@@ -74,7 +74,7 @@ pub struct Admission {
     settings: Settings,
     /// Each open question to the reviews that wait for it.
     #[serde(with = "crate::pairs")]
-    waiting: BTreeMap<Question, BTreeSet<EventId>>,
+    waiting: BTreeMap<Arc<Question>, BTreeSet<EventId>>,
 }
 
 impl Admission {
@@ -119,7 +119,7 @@ impl Admission {
         &self,
     ) -> impl Iterator<Item = (&EventId, Now, &ReviewFacts, &Arc<PolicySnapshot>)> {
         let waiting = self.pending.iter();
-        waiting.map(|(event, it)| (event, it.received, &it.facts, &it.policies))
+        waiting.map(|(event, it)| (event, it.received, &*it.facts, &it.policies))
     }
 }
 

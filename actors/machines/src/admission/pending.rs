@@ -27,7 +27,7 @@ pub(super) struct Pending {
     /// The trust bundle it came under.
     pub(super) bundle: Option<BundleRef>,
     /// The review as it came.
-    pub(super) facts: ReviewFacts,
+    pub(super) facts: Arc<ReviewFacts>,
     /// Its images, in the order of the object.
     pub(super) images: Vec<ImageCase>,
     /// How far the look at the controller has come.
@@ -42,7 +42,7 @@ pub(super) struct Pending {
     pub(super) unproven: Option<String>,
     /// Every question its images depend on, equal ones once.
     #[serde(with = "crate::pairs")]
-    asked: BTreeMap<Question, Asked>,
+    asked: BTreeMap<Arc<Question>, Asked>,
 }
 
 /// How one question stands.
@@ -80,7 +80,7 @@ fn look(asked: Option<&Asked>, now: Now, received: Mono) -> Look<'_> {
 impl Pending {
     /// A review that came at `received` under `policies`, before anything was asked.
     pub(super) fn new(
-        facts: ReviewFacts,
+        facts: Arc<ReviewFacts>,
         images: Vec<ImageCase>,
         (policies, bundle): (Arc<PolicySnapshot>, Option<BundleRef>),
         received: Now,
@@ -108,7 +108,7 @@ impl Pending {
         for (index, image) in self.images.iter().enumerate() {
             for demand in image.open() {
                 let fresh = demand.requirement.freshness.unwrap_or(settings.freshness);
-                let one = self.asked.entry(demand.question.clone()).or_default();
+                let one = self.asked.entry(Arc::clone(&demand.question)).or_default();
                 one.anchor = demand.anchor.as_ref().map(|anchor| Arc::clone(&anchor.root));
                 one.anonymous |= demand.anonymous;
                 // The strictest of the rules.
@@ -130,7 +130,7 @@ impl Pending {
     }
 
     /// Every question the review depends on.
-    pub(super) fn questions(&self) -> Vec<Question> {
+    pub(super) fn questions(&self) -> Vec<Arc<Question>> {
         self.asked.keys().cloned().collect()
     }
 
@@ -167,10 +167,10 @@ impl Pending {
     }
 
     /// Takes note that `server` cannot be asked; gives the open questions it was to answer.
-    pub(super) fn fail_server(&mut self, server: &str, why: &Denial) -> Vec<Question> {
+    pub(super) fn fail_server(&mut self, server: &str, why: &Denial) -> Vec<Arc<Question>> {
         let missing = self.images.iter().flat_map(ImageCase::missing);
         let at_server = missing.filter(|question| question.server == server);
-        let open: BTreeSet<Question> = at_server.cloned().collect();
+        let open: BTreeSet<Arc<Question>> = at_server.cloned().collect();
         for question in &open {
             self.fail(question, why.clone());
         }
@@ -178,7 +178,7 @@ impl Pending {
     }
 
     /// Drops what is known of a collection; gives the questions to be put again.
-    pub(super) fn forget(&mut self, server: &str, gun: &str) -> Vec<Question> {
+    pub(super) fn forget(&mut self, server: &str, gun: &str) -> Vec<Arc<Question>> {
         let of = |question: &Question| question.server == server && question.gun == gun;
         let mut again = Vec::new();
         for (question, asked) in self.asked.iter_mut().filter(|(question, _)| of(question)) {
@@ -186,7 +186,7 @@ impl Pending {
             // The fetcher itself sees to whoever still waits for it.
             if asked.answer.take().is_some() {
                 asked.since = None;
-                again.push(question.clone());
+                again.push(Arc::clone(question));
             }
         }
         again
@@ -199,9 +199,9 @@ impl Pending {
         question: &Question,
         now: Now,
         settings: &Settings,
-    ) -> Vec<(Question, Mono)> {
+    ) -> Vec<(Arc<Question>, Mono)> {
         let indices = self.asked.get(question).map(|asked| asked.images.clone());
-        let mut wanted: BTreeMap<Question, Mono> = BTreeMap::new();
+        let mut wanted: BTreeMap<Arc<Question>, Mono> = BTreeMap::new();
         for index in indices.unwrap_or_default() {
             let Some(image) = self.images.get_mut(index) else { continue };
             image.judge(settings, |question| {
@@ -215,7 +215,7 @@ impl Pending {
                 let floor = asked.map_or(self.received.mono, |asked| asked.floor);
                 let since = if stale { self.received.mono } else { floor };
                 if asked.and_then(|asked| asked.since) < Some(since) {
-                    wanted.insert(missing.clone(), since);
+                    wanted.insert(Arc::clone(missing), since);
                 }
             }
         }
@@ -257,7 +257,7 @@ impl Pending {
     }
 
     /// The questions that are still open.
-    pub(super) fn open(&self) -> BTreeSet<Question> {
+    pub(super) fn open(&self) -> BTreeSet<Arc<Question>> {
         self.images.iter().flat_map(ImageCase::missing).cloned().collect()
     }
 
@@ -279,7 +279,7 @@ impl Pending {
     /// for none where nothing was asked yet.
     pub(super) fn give_up(&mut self, why: impl Fn(Option<&Question>) -> Denial) {
         for image in self.images.iter_mut().filter(|image| image.is_waiting()) {
-            let denial = why(image.missing().first());
+            let denial = why(image.missing().first().map(|missing| &**missing));
             image.give_up(denial);
         }
     }

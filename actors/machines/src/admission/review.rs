@@ -27,7 +27,7 @@ impl Admission {
         &mut self,
         delivery: &Delivery,
         now: Now,
-        facts: &ReviewFacts,
+        facts: &Arc<ReviewFacts>,
         out: &mut Outbox<AdmissionEffect>,
     ) {
         let revision = self.policies.as_ref().map_or(0, |policies| policies.revision);
@@ -51,7 +51,7 @@ impl Admission {
         let bundle = self.bundle.standing(self.settings.bundle.as_ref(), now.wall);
         let images = self.cases(facts, &policies, &bundle);
         let under = (Arc::clone(&policies), bundle.name());
-        let mut pending = Pending::new(facts.clone(), images, under, now);
+        let mut pending = Pending::new(Arc::clone(facts), images, under, now);
         pending.consult(&self.revoked);
         let owner = controller(facts).filter(|_| facts.sealing && !pending.is_settled());
         let asks = if owner.is_some() { Vec::new() } else { self.ask(&mut pending, now) };
@@ -113,7 +113,7 @@ impl Admission {
 
     /// Judges what is open by what is remembered. Gives the questions that must be asked, and since
     /// when the answer must hold.
-    pub(super) fn ask(&self, pending: &mut Pending, now: Now) -> Vec<(Question, Mono)> {
+    pub(super) fn ask(&self, pending: &mut Pending, now: Now) -> Vec<(Arc<Question>, Mono)> {
         if let Some(fault) = self.clock.fault() {
             pending.give_up(|_| fault.clone());
         }

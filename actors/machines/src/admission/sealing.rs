@@ -26,11 +26,12 @@ pub(super) enum Sealing {
 ///
 /// The generations of the old object's seal stay behind the new one, so that rollback, eviction
 /// in the middle of a rollout and partitions need no trust server.
-pub(super) fn seal(facts: &ReviewFacts, seals: &Seals, concluded: &[Concluded]) -> Sealing {
+pub(super) fn seal(facts: &ReviewFacts, seals: &Seals, concluded: &mut [Concluded]) -> Sealing {
     if !is_sealed(facts) {
         return Sealing::Left;
     }
-    let current: Vec<SealEntry> = concluded.iter().filter_map(|one| entry(seals, one)).collect();
+    let current: Vec<SealEntry> =
+        concluded.iter_mut().filter_map(|one| entry(seals, one)).collect();
     let mut wanted = seals.old.clone().unwrap_or_else(|| SealClaims {
         generations: Vec::new(),
         kind: facts.kind.kind.clone(),
@@ -67,9 +68,9 @@ fn is_sealed(facts: &ReviewFacts) -> bool {
 
 /// What the seal says of one image: what was just found, or what was known of an image that the
 /// update leaves as it is.
-fn entry(seals: &Seals, concluded: &Concluded) -> Option<SealEntry> {
-    if let Some(entry) = &concluded.entry {
-        return Some(seals.same(entry.clone()));
+fn entry(seals: &Seals, concluded: &mut Concluded) -> Option<SealEntry> {
+    if let Some(entry) = concluded.entry.take() {
+        return Some(seals.same(entry));
     }
     let verdict = &concluded.verdict;
     if verdict.verdict != Verdict::Allowed(Admitted::Unchanged) {

@@ -115,7 +115,7 @@ impl World {
     }
 
     pub fn review(&mut self, facts: &ReviewFacts) -> Vec<AdmissionEffect> {
-        self.deliver(&AdmissionInput::Review(Box::new(facts.clone())))
+        self.deliver(&AdmissionInput::Review(facts.clone().into()))
     }
 
     /// Sends a Pod with these images; gives what comes of it at once.

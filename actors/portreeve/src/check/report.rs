@@ -1,6 +1,7 @@
 //! What `portreeve check` has to say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portreeve_protocol::decision::{BundleRef, RuleRef};
 use portreeve_protocol::evidence::DroppedRole;
@@ -24,7 +25,7 @@ pub(super) struct Report {
     /// The image as given.
     pub(super) image: String,
     /// The rules that decided.
-    pub(super) rules: Vec<RuleRef>,
+    pub(super) rules: Arc<[RuleRef]>,
     /// The flag that names the directory of trust, if there is one.
     pub(super) state: Option<String>,
     /// Remarks.
@@ -92,7 +93,7 @@ impl Report {
             denial: Some(denial),
             evidence: None,
             image: options.image.clone(),
-            rules: Vec::new(),
+            rules: Arc::default(),
             state: options.state.clone(),
             warnings: options.warnings.clone(),
         }
@@ -123,7 +124,7 @@ impl Report {
             denial,
             evidence,
             image: options.image.clone(),
-            rules: verdict.map(|it| it.rules.clone()).unwrap_or_default(),
+            rules: verdict.map(|it| Arc::clone(&it.rules)).unwrap_or_default(),
             state: options.state.clone(),
             warnings,
         }

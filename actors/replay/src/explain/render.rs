@@ -212,7 +212,7 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
     let text = format!("{image} of container {name} ({pointer})");
     page.toned(Tone::Heading, 0, "Image    ", &text);
     judged(verdict, page);
-    for rule in rules {
+    for rule in rules.iter() {
         page.item(2, "rule       ", &rule_text(rule));
     }
     for candidate in container.candidates.iter().filter(|it| it.fate != Fate::Decides) {

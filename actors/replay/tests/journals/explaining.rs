@@ -76,7 +76,7 @@ fn the_rules_told_as_deciding_are_those_of_the_verdict() {
                 .filter(|it| it.fate == Fate::Decides)
                 .map(|it| it.rule)
                 .collect();
-            assert_eq!(deciding, container.verdict.rules, "{uid}");
+            assert_eq!(deciding, *container.verdict.rules, "{uid}");
         }
     }
 }

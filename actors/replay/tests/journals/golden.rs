@@ -34,7 +34,7 @@ fn reviewed(change: impl FnOnce(&mut ReviewFacts)) -> Explanation {
     rig.policies();
     let mut facts = review("u-1", &[SIGNED]);
     change(&mut facts);
-    let input = AdmissionInput::Review(Box::new(facts));
+    let input = AdmissionInput::Review(facts.into());
     rig.outside(ActorId::Admission, Outside::Webhook, input.into());
     told(&rig, "u-1")
 }

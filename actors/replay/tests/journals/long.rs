@@ -30,7 +30,7 @@ fn warmed() -> Rig {
 fn warm(rig: &mut Rig, number: u64) {
     let mut facts = review(&format!("u-{number}"), &IMAGES);
     facts.sealing = true;
-    let input = AdmissionInput::Review(Box::new(facts));
+    let input = AdmissionInput::Review(facts.into());
     rig.outside(ActorId::Admission, Outside::Webhook, input.into());
 }
 

@@ -220,7 +220,7 @@ impl Rig {
     /// the answers were sent.
     pub fn review(&mut self, uid: &str, images: &[&str]) -> EventId {
         let facts = review(uid, images);
-        let input = AdmissionInput::Review(Box::new(facts));
+        let input = AdmissionInput::Review(facts.into());
         self.outside(ActorId::Admission, Outside::Webhook, input.into())
     }
 
@@ -237,7 +237,7 @@ impl Rig {
         let first = self.next_event(&ActorId::Admission);
         let second = EventId { seq: first.seq + 1, ..first.clone() };
         for (uid, root) in uids.into_iter().zip([first, second]) {
-            let input = AdmissionInput::Review(Box::new(review(uid, &[image])));
+            let input = AdmissionInput::Review(review(uid, &[image]).into());
             self.queue.push_back(Waiting {
                 cause: Cause::Outside(Outside::Webhook),
                 input: Arc::new(input.into()),
@@ -281,7 +281,7 @@ impl Rig {
     pub fn panic_on(&mut self, uid: &str) {
         let event = self.next_event(&ActorId::Admission);
         self.seqs.insert(ActorId::Admission, event.seq);
-        let input = AdmissionInput::Review(Box::new(review(uid, &["nginx"])));
+        let input = AdmissionInput::Review(review(uid, &["nginx"]).into());
         self.write(Entry::Panicked(Panicked {
             cause: Cause::Outside(Outside::Webhook),
             event: event.clone(),

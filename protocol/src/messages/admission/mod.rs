@@ -50,7 +50,7 @@ pub enum AdmissionInput {
     /// What a trust server says about a tag.
     Resolution(Arc<Resolution>),
     /// A review to decide.
-    Review(Box<ReviewFacts>),
+    Review(Arc<ReviewFacts>),
     /// An operator ends an entry of seals.
     RevokeSeal(RevokeSeal),
     /// A timer fired.
