@@ -177,12 +177,20 @@ pub fn write_told(
 
 /// What a record tells of effects: their digest, and the decisions among them in full. Each effect
 /// is made into text once for both.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Told {
     /// Where the decisions stand in the text.
     decisions: Vec<Range<usize>>,
+    digest: Sha256,
     /// The canonical JSON of the list of effects.
     text: Vec<u8>,
+}
+
+impl Default for Told {
+    /// Nothing told yet.
+    fn default() -> Self {
+        Self { decisions: Vec::new(), digest: Sha256::ZERO, text: Vec::new() }
+    }
 }
 
 impl Told {
@@ -191,7 +199,7 @@ impl Told {
     /// # Errors
     /// As [`canonical`].
     pub fn of(effects: &[Effect]) -> Result<Self, ProtocolError> {
-        let mut told = Self { decisions: Vec::new(), text: Vec::with_capacity(4_096) };
+        let mut told = Self { text: Vec::with_capacity(4_096), ..Self::default() };
         told.tell(effects)?;
         Ok(told)
     }
@@ -215,13 +223,14 @@ impl Told {
             }
         }
         self.text.push(b']');
+        self.digest = Sha256::of(&self.text);
         Ok(())
     }
 
     /// The digest of the effects, as a record states it.
     #[must_use]
-    pub fn digest(&self) -> Sha256 {
-        Sha256::of(&self.text)
+    pub const fn digest(&self) -> Sha256 {
+        self.digest
     }
 
     /// Whether `text` is the list of the decisions, as a record holds it.

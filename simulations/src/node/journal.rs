@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portreeve_protocol::codec::Told;
+use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::{Blob, BlobSource, Entry, ProtocolError, Sha256, codec};
 use portreeve_replay::{Recovery, ReplayError, Report, recover, recover_entries, split, verify};
 
@@ -84,6 +86,16 @@ impl Segment {
     fn write(&mut self) -> Result<(), ProtocolError> {
         let behind = self.written.ends.len();
         self.entries.iter().skip(behind).try_for_each(|entry| self.written.append(entry))
+    }
+
+    /// Adds a delivery, and makes bytes of it from what there is to tell of its effects.
+    fn push_told(&mut self, delivered: Delivered, told: &Told) -> Result<(), ProtocolError> {
+        self.write()?;
+        let prev = self.written.prev();
+        let hash = codec::write_told(&delivered, told, prev, &mut self.written.lines)?;
+        self.written.ends.push((self.written.lines.len(), hash));
+        self.entries.push(Entry::Delivered(delivered));
+        Ok(())
     }
 
     /// The bytes of the entries behind the first `durable`; only how many they are is right.
@@ -165,6 +177,15 @@ impl Journal {
         if self.writable {
             self.last_mut().entries.push(entry);
         }
+    }
+
+    /// As [`Journal::write`], for a delivery that is read as bytes in any case.
+    pub(super) fn write_told(
+        &mut self,
+        delivered: Delivered,
+        told: &Told,
+    ) -> Result<(), ProtocolError> {
+        if self.writable { self.last_mut().push_told(delivered, told) } else { Ok(()) }
     }
 
     /// Begins a segment with `entry`; all before it is durable.

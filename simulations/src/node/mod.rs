@@ -11,12 +11,13 @@ mod scribe;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portreeve_protocol::codec::Told;
 use portreeve_protocol::entry::{Answered, Delivered, Gap, Panicked, Started};
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::journal::{Appended, Gated, JournalInput, Release};
 use portreeve_protocol::{
     ActorId, Cause, Decision, Delivery, Denial, DenyCode, Effect, Entry, EventId, Input, Mono, Now,
-    ProtocolError, Sha256, codec,
+    ProtocolError, Sha256,
 };
 
 use cast::Cast;
@@ -133,10 +134,8 @@ impl Node {
         let root = root.unwrap_or_else(|| event.clone());
         let delivery = Delivery { event: event.clone(), now, root: root.clone() };
         let effects = self.cast.run(&delivery, &input, memo)?;
-        let mut digest = Sha256::ZERO;
-        if self.scribe.audited() {
-            digest = codec::digest(&effects)?;
-        }
+        let told = if self.scribe.audited() { Some(Told::of(&effects)?) } else { None };
+        let digest = told.as_ref().map_or(Sha256::ZERO, Told::digest);
         let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
         for decision in &decisions {
             self.held.insert(decision.review.clone(), Arc::clone(decision));
@@ -156,7 +155,10 @@ impl Node {
             root: root.clone(),
         };
         self.scribe.delivered(&delivered, &effects);
-        self.journal.write(Entry::Delivered(delivered));
+        match told {
+            Some(told) => self.journal.write_told(delivered, &told)?,
+            None => self.journal.write(Entry::Delivered(delivered)),
+        }
         Ok(Handled { digest, effects, event, lamport, root })
     }
 
