@@ -27,6 +27,7 @@ use crate::stage::{Stage, code, review};
 
 const SERVER: &str = "https://notary.example:4443";
 pub const SIGNED: &str = "registry.example/shop/web";
+const SIGNED_TOO: &str = "registry.example/shop/api";
 pub const NOW: Wall = Wall(1_795_415_688_000_000);
 pub const HOUR: i64 = 3_600_000_000;
 
@@ -36,16 +37,18 @@ pub struct Published(BTreeMap<(String, String), Arc<[u8]>>);
 impl Published {
     pub fn new() -> Self {
         let before = Wall(NOW.0 - HOUR);
-        let mut collection = Collection::new(SIGNED, Keys::deterministic(1), before).unwrap();
-        collection.add_signer("alice", before).unwrap();
-        collection.sign("1", image(), 1_000, &["alice"]).unwrap();
-        let documents = collection.publish(before).unwrap();
-        Self(
-            documents
+        let mut published = BTreeMap::new();
+        for gun in [SIGNED, SIGNED_TOO] {
+            let mut collection = Collection::new(gun, Keys::deterministic(1), before).unwrap();
+            collection.add_signer("alice", before).unwrap();
+            collection.sign("1", image(), 1_000, &["alice"]).unwrap();
+            let documents = collection.publish(before).unwrap();
+            let named = documents
                 .iter()
-                .map(|(name, bytes)| ((SIGNED.to_owned(), name.clone()), Arc::clone(bytes)))
-                .collect(),
-        )
+                .map(|(name, bytes)| ((gun.to_owned(), name.clone()), Arc::clone(bytes)));
+            published.extend(named);
+        }
+        Self(published)
     }
 }
 
@@ -204,8 +207,9 @@ fn a_journal_with_panics_of_verifiers_replays_identically() {
             verify: |_| PanickingVerifier,
         },
     );
-    for _ in 0..2 {
-        let answer = stage.runtime.block_on(node.review(pod(&format!("{SIGNED}:1"))));
+    // The denial comes before the fetcher knows: a second review of one would join its flight.
+    for gun in [SIGNED, SIGNED_TOO] {
+        let answer = stage.runtime.block_on(node.review(pod(&format!("{gun}:1"))));
         assert_eq!(code(&answer), Some(DenyCode::Internal));
     }
     stage.stop(node);
