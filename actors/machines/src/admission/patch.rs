@@ -1,20 +1,12 @@
 //! The change of image references to signed digests, as a JSON patch (RFC 6902).
 
-use json_patch::jsonptr::Pointer;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, ReplaceOperation};
+
 use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
 use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
 use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict, codec};
-use serde::Serialize;
-
-/// An operation that puts `value` in the place of what is there; the members stand in the order of
-/// RFC 6902.
-#[derive(Serialize)]
-struct Replace<'a> {
-    op: &'static str,
-    path: &'a str,
-    value: &'a str,
-}
 
 /// Whether the object may be changed. The template of a workload that has a controller never is:
 /// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
@@ -70,11 +62,14 @@ pub(super) fn text(verdicts: &[ContainerVerdict]) -> Option<String> {
     let operations: Vec<_> = verdicts
         .iter()
         .filter_map(ContainerVerdict::pin)
-        .filter(|pin| Pointer::parse(&pin.pointer).is_ok())
-        .map(|Pin { pointer, to }| Replace { op: "replace", path: pointer, value: to })
+        .filter_map(|pin| {
+            let path = PointerBuf::parse(pin.pointer.as_str()).ok()?;
+            let value = serde_json::Value::String(pin.to.clone());
+            Some(PatchOperation::Replace(ReplaceOperation { path, value }))
+        })
         .collect();
     if operations.is_empty() {
         return None;
     }
-    String::from_utf8(codec::canonical(&operations).ok()?).ok()
+    String::from_utf8(codec::canonical(&Patch(operations)).ok()?).ok()
 }
