@@ -94,7 +94,7 @@ fn a_swarm_begins_no_runs_when_its_minutes_are_over() {
 
 #[test]
 fn speed_is_told_for_people_and_for_programs_and_every_oracle_judges() {
-    let (out, _) = ends(&["speed", "--seconds", "1"], 0);
+    let (out, _) = ends(&["speed", "--seconds", "1", "--audited"], 0);
     for word in ["deliveries", "to journal gates", "judging", "1 audited", "no oracle found fault"]
     {
         assert!(out.contains(word), "{word}\n{out}");
