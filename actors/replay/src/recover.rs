@@ -97,8 +97,8 @@ pub fn recover(
     Ok(found)
 }
 
-/// As [`recover`], for entries that are at hand themselves, the first of which is one that a journal
-/// can begin with. Nothing is said of places and hashes, for there are no bytes.
+/// As [`recover`], for entries that are at hand themselves, the first of which is one that a
+/// journal can begin with. Nothing is said of places and hashes, for there are no bytes.
 ///
 /// # Errors
 /// `Damaged` for a checkpoint that contradicts itself, `Blob` as [`recover`].
