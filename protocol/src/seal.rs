@@ -52,6 +52,9 @@ pub struct Requirement {
     /// Whether a trust bundle forbids a root that nothing pins.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_use_forbidden: bool,
+    /// Role to the lowest version of it that a trust bundle believes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub floors: BTreeMap<String, u64>,
     /// Ids of root keys, of the policy, the operator and the trust bundle.
     pub pins: BTreeSet<Sha256>,
     /// The trust server's URL.

@@ -77,6 +77,7 @@ impl Demand {
         Requirement {
             authorities: pinned.authorities.into_iter().collect(),
             first_use_forbidden: anchor.is_some_and(|anchor| !anchor.first_use),
+            floors: anchor.map(|anchor| anchor.floors.clone()).unwrap_or_default(),
             pins,
             server: self.question.server.clone(),
             signers: signers.collect::<BTreeSet<_>>(),

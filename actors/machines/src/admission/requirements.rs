@@ -46,6 +46,7 @@ mod tests {
         BTreeSet::from([Requirement {
             authorities: BTreeSet::new(),
             first_use_forbidden: false,
+            floors: BTreeMap::new(),
             pins: BTreeSet::new(),
             server: format!("https://notary-{server}.example"),
             signers: BTreeSet::new(),

@@ -3,8 +3,8 @@
 
 use portreeve_protocol::bundle_reason::BundleCode;
 use portreeve_protocol::messages::admission::{
-    AdmissionEffect, AdmissionInput, BundleFailed, BundleLoaded, BundleVersions, Resolution,
-    ResolutionOutcome,
+    AdmissionEffect, AdmissionInput, BundleFailed, BundleLoaded, BundleVersions, OwnerOutcome,
+    Resolution, ResolutionOutcome,
 };
 use portreeve_protocol::messages::notary::Resolve;
 use portreeve_protocol::policy::{Mode, TrustRequirement};
@@ -13,6 +13,7 @@ use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{Blob, Denial, DenyCode, Fact, Settings, Wall};
 use serde_json::{Value, json};
 
+use crate::seals::{child, found, workload};
 use crate::world::{
     SERVER, World, answer, code, codes, digest, policy, policy_in, questions, resolution, rule,
     signed, trust, verified,
@@ -190,6 +191,21 @@ fn first_use_is_forbidden_unless_the_bundle_allows_it() {
         let (_, asked) = world.ask();
         assert_eq!(code(&answer(&world.told(&asked, first_use()))), expected, "{anchors}");
     }
+}
+
+#[test]
+fn a_seal_given_before_the_bundle_raised_a_floor_stands_for_nothing() {
+    let anchors =
+        |floor: u64| json!([{"gun": GUN, "firstUse": true, "floors": {"targets": floor}}]);
+    let mut world = World::anchored(trust(&[]), &anchors(3));
+    let mut asked = questions(&world.review(&workload("Deployment", &[GUN])));
+    let sealed = answer(&world.told(&asked.remove(0).1, good())).seal.unwrap();
+    let owner = || OwnerOutcome::Found(Box::new(found(&sealed)));
+    let effects = world.with_owner(&child(&[GUN]), owner());
+    assert!(answer(&effects).allowed && questions(&effects).is_empty());
+    world.load(loaded(4, &anchors(4)));
+    let effects = world.with_owner(&child(&[GUN]), owner());
+    assert_eq!(questions(&effects).len(), 1, "its trust server is asked again");
 }
 
 #[test]
