@@ -48,6 +48,8 @@ pub(super) struct Subject<'a> {
     pub(super) digest: Sha256,
     /// The image.
     pub(super) image: &'a ImageReference,
+    /// Whether it rests on a seal: whichever replica gave it may have believed an impostor.
+    pub(super) sealed: bool,
     /// The tag for which it was signed.
     pub(super) tag: &'a str,
     /// A wall time by which nothing may have expired.
@@ -67,7 +69,7 @@ pub(super) fn met(
     subject: Subject<'_>,
     from: Mono,
 ) -> Result<(), String> {
-    let Subject { digest, image, tag, unexpired } = subject;
+    let Subject { digest, image, sealed, tag, unexpired } = subject;
     let Some(server) = &demand.server else {
         return Err("no trust server may be asked".to_owned());
     };
@@ -98,7 +100,7 @@ pub(super) fn met(
     let signing = Signing {
         digest,
         gun: &gun,
-        impostor: case.impostor(server, &gun),
+        impostor: if sealed { !case.pinned(&gun) } else { case.impostor(server, &gun) },
         pins: &pins,
         server,
         signers: &signers,

@@ -67,8 +67,12 @@ impl Case<'_> {
 
     /// Whether the replica may have believed what an impostor serves.
     pub(super) fn impostor(&self, server: &str, gun: &str) -> bool {
-        let pinned = self.bundle.as_ref().is_some_and(|bundle| bundle.root(gun).pins());
-        !pinned && self.roots.impostor(server, gun)
+        !self.pinned(gun) && self.roots.impostor(server, gun)
+    }
+
+    /// Whether the trust bundle pins the root of a collection.
+    pub(super) fn pinned(&self, gun: &str) -> bool {
+        self.bundle.as_ref().is_some_and(|bundle| bundle.root(gun).pins())
     }
 }
 

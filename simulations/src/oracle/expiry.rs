@@ -93,7 +93,8 @@ fn faults(run: &Run<'_>, case: &Case<'_>, clock: Clock) -> Vec<String> {
         }
         let Ok(image) = verdict.image.parse::<ImageReference>() else { continue };
         let (tag, unexpired) = (tag(&image), Some(highest));
-        let subject = Subject { digest: verified.digest, image: &image, tag, unexpired };
+        let subject =
+            Subject { digest: verified.digest, image: &image, sealed: false, tag, unexpired };
         if let Err(why) = unexpired_by_truth(run, case, subject) {
             faults.push(format!("{}: at {highest}, {why}", verdict.image));
         }

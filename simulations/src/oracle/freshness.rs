@@ -149,7 +149,8 @@ fn fresh(
     let settings = &run.scenario.settings;
     let asked = demands(settings, policies, &case.facts.namespace, image)?;
     let clocks = Clocks::of(run.scenario, case.replica);
-    let subject = Subject { digest: verified.digest, image, tag: tag(image), unexpired: None };
+    let subject =
+        Subject { digest: verified.digest, image, sealed: false, tag: tag(image), unexpired: None };
     let stale = case.answered.decision.audit.contains_key("stale");
     for demand in binding(&asked) {
         let span = span(run, demand, stale);

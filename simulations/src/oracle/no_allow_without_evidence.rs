@@ -170,14 +170,15 @@ fn under(
             if image.digest.is_none() && tag(image) != tag(&submitted) {
                 return Err(format!("its seal is for {reference}"));
             }
-            signed(run, case, &asked, subject(image, *digest, tag(&submitted)))
+            let subject = subject(image, *digest, tag(&submitted));
+            signed(run, case, &asked, Subject { sealed: true, ..subject })
         }
         Admitted::Blank | Admitted::Unchanged => Ok(()),
     }
 }
 
 fn subject<'a>(image: &'a ImageReference, digest: Sha256, tag: &'a str) -> Subject<'a> {
-    Subject { digest, image, tag, unexpired: None }
+    Subject { digest, image, sealed: false, tag, unexpired: None }
 }
 
 /// Whether all that binds is met.
