@@ -47,7 +47,7 @@ pub enum Step {
 
 impl Step {
     /// How many there are.
-    const ALL: usize = 5;
+    const COUNT: usize = 5;
 
     const fn name(self) -> &'static str {
         match self {

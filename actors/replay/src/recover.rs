@@ -107,27 +107,14 @@ pub fn recover_entries<'a>(
     blobs: &dyn BlobSource,
 ) -> Result<Recovery, ReplayError> {
     let mut found = Recovery::of_an_empty_journal();
-    let mut fetchers = Fetchers::default();
+    let (mut fetchers, segment) = (Fetchers::default(), Arc::from(""));
     for entry in entries {
         found.records += 1;
-        if leaves_something(entry) {
-            let at = At { bytes: 0, line: found.records, segment: Arc::from("") };
-            fetchers.take(entry.clone(), &at, blobs, &mut found)?;
-        }
+        let at = At { bytes: 0, line: found.records, segment: Arc::clone(&segment) };
+        fetchers.take(entry.clone(), &at, blobs, &mut found)?;
     }
     found.restored = fetchers.restored();
     Ok(found)
-}
-
-/// Whether the next incarnation starts otherwise because of an entry.
-fn leaves_something(entry: &Entry) -> bool {
-    match entry {
-        Entry::Checkpoint(_) | Entry::Started(_) => true,
-        Entry::Delivered(Delivered { event, input, .. }) => {
-            input.is_lasting() || matches!(event.actor, ActorId::Notary(_))
-        }
-        Entry::Answered(_) | Entry::Gap(_) | Entry::Panicked(_) => false,
-    }
 }
 
 impl Recovery {

@@ -86,7 +86,7 @@ impl Speed {
         a_second(self.tally.deliveries, all)
     }
 
-    /// Simulated time over wall time.
+    /// Simulated time over processor time.
     fn compression(&self) -> f64 {
         self.rate(self.tally.micros) / 1e6
     }

@@ -28,7 +28,7 @@ impl Class for Impostor {
         let all = Hostile::ALL.iter().copied();
         let classes: Vec<_> = all.filter(|it| it.nature() == Nature::Impostor).collect();
         let impostor = |_| {
-            // Most who come too late for a first use have to hand over from the genuine root.
+            // Who comes too late for a first use has to hand over from the genuine root.
             let hands_over = rng.chance(300);
             let classes = if hands_over { &[Hostile::ImpostorRotation][..] } else { &classes };
             Some(Self(HostileContent::of(classes, ground, rate.max(LASTING), rng)?))

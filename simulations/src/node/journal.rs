@@ -51,7 +51,15 @@ impl Written {
     const NONE: Self = Self { before: Sha256::ZERO, ends: Vec::new(), lines: Vec::new() };
 
     fn append(&mut self, entry: &Entry) -> Result<(), ProtocolError> {
-        let hash = codec::write_line(entry, self.prev(), &mut self.lines)?;
+        self.append_by(|prev, lines| codec::write_line(entry, prev, lines))
+    }
+
+    /// Adds the line that `write` writes behind the record of a hash.
+    fn append_by(
+        &mut self,
+        write: impl FnOnce(Sha256, &mut Vec<u8>) -> Result<Sha256, ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        let hash = write(self.prev(), &mut self.lines)?;
         self.ends.push((self.lines.len(), hash));
         Ok(())
     }
@@ -91,9 +99,7 @@ impl Segment {
     /// Adds a delivery, and makes bytes of it from what there is to tell of its effects.
     fn push_told(&mut self, delivered: Delivered, told: &Told) -> Result<(), ProtocolError> {
         self.write()?;
-        let prev = self.written.prev();
-        let hash = codec::write_told(&delivered, told, prev, &mut self.written.lines)?;
-        self.written.ends.push((self.written.lines.len(), hash));
+        self.written.append_by(|prev, lines| codec::write_told(&delivered, told, prev, lines))?;
         self.entries.push(Entry::Delivered(delivered));
         Ok(())
     }
@@ -248,7 +254,8 @@ impl Journal {
         self.writable = true;
     }
 
-    /// Whether starts are to read bytes; those of a damaged journal always do.
+    /// Whether starts are to read bytes from now on; one from a journal that a bit flipped in does
+    /// in any case.
     pub(super) const fn read_as_bytes(&mut self, audited: bool) {
         self.as_bytes = audited;
     }

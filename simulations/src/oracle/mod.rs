@@ -25,7 +25,7 @@ mod usefulness;
 
 use portreeve_protocol::Mono;
 
-pub use same_scenario_same_trace::same_trace;
+pub use same_scenario_same_trace::{ORACLE as SAME_TRACE, same_trace};
 
 use crate::{Outcome, Scenario};
 

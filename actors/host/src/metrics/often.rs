@@ -16,7 +16,7 @@ pub(super) struct Often {
     allowed: OnceLock<Counter>,
     decided: OnceLock<Counter>,
     hits: OnceLock<Counter>,
-    steps: [OnceLock<Histogram>; Step::ALL],
+    steps: [OnceLock<Histogram>; Step::COUNT],
 }
 
 impl Often {

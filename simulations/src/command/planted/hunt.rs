@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use portreeve_protocol::planted::{Bug, Catcher, choose};
-use portreeve_simulations::oracle::ORACLES;
+use portreeve_simulations::oracle::{ORACLES, SAME_TRACE};
 use portreeve_simulations::swarm::{Ending, draw, examine};
 use serde_json::{Value, json};
 
@@ -15,8 +15,6 @@ use super::super::args::PlantedArgs;
 use super::super::error::CommandError;
 use super::super::terminal::{Bar, Style, line, styled};
 
-/// The oracle whose rule is broken where one seed gave two runs.
-const TWO_RUNS: &str = "same-scenario-same-trace";
 /// What stands for an oracle where a run did not come to its end.
 const NO_END: &str = "run-ends";
 /// Seeds that are run twice, as the swarm does.
@@ -93,7 +91,7 @@ fn look(bug: Bug, seed: u64) -> Option<Found> {
             first.map(|violation| violation.oracle)
         }
         Ending::Held if seed <= TWICE => {
-            (acting().trace_hash != first.trace_hash).then_some(TWO_RUNS)
+            (acting().trace_hash != first.trace_hash).then_some(SAME_TRACE.id)
         }
         Ending::Held => None,
     };
