@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portreeve_protocol::entry::Started;
 use portreeve_protocol::messages::admission::{AdmissionInput, Resolution, ReviewFacts};
-use portreeve_protocol::{Decision, Denial, EventId, Input, Mono};
+use portreeve_protocol::{Decision, Denial, EventId, Input, Mono, Wall};
 
 /// Something that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,13 @@ pub enum Sight {
     /// A replica was told of a look at the trust bundle: `BundleLoaded` or `BundleFailed` of the
     /// admission actor.
     Bundle(Arc<Input>),
+    /// An operator had a replica take its wall clock for right, and it did.
+    ClockAcknowledged {
+        /// The delivery, which may be lost to a journal that cannot be written.
+        event: EventId,
+        /// What the clock showed.
+        wall: Wall,
+    },
     /// A replica was killed.
     Crashed,
     /// A bit of a replica's journal flipped, where a durable record is behind it.

@@ -74,6 +74,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
                 }
             }
             Sight::Bundle(_)
+            | Sight::ClockAcknowledged { .. }
             | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Policies(_)

@@ -153,7 +153,8 @@ pub(super) fn each(run: &Run<'_>, mut look: impl FnMut(&Case<'_>)) {
             }
             Sight::Bundle(input) => replica.take_bundle(input),
             Sight::TrustReset { gun, server } => replica.forget(seen.at, server, gun),
-            Sight::Crashed
+            Sight::ClockAcknowledged { .. }
+            | Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }
             | Sight::Reached { .. }

@@ -3,22 +3,24 @@
 //! Judged by the highest wall time that the replica's admission actor was told in its incarnation,
 //! up to the delivery in which it decided (or by the time that an operator acknowledged since): so
 //! that a clock that goes back a little makes nothing young again. Where the clock is further
-//! behind
-//! than is believed, nothing is let in as verified at all. A clock that was wrong from the start of
-//! an incarnation cannot be known to be wrong; what it costs is bounded by its error.
+//! behind than is believed, nothing is let in as verified at all. A clock that was wrong from the
+//! start of an incarnation cannot be known to be wrong; what it costs is bounded by its error.
+//!
+//! What the replica was told is read from its journal, but for acknowledgements: one that comes
+//! while the journal cannot be written is obeyed all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::reference::ImageReference;
 use portreeve_protocol::{
-    ActorKind, Admitted, Decision, Entry, EventId, Input, Mono, Verdict, Wall, limits,
+    ActorKind, Admitted, Decision, Entry, EventId, Mono, Verdict, Wall, limits,
 };
 
 use super::bind::{Subject, binding, demands, met, tag};
 use super::case::{Case, each};
 use super::{Oracle, Run, Violation};
+use crate::history::{Seen, Sight};
 use crate::node::Journal;
 
 /// The oracle.
@@ -38,10 +40,16 @@ struct Clock {
 /// A decision and the clock at it.
 type Decided<'a> = (&'a Arc<Decision>, Clock);
 
+/// What the clock showed when it was acknowledged, by the journal that was written then and the
+/// delivery. Journals of a replica are counted, since each begins its incarnations anew.
+type Acknowledged<'a> = BTreeMap<(usize, &'a EventId), Wall>;
+
 fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     let mut decided = BTreeMap::new();
-    for left in &run.outcome.replicas {
-        left.given_up.iter().chain([&left.journal]).for_each(|one| read(one, &mut decided));
+    for (replica, left) in run.outcome.replicas.iter().enumerate() {
+        let acknowledged = acknowledged(&run.outcome.history, replica);
+        let journals = left.given_up.iter().chain([&left.journal]);
+        journals.enumerate().for_each(|one| read(one, &acknowledged, &mut decided));
     }
     each(run, |case| {
         if !case.answered.allowed() {
@@ -57,21 +65,42 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
     });
 }
 
+fn acknowledged(history: &[Seen], replica: usize) -> Acknowledged<'_> {
+    let (mut all, mut journal) = (BTreeMap::new(), 0);
+    for seen in history.iter().filter(|seen| seen.replica == replica) {
+        if let Sight::ClockAcknowledged { event, wall } = &seen.what {
+            all.insert((journal, event), *wall);
+        }
+        journal += usize::from(matches!(seen.what, Sight::Wiped { .. }));
+    }
+    all
+}
+
 /// Takes note of the clock at each decision.
-fn read<'a>(journal: &'a Journal, decided: &mut BTreeMap<&'a EventId, Vec<Decided<'a>>>) {
+fn read<'a>(
+    (number, journal): (usize, &'a Journal),
+    acknowledged: &Acknowledged<'_>,
+    decided: &mut BTreeMap<&'a EventId, Vec<Decided<'a>>>,
+) {
     let mut highest = Wall(i64::MIN);
+    let mut last: Option<&EventId> = None;
     for entry in journal.entries() {
         if matches!(entry, Entry::Started(_)) {
-            highest = Wall(i64::MIN);
+            (highest, last) = (Wall(i64::MIN), None);
         }
         let Entry::Delivered(delivered) = entry else { continue };
-        if delivered.event.actor.kind() != ActorKind::Admission {
+        let event = &delivered.event;
+        if event.actor.kind() != ActorKind::Admission {
             continue;
         }
+        let since = |&(&(of, one), _): &(&(usize, &EventId), &Wall)| {
+            of == number && one.incarnation == event.incarnation && last.is_none_or(|it| one > it)
+        };
+        if let Some((_, set)) = acknowledged.range(..=(number, event)).next_back().filter(since) {
+            highest = *set;
+        }
         let now = delivered.now.wall;
-        let set =
-            matches!(&*delivered.input, Input::Admission(AdmissionInput::AcknowledgeClock(_)));
-        highest = if set { now } else { highest.max(now) };
+        (highest, last) = (highest.max(now), Some(event));
         for decision in &delivered.decisions {
             let of = decided.entry(&decision.review).or_default();
             of.push((decision, Clock { highest, now }));
@@ -155,5 +184,31 @@ mod tests {
     #[test]
     fn an_allow_by_a_clock_set_far_back_breaks_expiry() {
         days_later(-1).breaks(check, "behind");
+    }
+
+    /// An answer by a clock set back by a day, and an acknowledgement of that clock of which there
+    /// is no record.
+    fn acknowledged(replica: usize, event: EventId) -> Story {
+        let mut story = days_later(-1);
+        let what = Sight::ClockAcknowledged { event, wall: Wall(START.0 - DAY) };
+        story.outcome.history.insert(0, Seen { at: Mono(0), replica, what });
+        story
+    }
+
+    #[test]
+    fn an_acknowledgement_that_the_disk_lost_makes_the_clock_right() {
+        acknowledged(0, sample::event(1, 3)).keeps(check);
+    }
+
+    #[test]
+    fn an_acknowledgement_counts_for_what_comes_after_it_in_its_incarnation_alone() {
+        acknowledged(0, sample::event(1, 1)).breaks(check, "behind");
+        acknowledged(0, sample::event(2, 3)).breaks(check, "behind");
+        acknowledged(1, sample::event(1, 3)).breaks(check, "behind");
+        let mut wiped = acknowledged(0, sample::event(1, 3));
+        let what = Sight::Wiped { why: "test".to_owned() };
+        wiped.outcome.history.insert(1, Seen { at: Mono(0), replica: 0, what });
+        wiped.outcome.replicas[0].given_up.push(Journal::default());
+        wiped.breaks(check, "behind");
     }
 }

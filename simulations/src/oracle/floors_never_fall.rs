@@ -78,6 +78,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
                 Vec::new()
             }
             Sight::Bundle(_)
+            | Sight::ClockAcknowledged { .. }
             | Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }

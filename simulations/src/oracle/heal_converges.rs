@@ -50,6 +50,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
             Sight::Started(_) => drop(told.remove(&seen.replica)),
             Sight::Answered(_)
             | Sight::Bundle(_)
+            | Sight::ClockAcknowledged { .. }
             | Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }

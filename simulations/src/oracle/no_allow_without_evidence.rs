@@ -228,13 +228,17 @@ fn tolerable(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
+    use portreeve_protocol::decision::SealOf;
     use portreeve_protocol::{Denial, DenyCode};
 
     use super::*;
+    use crate::hostile::{Hostile, Nature};
     use crate::oracle::sample::{self, IMAGE, Story, digest, facts, policy, verified};
     use crate::scenario::RulePlan;
+    use crate::truth::{Served, Stand};
 
     const AT: u64 = 5_000_000;
 
@@ -266,6 +270,43 @@ mod tests {
         }
         story.decided(AT, verified(digest()));
         story.breaks(check, "by [alice]");
+    }
+
+    /// Whether it is held against a replica with the genuine root that it lets in what an impostor
+    /// signed, in what was served if there was an impostor.
+    fn held_against(admitted: Admitted, impostor: bool) -> bool {
+        let mut plan = policy();
+        for trust in plan.rules.iter_mut().filter_map(|rule| rule.trust.as_mut()) {
+            trust.signers.clear();
+        }
+        let mut story = Story::of(crate::Scenario { policies: vec![plan], ..sample::scenario() });
+        story.resolved(AT - 1_000, AT - 2_000);
+        let nature = |class: &&Hostile| class.nature() == Nature::Impostor;
+        let class = Hostile::ALL.iter().find(nature).filter(|_| impostor);
+        let what = class.map(|class| Served::Bad { class: *class, evil: Sha256::of(b"evil") });
+        for shelf in story.outcome.truth.collections.values_mut() {
+            shelf.served.extend(what.clone().map(|what| Stand { from: Mono(AT), what }));
+        }
+        story.answer(AT + 1, &facts("uid", IMAGE), allowed(admitted));
+        story.found(check).iter().any(|one| one.what.contains("was not signed"))
+    }
+
+    #[test]
+    fn a_seal_may_come_from_a_replica_that_believed_an_impostor() {
+        let digest = Sha256::of(b"evil");
+        let sealed = || Sealed {
+            by: SealOf::Own,
+            digest,
+            pin: None,
+            reference: IMAGE.to_owned(),
+            repository: sample::GUN.to_owned(),
+            requirement: Sha256::ZERO,
+            root_keys: BTreeSet::new(),
+        };
+        assert!(!held_against(Admitted::Sealed(sealed().into()), true));
+        assert!(held_against(Admitted::Sealed(sealed().into()), false), "nobody signed it");
+        let Verdict::Allowed(verified) = verified(digest) else { unreachable!() };
+        assert!(held_against(verified, true), "this replica has the genuine root");
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(super) fn check(run: &Run<'_>, oracle: &'static str, found: &mut Vec<Violati
             }
             Sight::Started(_) => drop(known.received.remove(&seen.replica)),
             Sight::Bundle(_)
+            | Sight::ClockAcknowledged { .. }
             | Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }

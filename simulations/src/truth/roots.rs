@@ -48,6 +48,7 @@ impl Roots {
             }
             Sight::Answered(_)
             | Sight::Bundle(_)
+            | Sight::ClockAcknowledged { .. }
             | Sight::Crashed
             | Sight::Flipped
             | Sight::GaveUp { .. }

@@ -75,6 +75,10 @@ impl World<'_> {
             format!("{} {name} <- {cause} [{letters}] {digest}", handled.event)
         });
         match &**input {
+            Input::Admission(AdmissionInput::AcknowledgeClock(_)) => {
+                let (event, wall) = (handled.event.clone(), self.now(replica).wall);
+                self.see(replica, Sight::ClockAcknowledged { event, wall });
+            }
             Input::Admission(AdmissionInput::Policies(told)) => {
                 self.replicas[replica].policies = Some(Arc::clone(told));
             }
