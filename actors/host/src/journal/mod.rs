@@ -1,6 +1,7 @@
 //! The journal: every delivery on disk before the answer it led to, in hash-chained segments.
 
 pub mod disk;
+mod exit;
 mod gathering;
 mod keeper;
 pub mod layout;
@@ -15,6 +16,7 @@ pub mod waiting;
 mod writer;
 
 pub use disk::{Disk, FileSystem, NewFile, Room, SegmentFile};
+pub(crate) use exit::Exit;
 pub use lock::Lock;
 pub use queue::Appender;
 pub use reader::{FileBlobs, Journal, Lines};

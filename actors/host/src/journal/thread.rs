@@ -18,10 +18,12 @@ use portreeve_protocol::{
 };
 use portreeve_replay::{Ledger, cut};
 
+use super::exit::Exit;
 use super::gathering::{Gathered, Gathering};
 use super::keeper::{Keeper, Space};
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
+use super::waiting::Waiter;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::node::denial;
@@ -44,6 +46,7 @@ pub(crate) struct JournalThread {
     degraded: bool,
     dirty_since: Option<Mono>,
     durability: Durability,
+    exit: Exit,
     facts: Arc<Facts>,
     gate: Seat<JournalGate>,
     gathering: Gathering,
@@ -69,6 +72,7 @@ pub(crate) struct JournalThread {
 pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) durability: Durability,
+    pub(crate) exit: Exit,
     pub(crate) facts: Arc<Facts>,
     pub(crate) gate: Seat<JournalGate>,
     pub(crate) items: Items,
@@ -90,7 +94,7 @@ struct Batch {
 impl JournalThread {
     /// A thread for a writer whose first segment is open.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { clock, durability, facts, gate, items, lock, started, writer } = parts;
+        let Parts { clock, durability, exit, facts, gate, items, lock, started, writer } = parts;
         items.gauges().writable.store(true, Ordering::Relaxed);
         let keeper = writer.keeper(Arc::clone(&facts));
         Self {
@@ -98,6 +102,7 @@ impl JournalThread {
             degraded: false,
             dirty_since: None,
             durability,
+            exit,
             facts,
             gate,
             gathering: Gathering::default(),
@@ -435,12 +440,13 @@ impl JournalThread {
     }
 
     fn perform(&mut self, effects: Vec<Effect>, recorded: bool) {
+        let mut released = Vec::new();
         for effect in effects {
             match effect {
                 // A journal that stays degraded is not news.
                 Effect::Note(Fact::JournalDegraded { .. }) if self.retry_delay > FIRST_RETRY => {}
                 Effect::Note(fact) => self.facts.note(self.gate.event(), &fact),
-                Effect::Release(release) => self.release(release, recorded),
+                Effect::Release(release) => released.extend(self.release(release, recorded)),
                 // Written by `restore`, before these effects are performed.
                 Effect::RecordGap(_) => {}
                 Effect::Answer(_)
@@ -451,16 +457,19 @@ impl JournalThread {
                 | Effect::Send { .. } => self.facts.misdirected(self.gate.event(), &effect),
             }
         }
+        self.exit.let_out(released);
     }
 
-    fn release(&mut self, release: Release, recorded: bool) {
+    /// The answer that the gate releases, and who waits for it, if anybody still does.
+    fn release(&mut self, release: Release, recorded: bool) -> Option<(Waiter, Answer)> {
         let Release { instead, review } = release;
-        let Some((decision, record)) = self.held.remove(&review) else { return };
+        let (decision, record) = self.held.remove(&review)?;
         let answer = match instead {
             None => Answer { decision, record: recorded.then_some(record) },
             Some(why) => Answer { decision: denial::replacing(&decision, why), record: None },
         };
-        self.items.gauges().reviews.answer(&review, Ok(answer));
+        let waiter = self.items.gauges().reviews.leave(&review)?;
+        Some((waiter, answer))
     }
 
     fn deny_everything(&mut self) {
@@ -554,6 +563,7 @@ mod tests {
         JournalThread::new(Parts {
             clock: Clock::system(),
             durability: Durability::Group,
+            exit: Exit::default(),
             facts: Arc::new(Facts::new(log, Arc::new(Metrics::new("test")))),
             gate: Seat::new(node, 1, ActorId::Journal, gate),
             items,

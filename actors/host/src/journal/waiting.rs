@@ -49,11 +49,15 @@ impl Waiting {
 
     /// Lets an answer out, if anybody still waits for it.
     pub(crate) fn answer(&self, review: &EventId, answer: Result<Answer, Unanswered>) {
-        let waiting = self.reviews().remove(review);
-        if let Some(Review { waiter, .. }) = waiting {
+        if let Some(waiter) = self.leave(review) {
             // The review may have been given up meanwhile; it was answered then.
             let _ = waiter.send(answer);
         }
+    }
+
+    /// Whoever waits for the answer to a review, and from now on is answered by the caller.
+    pub(crate) fn leave(&self, review: &EventId) -> Option<Waiter> {
+        self.reviews().remove(review).map(|review| review.waiter)
     }
 
     /// Denies one review because of an internal failure.

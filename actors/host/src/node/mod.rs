@@ -22,6 +22,7 @@ mod seats;
 mod start;
 mod timers;
 mod trust;
+mod unhurried;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -24,9 +24,10 @@ use super::options::{Durability, NodeOptions};
 use super::residence::{Machines, Residence};
 use super::seats;
 use super::timers::Timers;
+use super::unhurried::unhurried;
 use crate::HostError;
 use crate::journal::queue::{Appender, queue};
-use crate::journal::{Disk, Journal, JournalThread, Lock, Parts, Writer, layout};
+use crate::journal::{Disk, Exit, Journal, JournalThread, Lock, Parts, Writer, layout};
 
 /// What a started node consists of.
 pub(crate) struct Running {
@@ -72,6 +73,7 @@ where
     let journal = JournalThread::new(Parts {
         clock: options.clock.clone(),
         durability: options.durability,
+        exit: exit(residence, &options),
         facts: Arc::clone(&facts),
         gate: Seat::new(
             options.node.clone(),
@@ -84,7 +86,10 @@ where
         started: Arc::clone(&started),
         writer,
     });
-    let journal = spawn("journal", move || journal.run())?;
+    let journal = spawn("journal", move || {
+        unhurried();
+        journal.run();
+    })?;
     let links = links(&options, facts, appender.clone(), incarnation, &started, &cast);
     let machines = match residence {
         Residence::Here => Ok(machines_here(&links, &started, cast)),
@@ -98,6 +103,14 @@ where
             let _ = journal.join();
             Err(error)
         }
+    }
+}
+
+/// Those who wait for answers of machines on this thread are on this thread, too.
+fn exit(residence: Residence, options: &NodeOptions) -> Exit {
+    match residence {
+        Residence::Here => Exit::default(),
+        Residence::OwnThread => Exit::to(options.runtime.clone()),
     }
 }
 
@@ -228,6 +241,7 @@ where
     let (ready, opened) = mpsc::channel();
     let links = Arc::clone(links);
     let thread = spawn("machines", move || {
+        unhurried();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,

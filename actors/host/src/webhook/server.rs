@@ -10,7 +10,7 @@ use hyper_util::server::conn::auto::Builder;
 use portreeve_protocol::limits;
 use rustls::ServerConfig;
 use slog::{Logger, debug, info, warn};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +27,9 @@ const HEAD: Duration = Duration::from_secs(300);
 const _: () = assert!(HEAD.as_secs() > 90, "an API server closes after 90 seconds; we must not");
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
+/// Read from a connection at once, at most. `rustls` asks for 4 KiB at a time, and a review mostly
+/// has more.
+const READ: usize = 16 << 10;
 /// How long to wait before accepting again when the system is out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -148,6 +151,7 @@ where
         let client = Client { address, authenticated: false };
         return serve(stream, false, client, context).await;
     };
+    let stream = BufReader::with_capacity(READ, stream);
     let shaken = tokio::select! {
         () = told(&mut context.stop) => return,
         shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,

@@ -1,0 +1,86 @@
+//! The way of answers from the journal's thread to those who wait for them.
+
+use tokio::runtime::Handle;
+
+use super::waiting::Waiter;
+use crate::node::Answer;
+
+/// Lets answers out.
+#[derive(Debug, Default)]
+pub(crate) struct Exit {
+    /// Where those who wait are at home; `None` tells each of them from here.
+    runtime: Option<Handle>,
+}
+
+impl Exit {
+    /// To tasks of a runtime on other threads. They are told there, by one task for all: to wake
+    /// each of them from here costs a change of threads each, where processors are few.
+    pub(crate) const fn to(runtime: Handle) -> Self {
+        Self { runtime: Some(runtime) }
+    }
+
+    /// Lets answers out. Whoever gave up waiting was answered then.
+    pub(super) fn let_out(&self, answers: Vec<(Waiter, Answer)>) {
+        match &self.runtime {
+            Some(runtime) if answers.len() > 1 => drop(runtime.spawn(async { tell(answers) })),
+            Some(_) | None => tell(answers),
+        }
+    }
+}
+
+fn tell(answers: Vec<(Waiter, Answer)>) {
+    for (waiter, answer) in answers {
+        let _ = waiter.send(Ok(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use portreeve_protocol::{ActorId, Decision, EventId, ProtocolError};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn answer(seq: u64) -> Result<Answer, ProtocolError> {
+        let (node, actor) = ("node-1".parse()?, ActorId::Admission);
+        let decision = Decision {
+            allowed: true,
+            audit: BTreeMap::new(),
+            bundle: None,
+            denial: None,
+            message: String::new(),
+            patch: None,
+            policy_revision: 0,
+            review: EventId { node, incarnation: 1, actor, seq },
+            seal: None,
+            uid: format!("uid-{seq}"),
+            verdicts: Vec::new(),
+            warnings: Vec::new(),
+        };
+        Ok(Answer { decision: Arc::new(decision), record: None })
+    }
+
+    #[tokio::test]
+    async fn everyone_who_waits_gets_their_own_answer_though_another_gave_up()
+    -> Result<(), Box<dyn std::error::Error>> {
+        for exit in [Exit::default(), Exit::to(Handle::current())] {
+            let (mut waiting, mut answers) = (Vec::new(), Vec::new());
+            for seq in 1..=4 {
+                let (waiter, told) = oneshot::channel();
+                answers.push((waiter, answer(seq)?));
+                if seq != 2 {
+                    waiting.push((seq, told));
+                }
+            }
+            exit.let_out(answers);
+            for (seq, told) in waiting {
+                let told = told.await?.map(|answer| answer.decision.review.seq);
+                assert_eq!(told.ok(), Some(seq));
+            }
+        }
+        Ok(())
+    }
+}
