@@ -89,13 +89,7 @@ impl World<'_> {
         let reason = "the publisher began anew".to_owned();
         let input = NotaryInput::Forget(Forget { gun: gun.to_owned(), reason });
         let to = ActorId::Notary(server.to_owned());
-        let (gun, server) = (gun.to_owned(), server.to_owned());
-        let life = self.replicas[replica].life;
         self.tell(replica, Outside::Operator, to, input.into())?;
-        // A machine that panics at it forgets nothing, and its replica ends.
-        if self.lives(replica, life) {
-            self.see(replica, Sight::TrustReset { gun, server });
-        }
         Ok(true)
     }
 }

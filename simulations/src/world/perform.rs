@@ -63,7 +63,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Writes down a delivery, for whoever reads the trace and for the oracles.
+    /// Writes down a delivery, for whoever reads the trace and for the oracles. One at which the
+    /// machine panicked had no effect, and does not come here.
     fn delivered(&mut self, replica: usize, input: &Arc<Input>, cause: &Cause, handled: &Handled) {
         let name = input_name(input);
         let letters = trace::letters(&handled.effects);
@@ -84,6 +85,12 @@ impl World<'_> {
             }
             Input::Admission(AdmissionInput::Resolution(resolution)) => {
                 self.see(replica, Sight::Resolved(Arc::clone(resolution)));
+            }
+            Input::Notary(NotaryInput::Forget(forget)) => {
+                if let ActorId::Notary(server) = &handled.event.actor {
+                    let (gun, server) = (forget.gun.clone(), server.clone());
+                    self.see(replica, Sight::TrustReset { gun, server });
+                }
             }
             Input::Policy(_) => self.see(replica, Sight::Policies(Arc::clone(input))),
             Input::Verify(_) => self.counts.verifications += 1,

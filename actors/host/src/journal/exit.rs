@@ -36,31 +36,17 @@ fn tell(answers: Vec<(Waiter, Answer)>) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use portreeve_protocol::{ActorId, Decision, EventId, ProtocolError};
+    use portreeve_protocol::{ActorId, Denial, DenyCode, EventId, ProtocolError};
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::node::denial;
 
     fn answer(seq: u64) -> Result<Answer, ProtocolError> {
         let (node, actor) = ("node-1".parse()?, ActorId::Admission);
-        let decision = Decision {
-            allowed: true,
-            audit: BTreeMap::new(),
-            bundle: None,
-            denial: None,
-            message: String::new(),
-            patch: None,
-            policy_revision: 0,
-            review: EventId { node, incarnation: 1, actor, seq },
-            seal: None,
-            uid: format!("uid-{seq}"),
-            verdicts: Vec::new(),
-            warnings: Vec::new(),
-        };
-        Ok(Answer { decision: Arc::new(decision), record: None })
+        let review = EventId { node, incarnation: 1, actor, seq };
+        let why = Denial::new(DenyCode::Internal, "for a test");
+        Ok(Answer { decision: denial::local(review, "uid", why), record: None })
     }
 
     #[tokio::test]

@@ -86,10 +86,7 @@ where
         started: Arc::clone(&started),
         writer,
     });
-    let journal = spawn("journal", move || {
-        unhurried();
-        journal.run();
-    })?;
+    let journal = spawn("journal", move || journal.run())?;
     let links = links(&options, facts, appender.clone(), incarnation, &started, &cast);
     let machines = match residence {
         Residence::Here => Ok(machines_here(&links, &started, cast)),
@@ -241,7 +238,6 @@ where
     let (ready, opened) = mpsc::channel();
     let links = Arc::clone(links);
     let thread = spawn("machines", move || {
-        unhurried();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
@@ -331,10 +327,15 @@ where
     }
 }
 
+/// Starts a thread that is unhurried.
 fn spawn(
     thread: &'static str,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, HostError> {
+    let body = move || {
+        unhurried();
+        body();
+    };
     thread::Builder::new()
         .name(thread.to_owned())
         .spawn(body)

@@ -5,7 +5,7 @@
 //! review: two changes of threads for each message, and batches of one. Under `SCHED_BATCH`
 //! (sched(7)) a thread takes no processor from others when it is woken. It starts at once where one
 //! is idle; where none is, what was begun is ended first, and all that has come by then is done in
-//! one go.
+//! one go. The threads that they start, for verifiers and retention, are like them.
 
 use rustix::process::getpriority_process;
 use thread_priority::{
