@@ -4,13 +4,13 @@
 //! content: members sorted by name, no blanks, integers only. So a line can be checked by writing
 //! it again, and an edit that does not change the meaning is found all the same.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::entry::Delivered;
+pub use crate::json::Plain;
 use crate::json::{self, Verbatim};
 use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, Record, Sha256};
 
@@ -18,9 +18,12 @@ use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, 
 ///
 /// Records of older versions are read as well: a member that came later has a default then. Their
 /// bytes are held by their hash alone, since this build would write them otherwise.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
+/// The schema version from which on the digest of effects names decisions instead of holding them:
+/// the record holds them in full anyway.
+const DECISIONS_NAMED: u32 = 4;
 
 /// What stands before the hash of a line, and between the hash and the record.
 const HEAD: &[u8] = b"{\"hash\":\"";
@@ -45,7 +48,7 @@ struct WholeOut<'a> {
     v: u32,
 }
 
-/// [`Record`] of a delivery, with text in the place of each of its decisions.
+/// [`Record`] of a delivery, with text in the place of its decisions.
 #[derive(Serialize)]
 struct RecordOut<'a> {
     entry: EntryOut<'a>,
@@ -61,7 +64,7 @@ enum EntryOut<'a> {
 #[derive(Serialize)]
 struct DeliveredOut<'a> {
     cause: &'a Cause,
-    decisions: &'a [Verbatim<'a>],
+    decisions: Verbatim<'a>,
     effects: Sha256,
     event: &'a EventId,
     input: &'a Input,
@@ -144,8 +147,7 @@ pub fn write_line(
 }
 
 /// As [`write_line`], for a delivery that led to `effects`: they say what the decisions of the
-/// record are and the digest of the effects, whatever stands for them in `delivered`. A decision is
-/// in the record and in what is hashed, and is made into text once for both.
+/// record are and the digest of the effects, whatever stands for them in `delivered`.
 ///
 /// # Errors
 /// As [`canonical`].
@@ -169,27 +171,28 @@ pub fn write_told(
     line: &mut Vec<u8>,
 ) -> Result<Sha256, ProtocolError> {
     let Delivered { cause, decisions: _, effects: _, event, input, lamport, now, root } = delivered;
-    let decisions = told.decisions();
-    let (decisions, effects, lamport) = (decisions.as_slice(), told.digest(), *lamport);
+    let (decisions, effects, lamport) = (Verbatim(&told.decisions), told.digest(), *lamport);
     let delivered = DeliveredOut { cause, decisions, effects, event, input, lamport, now, root };
     write_record(&RecordOut { entry: EntryOut::Delivered(delivered), prev, v: SCHEMA }, line)
 }
 
-/// What a record tells of effects: their digest, and the decisions among them in full. Each effect
-/// is made into text once for both.
+/// What a record tells of effects: the decisions among them in full, and a digest of all.
 #[derive(Debug)]
 pub struct Told {
-    /// Where the decisions stand in the text.
-    decisions: Vec<Range<usize>>,
+    /// The canonical JSON of the list of decisions.
+    decisions: Vec<u8>,
     digest: Sha256,
-    /// The canonical JSON of the list of effects.
-    text: Vec<u8>,
+    /// The canonical JSON of the list of effects, with [`DECISION`] in the place of each decision.
+    effects: Vec<u8>,
 }
+
+/// Stands for a decision among effects.
+const DECISION: &[u8] = b"\"Answer\"";
 
 impl Default for Told {
     /// Nothing told yet.
     fn default() -> Self {
-        Self { decisions: Vec::new(), digest: Sha256::ZERO, text: Vec::new() }
+        Self { decisions: Vec::new(), digest: Sha256::ZERO, effects: Vec::new() }
     }
 }
 
@@ -199,9 +202,21 @@ impl Told {
     /// # Errors
     /// As [`canonical`].
     pub fn of(effects: &[Effect]) -> Result<Self, ProtocolError> {
-        let mut told = Self { text: Vec::with_capacity(4_096), ..Self::default() };
+        let mut told = Self { decisions: Vec::with_capacity(4_096), ..Self::default() };
         told.tell(effects)?;
         Ok(told)
+    }
+
+    /// As [`Told::of`], as a record of schema version `schema` tells it.
+    ///
+    /// # Errors
+    /// As [`canonical`].
+    pub fn in_schema(schema: u32, effects: &[Effect]) -> Result<Self, ProtocolError> {
+        let told = Self::of(effects)?;
+        if schema >= DECISIONS_NAMED {
+            return Ok(told);
+        }
+        Ok(Self { digest: digest(effects)?, ..told })
     }
 
     /// Has it be what there is to tell of other effects, in the room that it has already.
@@ -210,20 +225,30 @@ impl Told {
     /// As [`canonical`]; it is not to be used then.
     pub fn tell(&mut self, effects: &[Effect]) -> Result<(), ProtocolError> {
         self.decisions.clear();
-        self.text.clear();
-        self.text.push(b'[');
+        self.decisions.push(b'[');
+        self.effects.clear();
+        self.effects.push(b'[');
         for effect in effects {
-            if self.text.len() > 1 {
-                self.text.push(b',');
-            }
-            let start = self.text.len();
-            json::append(effect, &mut self.text)?;
-            if is_decision(effect) {
-                self.decisions.push(start + ANSWER.len()..self.text.len() - 1);
+            separate(&mut self.effects);
+            match effect {
+                Effect::Answer(decision) => {
+                    self.effects.extend_from_slice(DECISION);
+                    separate(&mut self.decisions);
+                    json::append(decision, &mut self.decisions)?;
+                }
+                Effect::Arm { .. }
+                | Effect::Disarm { .. }
+                | Effect::Fetch(_)
+                | Effect::LookUpOwner(_)
+                | Effect::Note(_)
+                | Effect::RecordGap(_)
+                | Effect::Release(_)
+                | Effect::Send { .. } => json::append(effect, &mut self.effects)?,
             }
         }
-        self.text.push(b']');
-        self.digest = Sha256::of(&self.text);
+        self.decisions.push(b']');
+        self.effects.push(b']');
+        self.digest = Sha256::of(&self.effects);
         Ok(())
     }
 
@@ -236,37 +261,14 @@ impl Told {
     /// Whether `text` is the list of the decisions, as a record holds it.
     #[must_use]
     pub fn decides(&self, text: &str) -> bool {
-        let mut rest = text.as_bytes();
-        for (place, decision) in self.decisions.iter().enumerate() {
-            let before = if place == 0 { b"[" } else { b"," };
-            let behind = rest.strip_prefix(before);
-            let behind = behind.and_then(|rest| rest.strip_prefix(&self.text[decision.clone()]));
-            let Some(behind) = behind else { return false };
-            rest = behind;
-        }
-        rest == if self.decisions.is_empty() { b"[]".as_slice() } else { b"]".as_slice() }
-    }
-
-    /// The text of each decision.
-    fn decisions(&self) -> Vec<Verbatim<'_>> {
-        self.decisions.iter().map(|decision| Verbatim(&self.text[decision.clone()])).collect()
+        self.decisions == text.as_bytes()
     }
 }
 
-/// What stands before a decision among effects; a brace stands behind it.
-const ANSWER: &[u8] = b"{\"Answer\":";
-
-const fn is_decision(effect: &Effect) -> bool {
-    match effect {
-        Effect::Answer(_) => true,
-        Effect::Arm { .. }
-        | Effect::Disarm { .. }
-        | Effect::Fetch(_)
-        | Effect::LookUpOwner(_)
-        | Effect::Note(_)
-        | Effect::RecordGap(_)
-        | Effect::Release(_)
-        | Effect::Send { .. } => false,
+/// Puts a comma behind an item of the list that `text` opens.
+fn separate(text: &mut Vec<u8>) {
+    if text.len() > 1 {
+        text.push(b',');
     }
 }
 
@@ -332,7 +334,7 @@ fn read_delivery(line: &[u8]) -> Option<Undecided> {
     let DeliveredIn { cause, effects, event, input, lamport, now, root } = delivered;
     let again = DeliveredOut {
         cause: &cause,
-        decisions: &[],
+        decisions: Verbatim(b"[]"),
         effects,
         event: &event,
         input: &input,

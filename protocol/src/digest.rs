@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use crate::ProtocolError;
+use crate::json::Plain;
 use crate::text::read_from_text;
 
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits, without the `sha256:` prefix.
@@ -48,7 +49,7 @@ impl Sha256 {
     pub fn hex_digits(&self) -> [u8; 64] {
         let mut text = [0; 64];
         for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(&self.0) {
-            *pair = PAIRS[usize::from(*byte)];
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
         text
     }
@@ -63,17 +64,12 @@ impl Sha256 {
     }
 }
 
-/// The two digits of every byte.
-const PAIRS: [[u8; 2]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
+/// The digit of a number below 16. It is reckoned and not looked up, so that the compiler does many
+/// at once.
+const fn digit(number: u8) -> u8 {
+    const BEHIND_NINE: u8 = b'a' - b'9' - 1;
+    number + b'0' + if number > 9 { BEHIND_NINE } else { 0 }
+}
 
 impl FromStr for Sha256 {
     type Err = ProtocolError;
@@ -98,7 +94,7 @@ const NIBBLES: [u8; 256] = {
     let mut value = 0;
     while value < 16 {
         // Lossless: it is below 16.
-        nibbles[PAIRS[value][1] as usize] = value as u8;
+        nibbles[digit(value as u8) as usize] = value as u8;
         value += 1;
     }
     nibbles
@@ -107,7 +103,7 @@ const NIBBLES: [u8; 256] = {
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let digits = self.hex_digits();
-        serializer.serialize_str(std::str::from_utf8(&digits).unwrap_or_default())
+        Plain(str::from_utf8(&digits).unwrap_or_default()).serialize(serializer)
     }
 }
 

@@ -135,7 +135,8 @@ pub struct Delivered {
     pub cause: Cause,
     /// The decisions among the effects, in full.
     pub decisions: Vec<Arc<Decision>>,
-    /// SHA-256 of the canonical JSON of the list of effects.
+    /// SHA-256 of the canonical JSON of the list of effects, with `"Answer"` in the place of each
+    /// decision; up to schema 3 with the decisions themselves ([`crate::codec::Told`]).
     pub effects: Sha256,
     /// The delivery.
     pub event: EventId,

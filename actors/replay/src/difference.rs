@@ -36,7 +36,7 @@ pub(crate) fn describe(
     }
     let effects: Vec<String> = effects.iter().map(effect_text).collect();
     let hashes = if delivered.effects == replayed {
-        "its effects are those that were hashed, and the decisions stated beside are not".to_owned()
+        "its decisions are not those stated, while its effects hash as recorded".to_owned()
     } else {
         format!("its effects hash to {replayed}, not to {}", delivered.effects)
     };

@@ -110,11 +110,13 @@ impl Node {
         }
     }
 
-    /// Checks a delivery and runs it again; false if what it did cannot be compared. If its
-    /// decisions are still the text `recorded`, they are put into it.
+    /// Checks a delivery, recorded by schema version `schema`, and runs it again; false if what it
+    /// did cannot be compared. If its decisions are still the text `recorded`, they are put into
+    /// it.
     pub(crate) fn delivered(
         &mut self,
         delivered: &mut Delivered,
+        schema: u32,
         recorded: Option<&str>,
         blobs: &dyn BlobSource,
     ) -> Result<bool, Stop> {
@@ -144,7 +146,7 @@ impl Node {
         let Some(effects) = self.machines.deliver(&delivery, &delivered.input) else {
             return Err(placed(misdelivered(event, &delivered.input)).into());
         };
-        let told = codec::Told::of(&effects)?;
+        let told = codec::Told::in_schema(schema, &effects)?;
         let replayed = told.digest();
         let decided = match recorded {
             Some(recorded) => told.decides(recorded),

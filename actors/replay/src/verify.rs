@@ -111,7 +111,7 @@ impl Replay<'_> {
                 report.answered += 1;
             }
             Entry::Delivered(mut delivered) => {
-                let compared = node.delivered(&mut delivered, decisions, self.blobs)?;
+                let compared = node.delivered(&mut delivered, record.v, decisions, self.blobs)?;
                 if node.outstanding() > self.limit {
                     return Err(Stop::TooMuch);
                 }
@@ -304,7 +304,7 @@ mod tests {
         let delivered = Delivered {
             cause: Cause::Outside(Outside::Objects),
             decisions: Vec::new(),
-            effects: codec::digest(&effects).unwrap(),
+            effects: codec::Told::of(&effects).unwrap().digest(),
             event: event.clone(),
             input: Arc::new(Input::Policy(input)),
             lamport: 1,

@@ -28,7 +28,7 @@ macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v3/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v4/", $name, ".jsonl")))),*];
     };
 }
 
@@ -71,7 +71,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v3/effects.jsonl");
+const EFFECTS: &str = include_str!("v4/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -225,7 +225,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
 
 #[test]
 fn a_line_of_an_older_schema_is_still_read_with_its_hash_and_its_place_in_the_chain() {
-    for (version, least) in [(1, 29), (2, 34)] {
+    for (version, least) in [(1, 29), (2, 34), (3, 36)] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = folder.join(format!("tests/golden/v{version}"));
         let mut read = 0;
@@ -272,10 +272,15 @@ fn every_effect_is_written_as_its_golden_line_says() {
 }
 
 #[test]
-fn the_digest_of_effects_is_that_of_the_list_of_their_lines() {
-    let list = format!("[{}]", EFFECTS.lines().collect::<Vec<_>>().join(","));
-    let digest = codec::digest(&inputs::effects()).expect("effects are plain JSON");
-    assert_eq!(digest, Sha256::of(list.as_bytes()));
+fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named() {
+    let effects = inputs::effects();
+    let digest = |lines: Vec<&str>| Sha256::of(format!("[{}]", lines.join(",")).as_bytes());
+    let named = |line| if str::starts_with(line, "{\"Answer\":") { "\"Answer\"" } else { line };
+    let found = codec::Told::of(&effects).expect("effects are plain JSON").digest();
+    assert_eq!(found, digest(EFFECTS.lines().map(named).collect()));
+    let older = codec::Told::in_schema(3, &effects).expect("effects are plain JSON").digest();
+    assert_eq!(older, digest(EFFECTS.lines().collect()));
+    assert_ne!(found, older);
 }
 
 #[test]
@@ -295,10 +300,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":3", "\"v\":4");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":4", "\"v\":5");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 4, known: 3 });
+    assert_eq!(found, ProtocolError::Schema { version: 5, known: 4 });
 }
 
 #[test]
@@ -313,6 +318,7 @@ fn a_line_that_means_the_same_but_is_not_canonical_is_refused() {
 #[test]
 fn the_journals_page_names_every_entry_with_its_members_and_every_input() {
     let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/journal.md"));
+    assert!(page.starts_with(&format!("# The journal, schema version {}\n", codec::SCHEMA)));
     let named = |name: &str| page.contains(&format!("`{name}`"));
     for (file, golden) in FILES {
         for line in golden.lines() {
@@ -351,7 +357,7 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         });
         let whole = Delivered {
             decisions: decisions.collect(),
-            effects: codec::digest(effects).expect("a digest"),
+            effects: codec::Told::of(effects).expect("they can be written").digest(),
             ..bare.clone()
         };
         let (mut one, mut other) = (Vec::new(), Vec::new());

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use portreeve_protocol::codec::SCHEMA;
+
 use super::shapes::{Content, Declared, Form, Member, Shape, Shapes};
 use super::{Source, tree};
 use crate::TestError;
@@ -76,7 +78,7 @@ fn meanings(declared: &Declared) -> Vec<(String, &str)> {
 /// The page.
 #[must_use]
 pub fn page(shapes: &Shapes) -> String {
-    let mut page = String::from(HEAD);
+    let mut page = format!("# The forms of the journal's records, schema version {SCHEMA}\n{HEAD}");
     let mut told: Vec<&Declared> = Vec::new();
     for (heading, name, file) in PARTS {
         // Writing to a string cannot fail.
@@ -180,9 +182,7 @@ fn title(shapes: &Shapes, declared: &Declared) -> String {
 }
 
 /// What stands before the tables.
-const HEAD: &str = "\
-# The forms of the journal's records, schema version 3
-
+const HEAD: &str = "
 Every member of every record, and of the states of machines in a `Checkpoint`. What the bytes of a
 line are, and what a journal means, is in [journal.md](journal.md). Written from the declarations
 of the types; `PORTREEVE_BLESS=1 cargo test -p portreeve-tests --test tidy` writes it anew, and

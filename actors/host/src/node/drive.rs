@@ -13,7 +13,8 @@ pub struct Seat<M> {
     event: EventId,
     lamport: u64,
     latest: Mono,
-    machine: Option<M>,
+    /// In a box, since each delivery takes it out and puts it back.
+    machine: Option<Box<M>>,
 }
 
 /// How an input arrives.
@@ -78,9 +79,9 @@ pub enum Refusal {
 impl<M: Machine> Seat<M> {
     /// A machine that has taken nothing yet.
     #[must_use]
-    pub const fn new(node: NodeId, incarnation: u32, actor: ActorId, machine: M) -> Self {
+    pub fn new(node: NodeId, incarnation: u32, actor: ActorId, machine: M) -> Self {
         let event = EventId { node, incarnation, actor, seq: 0 };
-        Self { event, lamport: 0, latest: Mono(0), machine: Some(machine) }
+        Self { event, lamport: 0, latest: Mono(0), machine: Some(Box::new(machine)) }
     }
 
     /// The last delivery; its sequence number is 0 before the first.
@@ -91,13 +92,13 @@ impl<M: Machine> Seat<M> {
 
     /// The machine; `None` once it panicked.
     #[must_use]
-    pub const fn machine(&self) -> Option<&M> {
-        self.machine.as_ref()
+    pub fn machine(&self) -> Option<&M> {
+        self.machine.as_deref()
     }
 
     /// Puts a machine in the place of one that panicked; the numbering goes on.
     pub fn replace(&mut self, machine: M) {
-        self.machine = Some(machine);
+        self.machine = Some(Box::new(machine));
     }
 
     /// Runs the machine on one input.

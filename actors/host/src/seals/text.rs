@@ -63,7 +63,7 @@ pub(super) fn write(keys: &SealKeys, claims: &SealClaims) -> Option<String> {
     for part in [VERSION, ".", id.as_str(), "."] {
         text.push_str(part);
     }
-    URL_SAFE_NO_PAD.encode_string(claims, &mut text);
+    base64_simd::URL_SAFE_NO_PAD.encode_append(claims, &mut text);
     let mut signing = hmac::Context::with_key(key);
     signing.update(CONTEXT);
     signing.update(text.as_bytes());

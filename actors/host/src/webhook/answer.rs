@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use portreeve_protocol::messages::admission::ReviewVersion;
 use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::{Denial, ProtocolError, codec, limits};
@@ -28,7 +27,7 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
+    patch: Option<codec::Plain<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -84,14 +83,15 @@ pub fn decided(
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
     let patch = decision.patch.as_deref().filter(|_| decision.allowed);
     let patch = with_seal(patch, seal.filter(|_| decision.allowed))?;
-    let patch = patch.as_ref();
+    let patch = patch.map(|patch| STANDARD.encode_to_string(&*patch));
+    let patch = patch.as_deref();
     write(
         version,
         Response {
             uid: &decision.uid,
             allowed: decision.allowed,
             status: (!decision.allowed).then(|| forbidden(message)),
-            patch: patch.map(|patch| STANDARD.encode(patch)),
+            patch: patch.map(codec::Plain),
             patch_type: patch.map(|_| "JSONPatch"),
             audit_annotations: audit,
             warnings: &decision.warnings,
@@ -132,7 +132,7 @@ fn with_seal<'a>(
     }
     // A slash in the name of a member is written so in a JSON pointer.
     let path = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
-    add(codec::canonical(&Add { op: "add", path: &path, value: text })?);
+    add(codec::canonical(&Add { op: "add", path: &path, value: codec::Plain(text) })?);
     whole.push(b']');
     Ok(Some(Cow::Owned(whole)))
 }

@@ -202,8 +202,13 @@ impl Webhook {
                 self.metrics.unreadable(StatusCode::METHOD_NOT_ALLOWED.as_u16());
                 wrong_method("POST")
             }
-            (Port::Main, "/admit") => self.receive(ReviewPath::Admit, client, request).await,
-            (Port::Main, "/validate") => self.receive(ReviewPath::Validate, client, request).await,
+            // In a box, since what it holds would be moved with every future around it.
+            (Port::Main, "/admit") => {
+                Box::pin(self.receive(ReviewPath::Admit, client, request)).await
+            }
+            (Port::Main, "/validate") => {
+                Box::pin(self.receive(ReviewPath::Validate, client, request)).await
+            }
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
             (_, "/livez") => self.alive(),
             (_, "/readyz") => self.ready(probes::is_verbose(request.uri().query())),

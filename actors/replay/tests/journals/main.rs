@@ -26,7 +26,11 @@ fn verified(rig: &Rig) -> Report {
 
 /// A journal of two incarnations with allows, denials, an outage, a panic and timers that fired.
 fn eventful() -> Rig {
-    let mut rig = Rig::new();
+    eventful_since(Rig::new())
+}
+
+/// The same, begun as `rig`.
+fn eventful_since(mut rig: Rig) -> Rig {
     rig.policies();
     rig.review("u-signed", &["registry.lab:5000/team/signers:alice-only", "quay.io/a/b:1"]);
     rig.review("u-warm", &["registry.lab:5000/team/signers:both-same"]);

@@ -87,6 +87,8 @@ pub struct Rig {
     notary: BTreeMap<String, NotaryFetcher>,
     policy: PolicyCache,
     queue: VecDeque<Waiting>,
+    /// Of the records that are written.
+    pub schema: u32,
     seqs: BTreeMap<ActorId, u64>,
     started: Arc<Started>,
     timers: BTreeMap<(ActorId, TimerKey), (Mono, Cause, EventId)>,
@@ -117,6 +119,15 @@ impl Rig {
         Self::on(Vec::new(), Sha256::ZERO, Blobs::default(), started(1, Restored::default()))
     }
 
+    /// As [`Rig::new`], by a build that writes an older schema; its restart is by this build.
+    pub fn of_schema(schema: u32) -> Self {
+        let mut rig = Self { schema, ..Self::new() };
+        rig.journal.clear();
+        rig.prev = Sha256::ZERO;
+        rig.write(Entry::Started(Arc::clone(&rig.started)));
+        rig
+    }
+
     /// Goes on with a journal.
     pub fn on(journal: Vec<u8>, prev: Sha256, blobs: Blobs, started: Started) -> Self {
         let started = Arc::new(started);
@@ -133,6 +144,7 @@ impl Rig {
             policy: PolicyCache::new(&started),
             prev,
             queue: VecDeque::new(),
+            schema: codec::SCHEMA,
             seqs: BTreeMap::new(),
             started: Arc::clone(&started),
             timers: BTreeMap::new(),
@@ -152,7 +164,15 @@ impl Rig {
     }
 
     pub fn write(&mut self, entry: Entry) {
-        self.prev = codec::write_line(&entry, self.prev, &mut self.journal).unwrap();
+        if self.schema == codec::SCHEMA {
+            self.prev = codec::write_line(&entry, self.prev, &mut self.journal).unwrap();
+            return;
+        }
+        let record = Record { entry, prev: self.prev, v: self.schema };
+        let record = codec::canonical(&record).unwrap();
+        self.prev = Sha256::of(&record);
+        let head = format!("{{\"hash\":\"{}\",\"record\":", self.prev);
+        self.journal.extend([head.as_bytes(), &record, b"}\n"].concat());
     }
 
     /// Writes a checkpoint and forgets the journal before it, as retention does.
@@ -308,7 +328,7 @@ impl Rig {
             let delivery = Delivery { event: event.clone(), now, root: root.clone() };
             let effects = self.handle(&delivery, &input);
             let decisions: Vec<_> = effects.iter().filter_map(answer).cloned().collect();
-            let digest = codec::digest(&effects).unwrap();
+            let digest = codec::Told::in_schema(self.schema, &effects).unwrap().digest();
             let waits = decisions.is_empty() && is_review(&input);
             let delivered = Delivered {
                 cause,

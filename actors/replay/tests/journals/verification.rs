@@ -5,7 +5,7 @@ use portreeve_protocol::{RULES_VERSION, Sha256};
 use portreeve_replay::{Divergence, FindingKind, Outcome, Progress, verify};
 
 use crate::rig::{Blobs, Rig, started};
-use crate::{eventful, verified};
+use crate::{eventful, eventful_since, verified};
 
 #[test]
 fn a_journal_written_by_the_machines_comes_out_identical() {
@@ -16,6 +16,16 @@ fn a_journal_written_by_the_machines_comes_out_identical() {
     assert_eq!((report.decisions, report.answered, report.unverified), (5, 5, 0));
     assert_eq!((report.incarnations, report.panics, report.gaps), (2, 1, 0));
     assert_eq!(report.torn, None);
+}
+
+#[test]
+fn a_journal_of_an_older_schema_that_goes_on_in_this_one_comes_out_identical() {
+    let rig = eventful_since(Rig::of_schema(3));
+    let text = std::str::from_utf8(&rig.journal).unwrap();
+    assert!(text.contains("\"v\":3}") && text.contains("\"v\":4}"));
+    let report = verified(&rig);
+    assert_eq!((report.outcome(), report.first), (Outcome::Identical, None));
+    assert_eq!((report.decisions, report.unverified), (5, 0));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! the digests and names that it consists of. Here text is looked through eight bytes at a time for
 //! what must be escaped, and mostly copied in one piece.
 
+mod text;
+
 use std::fmt::{self, Write as _};
 
 use serde::ser::{
@@ -11,16 +13,29 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use self::text::{escaped, plain_text, text};
 use crate::ProtocolError;
 
-/// The name by which [`Verbatim`] makes itself known.
+/// The names by which [`Plain`] and [`Verbatim`] make themselves known.
+const PLAIN: &str = "$portreeve::plain";
 const VERBATIM: &str = "$portreeve::verbatim";
+
+/// Text in which nothing needs an escape, such as digits or base64: it is written unseen. What does
+/// need one would not be JSON then. To other serializers it is text like any other.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<'a>(pub &'a str);
 
 /// Bytes that are JSON already, written as they are. Nothing but [`append`] knows how to.
 pub(crate) struct Verbatim<'a>(pub(crate) &'a [u8]);
 
 /// What is within [`Verbatim`].
 struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(PLAIN, self.0)
+    }
+}
 
 impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -42,7 +57,7 @@ pub(crate) fn append<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), ProtocolError> {
-    let written = value.serialize(Writer { out, verbatim: false });
+    let written = value.serialize(Writer::new(out));
     written.map_err(|Unwritable(why)| ProtocolError::Record { why: why.into() })
 }
 
@@ -68,14 +83,23 @@ type Written = Result<(), Unwritable>;
 
 /// Writes one value.
 struct Writer<'a> {
+    form: Form,
     out: &'a mut Vec<u8>,
-    /// Whether bytes are JSON already.
-    verbatim: bool,
+}
+
+/// What a value is known to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Any,
+    /// Text of a [`Plain`].
+    Plain,
+    /// Bytes of a [`Verbatim`].
+    Verbatim,
 }
 
 impl<'a> Writer<'a> {
     const fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, verbatim: false }
+        Self { form: Form::Any, out }
     }
 
     fn word(self, word: &str) -> Written {
@@ -178,12 +202,15 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_str(self, value: &str) -> Written {
-        text(value, self.out);
+        match self.form {
+            Form::Plain => plain_text(value, self.out),
+            Form::Any | Form::Verbatim => text(value, self.out),
+        }
         Ok(())
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Written {
-        if self.verbatim {
+        if self.form == Form::Verbatim {
             self.out.extend_from_slice(value);
             return Ok(());
         }
@@ -216,7 +243,12 @@ impl<'a> Serializer for Writer<'a> {
         name: &'static str,
         value: &T,
     ) -> Written {
-        value.serialize(Writer { out: self.out, verbatim: name == VERBATIM })
+        let form = match name {
+            PLAIN => Form::Plain,
+            VERBATIM => Form::Verbatim,
+            _ => Form::Any,
+        };
+        value.serialize(Writer { form, ..self })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -399,86 +431,6 @@ pub(crate) const fn digits(number: u64, places: &mut [u8; 20]) -> usize {
     }
 }
 
-/// A string with its quotes.
-fn text(string: &str, out: &mut Vec<u8>) {
-    out.reserve(string.len() + 2);
-    out.push(b'"');
-    escaped(string, out);
-    out.push(b'"');
-}
-
-fn escaped(string: &str, out: &mut Vec<u8>) {
-    let mut rest = string.as_bytes();
-    loop {
-        let (plain, special) = rest.split_at(plain(rest));
-        out.extend_from_slice(plain);
-        let Some((byte, behind)) = special.split_first() else { return };
-        escape(*byte, out);
-        rest = behind;
-    }
-}
-
-/// How many bytes at the beginning can be copied as they are.
-fn plain(bytes: &[u8]) -> usize {
-    // Without a branch for each byte, so that they are looked at together.
-    let any =
-        |bytes: &[u8; 16]| u128::from_ne_bytes(bytes.map(|byte| u8::from(is_special(byte)))) != 0;
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let begin = blocks.iter().take_while(|block| !any(block)).count() * 16;
-    let (words, rest) = bytes[begin..].as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            return begin + place * 8 + (special.trailing_zeros() / 8) as usize;
-        }
-    }
-    // What is left is looked at together with what stands before it, if it is long enough.
-    if let Some(last) = bytes.last_chunk::<8>()
-        && special(u64::from_le_bytes(*last)) == 0
-    {
-        return bytes.len();
-    }
-    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
-    bytes.len() - rest.len() + plain
-}
-
-const fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Which of eight bytes are special: the lowest bit that is set stands in the first of them. A byte
-/// from 0x80 on is part of a longer character.
-const fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let special =
-        control | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash);
-    special & HIGH
-}
-
-fn escape(byte: u8, out: &mut Vec<u8>) {
-    let short = match byte {
-        b'"' => b'"',
-        b'\\' => b'\\',
-        0x08 => b'b',
-        b'\t' => b't',
-        b'\n' => b'n',
-        0x0c => b'f',
-        b'\r' => b'r',
-        _ => {
-            const DIGITS: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.push(DIGITS[usize::from(byte >> 4)]);
-            out.push(DIGITS[usize::from(byte & 15)]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -526,7 +478,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_is_written_as_serde_json_writes_it(
-            text in "(?s).{0,40}|[ -~]{0,80}|[\\x00-#\\\\]*",
+            text in "(?s).{0,40}|[ -~]{0,80}|[\\x00-#\\\\]*|[a-z]{0,17}[\\x00-#\\\\]?[a-z]{0,17}",
         ) {
             prop_assert_eq!(ours(&text), serde_json::to_string(&text).map_err(|it| it.to_string()));
         }
@@ -570,6 +522,14 @@ mod tests {
         }
 
         assert_eq!(ours(&Displayed), Ok(r#""a\"b/5\t""#.to_owned()));
+    }
+
+    #[test]
+    fn plain_text_is_written_unseen_and_what_follows_is_not() -> Result<(), serde_json::Error> {
+        let pair = (Plain("c2VhbA=="), "\"");
+        assert_eq!(ours(&pair), Ok(serde_json::to_string(&pair)?));
+        assert_eq!(ours(&Plain("\"")), Ok("\"\"\"".to_owned()));
+        Ok(())
     }
 
     #[test]
