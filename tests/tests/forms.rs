@@ -15,6 +15,7 @@ use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::notary_client::{FetchAnswer, Fetcher};
 use portreeve_host::owners::NoOwners;
 use portreeve_lab::{Collection, Keys};
+use portreeve_protocol::codec::SCHEMA;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::{
     ContainerList, GroupKind, ImageFact, Operation, Peer, ReviewFacts, ReviewPath, ReviewVersion,
@@ -65,8 +66,9 @@ fn golden_lines_have_the_documented_forms() {
     let shapes = shapes();
     let mut lines = 0;
     let root = tree::root();
+    let folder = format!("protocol/tests/golden/v{SCHEMA}/");
     for path in tree::files(&root).unwrap() {
-        let golden = path.starts_with("protocol/tests/golden/v3/") && path.ends_with(".jsonl");
+        let golden = path.starts_with(&folder) && path.ends_with(".jsonl");
         // The effects of machines stand in no line, and the sample of a checkpoint has no real
         // states in it.
         if !golden || path.ends_with("/effects.jsonl") {
@@ -257,7 +259,7 @@ fn a_line_is_laid_out_byte_for_byte_as_documented() {
         assert_eq!(last, b"}");
         let hash = String::from_utf8(line[9..73].to_vec()).unwrap();
         assert_eq!(Sha256::of(record).to_hex(), hash);
-        let end = format!(",\"prev\":\"{prev}\",\"v\":3}}");
+        let end = format!(",\"prev\":\"{prev}\",\"v\":{SCHEMA}}}");
         assert!(record.ends_with(end.as_bytes()), "the record says what it follows");
         prev = hash;
     }
