@@ -230,21 +230,13 @@ impl Told {
         self.effects.push(b'[');
         for effect in effects {
             separate(&mut self.effects);
-            match effect {
-                Effect::Answer(decision) => {
-                    self.effects.extend_from_slice(DECISION);
-                    separate(&mut self.decisions);
-                    json::append(decision, &mut self.decisions)?;
-                }
-                Effect::Arm { .. }
-                | Effect::Disarm { .. }
-                | Effect::Fetch(_)
-                | Effect::LookUpOwner(_)
-                | Effect::Note(_)
-                | Effect::RecordGap(_)
-                | Effect::Release(_)
-                | Effect::Send { .. } => json::append(effect, &mut self.effects)?,
-            }
+            let Some(decision) = effect.decision() else {
+                json::append(effect, &mut self.effects)?;
+                continue;
+            };
+            self.effects.extend_from_slice(DECISION);
+            separate(&mut self.decisions);
+            json::append(decision, &mut self.decisions)?;
         }
         self.decisions.push(b']');
         self.effects.push(b']');

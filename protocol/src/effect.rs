@@ -46,6 +46,24 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// The decision that is let out, if the effect is an answer.
+    #[must_use]
+    pub const fn decision(&self) -> Option<&Arc<Decision>> {
+        match self {
+            Self::Answer(decision) => Some(decision),
+            Self::Arm { .. }
+            | Self::Disarm { .. }
+            | Self::Fetch(_)
+            | Self::LookUpOwner(_)
+            | Self::Note(_)
+            | Self::RecordGap(_)
+            | Self::Release(_)
+            | Self::Send { .. } => None,
+        }
+    }
+}
+
 /// What a timer is for, and so what its firing means.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKey {

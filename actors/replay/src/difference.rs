@@ -7,7 +7,6 @@ use portreeve_protocol::{Decision, Effect, ProtocolError, Sha256, codec};
 use serde_json::Value;
 
 use crate::name::effect_text;
-use crate::node::answers;
 use crate::{DecisionDifference, Divergence};
 
 /// Members of a decision named at most.
@@ -21,7 +20,7 @@ pub(crate) fn describe(
     effects: &[Effect],
     replayed: Sha256,
 ) -> Result<(Divergence, String), ProtocolError> {
-    let now: Vec<&Arc<Decision>> = answers(effects).collect();
+    let now: Vec<&Arc<Decision>> = effects.iter().filter_map(Effect::decision).collect();
     let before = &delivered.decisions;
     let mut decisions = Vec::new();
     for index in 0..before.len().max(now.len()) {

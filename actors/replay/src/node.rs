@@ -150,7 +150,7 @@ impl Node {
         let replayed = told.digest();
         let decided = match recorded {
             Some(recorded) => told.decides(recorded),
-            None => answers(&effects).eq(delivered.decisions.iter()),
+            None => effects.iter().filter_map(Effect::decision).eq(delivered.decisions.iter()),
         };
         if replayed != delivered.effects || !decided {
             if let Some(text) = recorded {
@@ -161,7 +161,7 @@ impl Node {
             return Err(placed(Fault::new(kind, text)).into());
         }
         if recorded.is_some() {
-            delivered.decisions = answers(&effects).cloned().collect();
+            delivered.decisions = effects.iter().filter_map(Effect::decision).cloned().collect();
         }
         self.await_answers(delivered);
         // Behind a gap no cause is checked, so nothing would ever be consumed.
@@ -338,21 +338,4 @@ fn misdelivered(event: &EventId, input: &Input) -> Fault {
 
 fn of(event: &EventId, fault: Fault) -> Fault {
     Fault { event: Some(event.clone()), ..fault }
-}
-
-/// The decisions among effects.
-pub(crate) fn answers(
-    effects: &[Effect],
-) -> impl Iterator<Item = &Arc<portreeve_protocol::Decision>> {
-    effects.iter().filter_map(|effect| match effect {
-        Effect::Answer(decision) => Some(decision),
-        Effect::Arm { .. }
-        | Effect::Disarm { .. }
-        | Effect::Fetch(_)
-        | Effect::LookUpOwner(_)
-        | Effect::Note(_)
-        | Effect::RecordGap(_)
-        | Effect::Release(_)
-        | Effect::Send { .. } => None,
-    })
 }

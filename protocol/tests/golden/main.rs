@@ -11,7 +11,6 @@ mod order;
 mod samples;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use order::Ordered;
 use portreeve_protocol::entry::{Delivered, Restored};
@@ -352,9 +351,7 @@ fn a_delivery_written_with_its_effects_is_the_line_of_its_entry() {
         let Entry::Delivered(bare) = samples::delivered(ActorId::Admission, cause, input) else {
             panic!("it is a delivery");
         };
-        let decisions = effects.iter().filter_map(|effect| {
-            if let Effect::Answer(decision) = effect { Some(Arc::clone(decision)) } else { None }
-        });
+        let decisions = effects.iter().filter_map(Effect::decision).cloned();
         let whole = Delivered {
             decisions: decisions.collect(),
             effects: codec::Told::of(effects).expect("they can be written").digest(),

@@ -136,7 +136,8 @@ impl Node {
         let effects = self.cast.run(&delivery, &input, memo)?;
         let told = if self.scribe.audited() { Some(Told::of(&effects)?) } else { None };
         let digest = told.as_ref().map_or(Sha256::ZERO, Told::digest);
-        let decisions: Vec<Arc<Decision>> = effects.iter().filter_map(answer).cloned().collect();
+        let decisions: Vec<Arc<Decision>> =
+            effects.iter().filter_map(Effect::decision).cloned().collect();
         for decision in &decisions {
             self.held.insert(decision.review.clone(), Arc::clone(decision));
         }
@@ -217,7 +218,7 @@ impl Node {
             exempt: decision.is_exempt(),
             review: decision.review.clone(),
         };
-        Appended { answers: effects.iter().filter_map(answer).map(gate).collect() }
+        Appended { answers: effects.iter().filter_map(Effect::decision).map(gate).collect() }
     }
 
     /// Lets an answer go and writes down that it went; `None` if nobody waits for it: there is
@@ -313,8 +314,4 @@ fn refusal(review: EventId, uid: String, denial: Denial) -> Decision {
         verdicts: Vec::new(),
         warnings: Vec::new(),
     }
-}
-
-const fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
-    if let Effect::Answer(decision) = effect { Some(decision) } else { None }
 }

@@ -248,7 +248,7 @@ impl JournalThread {
         let mut hash = Ok(Sha256::ZERO);
         let delivered = Delivered {
             cause,
-            decisions: effects.iter().filter_map(answer).cloned().collect(),
+            decisions: effects.iter().filter_map(Effect::decision).cloned().collect(),
             effects: Sha256::ZERO,
             event,
             input,
@@ -476,10 +476,6 @@ impl JournalThread {
         self.items.gauges().reviews.deny_all("the machine that decides failed");
         self.held.clear();
     }
-}
-
-fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
-    if let Effect::Answer(decision) = effect { Some(decision) } else { None }
 }
 
 /// What the gate needs to know of an answer.

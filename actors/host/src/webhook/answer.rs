@@ -132,7 +132,7 @@ fn with_seal<'a>(
     }
     // A slash in the name of a member is written so in a JSON pointer.
     let path = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
-    add(codec::canonical(&Add { op: "add", path: &path, value: codec::Plain(text) })?);
+    add(codec::canonical(&Add { op: "add", path: &path, value: text })?);
     whole.push(b']');
     Ok(Some(Cow::Owned(whole)))
 }

@@ -202,12 +202,11 @@ impl Webhook {
                 self.metrics.unreadable(StatusCode::METHOD_NOT_ALLOWED.as_u16());
                 wrong_method("POST")
             }
-            // In a box, since what it holds would be moved with every future around it.
-            (Port::Main, "/admit") => {
-                Box::pin(self.receive(ReviewPath::Admit, client, request)).await
-            }
-            (Port::Main, "/validate") => {
-                Box::pin(self.receive(ReviewPath::Validate, client, request)).await
+            (Port::Main, "/admit" | "/validate") => {
+                let admits = path == "/admit";
+                let path = if admits { ReviewPath::Admit } else { ReviewPath::Validate };
+                // In a box, since what it holds would be moved with every future around it.
+                Box::pin(self.receive(path, client, request)).await
             }
             (_, "/livez" | "/readyz" | "/metrics") if !reading => wrong_method("GET, HEAD"),
             (_, "/livez") => self.alive(),

@@ -327,7 +327,7 @@ impl Rig {
             let now = self.now();
             let delivery = Delivery { event: event.clone(), now, root: root.clone() };
             let effects = self.handle(&delivery, &input);
-            let decisions: Vec<_> = effects.iter().filter_map(answer).cloned().collect();
+            let decisions: Vec<_> = effects.iter().filter_map(Effect::decision).cloned().collect();
             let digest = codec::Told::in_schema(self.schema, &effects).unwrap().digest();
             let waits = decisions.is_empty() && is_review(&input);
             let delivered = Delivered {
@@ -444,10 +444,6 @@ fn run<M: Machine>(machine: &mut M, delivery: &Delivery, input: &Input) -> Vec<E
 
 fn is_review(input: &Input) -> bool {
     matches!(input, Input::Admission(AdmissionInput::Review(_)))
-}
-
-fn answer(effect: &Effect) -> Option<&Arc<Decision>> {
-    if let Effect::Answer(decision) = effect { Some(decision) } else { None }
 }
 
 pub fn review(uid: &str, images: &[&str]) -> ReviewFacts {
