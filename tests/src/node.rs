@@ -38,6 +38,14 @@ enum Sealing {
     Yes,
 }
 
+/// How a node of a test is, besides what its settings say.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    /// What an answer waits for, as `--durability` says it.
+    durability: &'static str,
+    sealing: Sealing,
+}
+
 /// What is left of a node that was ended: its files, until this is dropped.
 pub struct Ended {
     _directory: TempDir,
@@ -94,7 +102,8 @@ impl TestNode {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
-        Self::begin(tls, objects, settings, clock, Sealing::No).await
+        let manner = Manner { durability: "process", sealing: Sealing::No };
+        Self::begin(tls, objects, settings, clock, manner).await
     }
 
     /// As [`TestNode::start`], with a key of its own to seal with.
@@ -107,7 +116,22 @@ impl TestNode {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
-        Self::begin(tls, objects, settings, clock, Sealing::Yes).await
+        let manner = Manner { durability: "process", sealing: Sealing::Yes };
+        Self::begin(tls, objects, settings, clock, manner).await
+    }
+
+    /// As [`TestNode::start_sealing`], each answer waiting for the disk.
+    ///
+    /// # Errors
+    /// As [`TestNode::start`].
+    pub async fn start_durable(
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, TestError> {
+        let manner = Manner { durability: "group", sealing: Sealing::Yes };
+        Self::begin(tls, objects, settings, clock, manner).await
     }
 
     async fn begin(
@@ -115,10 +139,11 @@ impl TestNode {
         objects: &str,
         settings: Settings,
         clock: Clock,
-        sealing: Sealing,
+        manner: Manner,
     ) -> Result<Self, TestError> {
+        let Manner { durability, sealing } = manner;
         let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-        let mut config = config(tls, objects, settings, directory.path())?;
+        let mut config = config(tls, objects, (settings, durability), directory.path())?;
         if sealing == Sealing::Yes {
             let seal_key = directory.path().join("seal.key");
             make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
@@ -207,7 +232,7 @@ pub fn approving<'a>(servers: impl IntoIterator<Item = &'a str>) -> Settings {
 fn config(
     tls: &LoopbackTls,
     objects: &str,
-    settings: Settings,
+    (settings, durability): (Settings, &str),
     directory: &Path,
 ) -> Result<Config, TestError> {
     let write = |name: &str, text: &str| {
@@ -223,7 +248,7 @@ fn config(
         Overrides {
             data_dir: Some(directory.join("data")),
             drain_delay: Some("0s".to_owned()),
-            durability: Some("process".to_owned()),
+            durability: Some(durability.to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
             objects: Some(held),
             tls_cert: Some(write("tls.crt", &tls.certificate_pem())?),

@@ -2,12 +2,16 @@
 
 use tokio::runtime::Handle;
 
-use super::waiting::Waiter;
-use crate::node::Answer;
+use super::drafts::Drafts;
+use super::held::Held;
+use super::waiting::{Released, Waiter, Waiting};
+use crate::HostError;
 
 /// Lets answers out.
 #[derive(Debug, Default)]
 pub(crate) struct Exit {
+    /// Who writes answers while their records are synced; `None` has nobody do so.
+    drafts: Option<Drafts>,
     /// Where those who wait are at home; `None` tells each of them from here.
     runtime: Option<Handle>,
 }
@@ -15,12 +19,22 @@ pub(crate) struct Exit {
 impl Exit {
     /// To tasks of a runtime on other threads. They are told there, by one task for all: to wake
     /// each of them from here costs a change of threads each, where processors are few.
-    pub(crate) const fn to(runtime: Handle) -> Self {
-        Self { runtime: Some(runtime) }
+    ///
+    /// # Errors
+    /// `Thread`.
+    pub(crate) fn to(runtime: Handle) -> Result<Self, HostError> {
+        Ok(Self { drafts: Some(Drafts::start()?), runtime: Some(runtime) })
     }
 
-    /// Lets answers out. Whoever gave up waiting was answered then.
-    pub(super) fn let_out(&self, answers: Vec<(Waiter, Answer)>) {
+    /// Has answers written that will be let out soon.
+    pub(super) fn draft(&self, held: &mut Held, reviews: &Waiting) {
+        if let Some(drafts) = &self.drafts {
+            held.draft(reviews, drafts);
+        }
+    }
+
+    /// Lets answers out.
+    pub(super) fn let_out(&self, answers: Vec<(Waiter, Released)>) {
         match &self.runtime {
             Some(runtime) if answers.len() > 1 => drop(runtime.spawn(async { tell(answers) })),
             Some(_) | None => tell(answers),
@@ -28,19 +42,18 @@ impl Exit {
     }
 }
 
-fn tell(answers: Vec<(Waiter, Answer)>) {
+fn tell(answers: Vec<(Waiter, Released)>) {
     for (waiter, answer) in answers {
-        let _ = waiter.send(Ok(answer));
+        waiter.tell(Ok(answer));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use portreeve_protocol::{ActorId, Denial, DenyCode, EventId, ProtocolError};
-    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::node::denial;
+    use crate::node::{Answer, denial};
 
     fn answer(seq: u64) -> Result<Answer, ProtocolError> {
         let (node, actor) = ("node-1".parse()?, ActorId::Admission);
@@ -52,18 +65,18 @@ mod tests {
     #[tokio::test]
     async fn everyone_who_waits_gets_their_own_answer_though_another_gave_up()
     -> Result<(), Box<dyn std::error::Error>> {
-        for exit in [Exit::default(), Exit::to(Handle::current())] {
+        for exit in [Exit::default(), Exit::to(Handle::current())?] {
             let (mut waiting, mut answers) = (Vec::new(), Vec::new());
             for seq in 1..=4 {
-                let (waiter, told) = oneshot::channel();
-                answers.push((waiter, answer(seq)?));
+                let (waiter, told) = Waiter::new(None);
+                answers.push((waiter, answer(seq)?.into()));
                 if seq != 2 {
                     waiting.push((seq, told));
                 }
             }
             exit.let_out(answers);
             for (seq, told) in waiting {
-                let told = told.await?.map(|answer| answer.decision.review.seq);
+                let told = told.await?.map(|told| told.answer.decision.review.seq);
                 assert_eq!(told.ok(), Some(seq));
             }
         }

@@ -1,8 +1,10 @@
 //! The journal: every delivery on disk before the answer it led to, in hash-chained segments.
 
 pub mod disk;
+pub(crate) mod drafts;
 mod exit;
 mod gathering;
+mod held;
 mod keeper;
 pub mod layout;
 pub mod lock;

@@ -1,7 +1,6 @@
 //! The journal's thread: takes records in batches, writes and syncs them, and lets answers out as
 //! the journal gate says.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,16 +19,16 @@ use portreeve_replay::{Ledger, cut};
 
 use super::exit::Exit;
 use super::gathering::{Gathered, Gathering};
+use super::held::Held;
 use super::keeper::{Keeper, Space};
 use super::lock::Lock;
 use super::queue::{Appended, Item, Items};
-use super::waiting::Waiter;
+use super::waiting::{Released, Waiter};
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::node::denial;
+use crate::node::Durability;
 use crate::node::drive::{Arrival, Seat, Turn};
 use crate::node::facts::Facts;
-use crate::node::{Answer, Durability};
 
 /// Time after which what was written without an answer waiting for it is synced all the same.
 const LAZY_SYNC: u64 = 100_000;
@@ -50,7 +49,7 @@ pub(crate) struct JournalThread {
     facts: Arc<Facts>,
     gate: Seat<JournalGate>,
     gathering: Gathering,
-    held: BTreeMap<EventId, (Arc<Decision>, Sha256)>,
+    held: Held,
     items: Items,
     /// Ends before the lock is given back.
     keeper: Keeper,
@@ -106,7 +105,7 @@ impl JournalThread {
             facts,
             gate,
             gathering: Gathering::default(),
-            held: BTreeMap::new(),
+            held: Held::default(),
             items,
             keeper,
             ledger: Ledger::default(),
@@ -267,7 +266,7 @@ impl JournalThread {
         for decision in delivered.decisions {
             let record = hash.as_ref().copied().unwrap_or(Sha256::ZERO);
             answers.push(gated(&decision));
-            self.held.entry(decision.review.clone()).or_insert((decision, record));
+            self.held.hold(decision, record);
         }
         if self.degraded {
             // The gate counts what is lost record by record.
@@ -311,6 +310,7 @@ impl JournalThread {
             self.items.gauges().cut_wanted.store(true, Ordering::Relaxed);
         }
         if answers && self.durability == Durability::Group {
+            self.exit.draft(&mut self.held, &self.items.gauges().reviews);
             return self.sync();
         }
         if self.writer.dirty() && self.dirty_since.is_none() {
@@ -461,15 +461,11 @@ impl JournalThread {
     }
 
     /// The answer that the gate releases, and who waits for it, if anybody still does.
-    fn release(&mut self, release: Release, recorded: bool) -> Option<(Waiter, Answer)> {
-        let Release { instead, review } = release;
-        let (decision, record) = self.held.remove(&review)?;
-        let answer = match instead {
-            None => Answer { decision, record: recorded.then_some(record) },
-            Some(why) => Answer { decision: denial::replacing(&decision, why), record: None },
-        };
+    fn release(&mut self, release: Release, recorded: bool) -> Option<(Waiter, Released)> {
+        let review = release.review.clone();
+        let released = self.held.release(release, recorded)?;
         let waiter = self.items.gauges().reviews.leave(&review)?;
-        Some((waiter, answer))
+        Some((waiter, released))
     }
 
     fn deny_everything(&mut self) {

@@ -2,15 +2,29 @@
 //! so in its place while that thread is stuck in the operating system.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portreeve_protocol::{Decision, Denial, DenyCode, EventId};
 use tokio::sync::oneshot;
 
+use super::drafts::{Draft, Scribe};
 use crate::node::{Answer, denial};
 
-/// Where the answer to a review goes. A closed channel says that the record is lost.
-pub type Waiter = oneshot::Sender<Result<Answer, Unanswered>>;
+/// Where the answer to a review goes.
+pub(crate) struct Waiter {
+    /// What writes the answer, if it may be written before it is let out.
+    scribe: Option<Scribe>,
+    sender: oneshot::Sender<Result<Released, Unanswered>>,
+}
+
+/// An answer that is let out.
+#[derive(Debug)]
+pub(crate) struct Released {
+    pub(crate) answer: Answer,
+    /// What was written of it meanwhile.
+    pub(crate) draft: Option<Draft>,
+}
 
 /// A review that no machine answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +33,34 @@ pub struct Unanswered {
     pub review: EventId,
     /// Why it is denied.
     pub why: Denial,
+}
+
+impl From<Answer> for Released {
+    fn from(answer: Answer) -> Self {
+        Self { answer, draft: None }
+    }
+}
+
+impl Waiter {
+    /// Somebody who waits, and the end where the answer arrives. If that is closed without an
+    /// answer, the record is lost.
+    pub(crate) fn new(
+        scribe: Option<Scribe>,
+    ) -> (Self, oneshot::Receiver<Result<Released, Unanswered>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self { scribe, sender }, receiver)
+    }
+
+    /// Lets the answer out. The review may have been given up meanwhile; it was answered then.
+    pub(crate) fn tell(self, answer: Result<Released, Unanswered>) {
+        let _ = self.sender.send(answer);
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Waiter").field("gone", &self.sender.is_closed()).finish()
+    }
 }
 
 /// All reviews that wait.
@@ -48,11 +90,15 @@ impl Waiting {
     }
 
     /// Lets an answer out, if anybody still waits for it.
-    pub(crate) fn answer(&self, review: &EventId, answer: Result<Answer, Unanswered>) {
+    pub(crate) fn answer(&self, review: &EventId, answer: Result<Released, Unanswered>) {
         if let Some(waiter) = self.leave(review) {
-            // The review may have been given up meanwhile; it was answered then.
-            let _ = waiter.send(answer);
+            waiter.tell(answer);
         }
+    }
+
+    /// What writes the answer to a review, for the first who asks, if whoever waits left it here.
+    pub(crate) fn scribe(&self, review: &EventId) -> Option<Scribe> {
+        self.reviews().get_mut(review).and_then(|review| review.waiter.scribe.take())
     }
 
     /// Whoever waits for the answer to a review, and from now on is answered by the caller.
@@ -85,13 +131,13 @@ impl Waiting {
             } else {
                 decision
             };
-            self.answer(&review, Ok(Answer { decision, record: None }));
+            self.answer(&review, Ok(Answer { decision, record: None }.into()));
         }
     }
 
     /// Forgets whoever does not wait any more.
     pub(crate) fn sweep(&self) {
-        self.reviews().retain(|_, review| !review.waiter.is_closed());
+        self.reviews().retain(|_, review| !review.waiter.sender.is_closed());
     }
 
     fn reviews(&self) -> MutexGuard<'_, BTreeMap<EventId, Review>> {

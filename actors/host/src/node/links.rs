@@ -116,8 +116,7 @@ impl Links {
                 }
                 let why = failed(event);
                 if let Some(waiter) = waiter {
-                    // The review may have been given up meanwhile; it was answered then.
-                    let _ = waiter.send(Err(Unanswered { review: event.clone(), why }));
+                    waiter.tell(Err(Unanswered { review: event.clone(), why }));
                 } else {
                     self.refuse(&event.actor, cause, root, lamport, &input, why);
                 }

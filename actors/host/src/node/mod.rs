@@ -22,7 +22,7 @@ mod seats;
 mod start;
 mod timers;
 mod trust;
-mod unhurried;
+pub(crate) mod unhurried;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ use portreeve_protocol::messages::policy::PolicyInput;
 use portreeve_protocol::{
     ActorId, Decision, Denial, DenyCode, EventId, Machine, Outside, Sha256, limits,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub use options::{Durability, NodeOptions};
 
@@ -47,7 +47,8 @@ use self::directory::NotTaken;
 use self::links::Links;
 use self::residence::{Machines, Residence};
 use crate::HostError;
-use crate::journal::waiting::Unanswered;
+use crate::journal::drafts::{Draft, Scribe};
+use crate::journal::waiting::{Released, Unanswered, Waiter};
 use crate::journal::{Disk, FileSystem};
 
 /// What the webhook sends back.
@@ -178,21 +179,36 @@ impl Node {
     /// Decides a review. There always is an answer: a denial, if the machines cannot be asked,
     /// fail, or are silent beyond the review's budget.
     pub async fn review(&self, facts: impl Into<Arc<ReviewFacts>>) -> Answer {
-        let links = &self.inner.links;
-        let begun = links.clock.mono();
-        let facts = facts.into();
-        let answer = self.ask(&facts).await.unwrap_or_else(|Unanswered { review, why }| {
-            let uid = &facts.uid;
-            slog::info!(links.facts.log(), "denied by the host"; "uid" => uid,
-                "code" => why.code.code(), "why" => &why.detail);
-            Answer { decision: denial::local(review, uid, why), record: None }
-        });
-        let micros = links.clock.mono().since(begun);
-        links.facts.metrics().reviewed(&answer.decision, micros);
-        answer
+        self.review_as(facts.into(), None).await.0
     }
 
-    async fn ask(&self, facts: &Arc<ReviewFacts>) -> Result<Answer, Unanswered> {
+    /// As [`Node::review`]. If `scribe` has written the answer by the time that it is let out, its
+    /// text comes along.
+    pub(crate) async fn review_as(
+        &self,
+        facts: Arc<ReviewFacts>,
+        scribe: Option<Scribe>,
+    ) -> (Answer, Option<Vec<u8>>) {
+        let links = &self.inner.links;
+        let begun = links.clock.mono();
+        let released =
+            self.ask(&facts, scribe).await.unwrap_or_else(|Unanswered { review, why }| {
+                let uid = &facts.uid;
+                slog::info!(links.facts.log(), "denied by the host"; "uid" => uid,
+                "code" => why.code.code(), "why" => &why.detail);
+                Answer { decision: denial::local(review, uid, why), record: None }.into()
+            });
+        let Released { answer, draft } = released;
+        let micros = links.clock.mono().since(begun);
+        links.facts.metrics().reviewed(&answer.decision, micros);
+        (answer, draft.and_then(Draft::into_text))
+    }
+
+    async fn ask(
+        &self,
+        facts: &Arc<ReviewFacts>,
+        scribe: Option<Scribe>,
+    ) -> Result<Released, Unanswered> {
         let links = &self.inner.links;
         let Some(_place) = Place::take(&self.inner) else {
             let most = limits::REVIEWS_IN_FLIGHT;
@@ -203,7 +219,7 @@ impl Node {
             return Err(self.denied(DenyCode::Internal, why));
         }
         let budget = facts.budget.saturating_add(limits::DEADLINE_MARGIN / 2);
-        let (waiter, answer) = oneshot::channel();
+        let (waiter, answer) = Waiter::new(scribe);
         let mut deliver =
             Deliver::outside(Outside::Webhook, AdmissionInput::Review(Arc::clone(facts)));
         deliver.waiter = Some(waiter);

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use actix::{SyncArbiter, System};
 use portreeve_machines::JournalGate;
@@ -24,7 +24,7 @@ use super::options::{Durability, NodeOptions};
 use super::residence::{Machines, Residence};
 use super::seats;
 use super::timers::Timers;
-use super::unhurried::unhurried;
+use super::unhurried::spawn;
 use crate::HostError;
 use crate::journal::queue::{Appender, queue};
 use crate::journal::{Disk, Exit, Journal, JournalThread, Lock, Parts, Writer, layout};
@@ -73,7 +73,7 @@ where
     let journal = JournalThread::new(Parts {
         clock: options.clock.clone(),
         durability: options.durability,
-        exit: exit(residence, &options),
+        exit: exit(residence, &options)?,
         facts: Arc::clone(&facts),
         gate: Seat::new(
             options.node.clone(),
@@ -104,9 +104,9 @@ where
 }
 
 /// Those who wait for answers of machines on this thread are on this thread, too.
-fn exit(residence: Residence, options: &NodeOptions) -> Exit {
+fn exit(residence: Residence, options: &NodeOptions) -> Result<Exit, HostError> {
     match residence {
-        Residence::Here => Exit::default(),
+        Residence::Here => Ok(Exit::default()),
         Residence::OwnThread => Exit::to(options.runtime.clone()),
     }
 }
@@ -325,21 +325,6 @@ where
         let member = ActorId::Verify(members.fetch_add(1, Ordering::Relaxed));
         Member::new(&shared, member, &make)
     }
-}
-
-/// Starts a thread that is unhurried.
-fn spawn(
-    thread: &'static str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, HostError> {
-    let body = move || {
-        unhurried();
-        body();
-    };
-    thread::Builder::new()
-        .name(thread.to_owned())
-        .spawn(body)
-        .map_err(|error| HostError::Thread { thread, why: error.to_string() })
 }
 
 fn file(what: &'static str, path: &Path, source: io::Error) -> HostError {

@@ -7,17 +7,39 @@
 //! is idle; where none is, what was begun is ended first, and all that has come by then is done in
 //! one go. The threads that they start, for verifiers and retention, are like them.
 
+use std::thread::{self, JoinHandle};
+
 use rustix::process::getpriority_process;
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
     set_thread_priority_and_policy, thread_native_id,
 };
 
+use crate::HostError;
+
 const BATCH: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+
+/// Starts a thread that is unhurried.
+///
+/// # Errors
+/// `Thread`.
+pub(crate) fn spawn(
+    thread: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, HostError> {
+    let body = move || {
+        unhurried();
+        body();
+    };
+    thread::Builder::new()
+        .name(thread.to_owned())
+        .spawn(body)
+        .map_err(|error| HostError::Thread { thread, why: error.to_string() })
+}
 
 /// Makes this thread one that takes no processor from others when it is woken; its niceness stays.
 /// Whether that was allowed: nothing depends on it but speed.
-pub(super) fn unhurried() -> bool {
+fn unhurried() -> bool {
     let nice = getpriority_process(None).unwrap_or_default();
     let same = |priority: &ThreadPriority| priority.to_posix(BATCH) == Ok(nice);
     let mut priorities = (0..100).filter_map(|value| ThreadPriority::try_from(value).ok());
@@ -38,7 +60,7 @@ mod tests {
     #[test]
     fn an_unhurried_thread_is_scheduled_in_batches_and_as_nice_as_before() {
         for nicer in [0, 1, 10] {
-            let thread = std::thread::spawn(move || {
+            let thread = thread::spawn(move || {
                 let before = nice(nicer);
                 (before, unhurried(), getpriority_process(None), thread_schedule_policy())
             });

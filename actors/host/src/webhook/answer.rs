@@ -10,6 +10,7 @@ use portreeve_protocol::{Denial, ProtocolError, codec, limits};
 use serde::Serialize;
 
 use crate::node::Answer;
+use crate::seals::Sealer;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +56,31 @@ struct Status<'a> {
 pub const EVENT_ANNOTATION: &str = "event";
 /// The key of the audit annotation that holds the hash of the decision's record.
 pub const RECORD_ANNOTATION: &str = "record";
+
+/// What the answer to a review depends on besides the decision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// Whether the object has annotations to put a seal into.
+    pub(super) annotated: bool,
+    /// The version to answer in.
+    pub(super) version: ReviewVersion,
+}
+
+/// As [`decided`], with the seal that the decision asks for.
+///
+/// # Errors
+/// As [`decided`].
+pub(super) fn sealed(
+    answer: &Answer,
+    form: Form,
+    sealer: &Sealer,
+) -> Result<Vec<u8>, ProtocolError> {
+    let Form { annotated, version } = form;
+    let claims = answer.decision.seal.as_deref();
+    let text = claims.and_then(|claims| sealer.seal(claims));
+    let seal = text.map(|text| SealChange { annotated, text });
+    decided(version, answer, seal.as_ref())
+}
 
 /// The bytes of the answer to a review of `version` (Kubernetes `admission/v1` AdmissionResponse;
 /// that of `v1beta1` has the same members since Kubernetes 1.19, and a server passes over what it

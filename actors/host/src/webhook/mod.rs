@@ -36,9 +36,10 @@ use crate::HostError;
 use crate::clock::Clock;
 use crate::events::{About, EventSink, Occurrence};
 use crate::metrics::{Metrics, Step};
-use crate::node::Node;
+use crate::node::{Answer, Node};
 use crate::seals::Sealer;
 pub use answer::{EVENT_ANNOTATION, RECORD_ANNOTATION, SealChange, decided};
+use answer::{Form, sealed};
 use body::Outgoing;
 use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
@@ -282,17 +283,16 @@ impl Webhook {
     async fn review(&self, facts: Arc<ReviewFacts>) -> Reply {
         let (version, annotated, path) = (facts.version, facts.annotated, facts.path);
         let about = self.events.as_ref().and_then(|_| About::of(&facts));
-        let answer = self.node.review(facts).await;
+        let (sealer, form) = (self.sealer.clone(), Form { annotated, version });
+        let scribe = Box::new(move |answer: &Answer| sealed(answer, form, &sealer).ok());
+        let (answer, written) = self.node.review_as(facts, Some(scribe)).await;
         let released = self.clock.mono();
         if let (Some(events), Some(about)) = (&self.events, about)
             && let Some(occurrence) = Occurrence::of(about, path, &answer.decision)
         {
             events.tell(occurrence);
         }
-        let claims = answer.decision.seal.as_deref();
-        let text = claims.and_then(|claims| self.sealer.seal(claims));
-        let seal = text.map(|text| SealChange { annotated, text });
-        let bytes = match decided(version, &answer, seal.as_ref()) {
+        let bytes = match written.map_or_else(|| sealed(&answer, form, &self.sealer), Ok) {
             Ok(bytes) => bytes,
             Err(failure) => {
                 error!(self.log, "an answer cannot be written"; "why" => %failure);
