@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::entry::Delivered;
@@ -18,7 +19,7 @@ use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, 
 ///
 /// Records of older versions are read as well: a member that came later has a default then. Their
 /// bytes are held by their hash alone, since this build would write them otherwise.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
 /// The schema version from which on the digest of effects names decisions instead of holding them:
@@ -188,6 +189,8 @@ pub struct Told {
 
 /// Stands for a decision among effects.
 const DECISION: &[u8] = b"\"Answer\"";
+/// The name of an effect that is a decision.
+const ANSWER: &str = "Answer";
 
 impl Default for Told {
     /// Nothing told yet.
@@ -216,7 +219,7 @@ impl Told {
         if schema >= DECISIONS_NAMED {
             return Ok(told);
         }
-        Ok(Self { digest: digest(effects)?, ..told })
+        Ok(Self { digest: digest(&with_patches(effects)?)?, ..told })
     }
 
     /// Has it be what there is to tell of other effects, in the room that it has already.
@@ -254,6 +257,33 @@ impl Told {
     #[must_use]
     pub fn decides(&self, text: &str) -> bool {
         self.decisions == text.as_bytes()
+    }
+}
+
+/// Effects as they were before [`DECISIONS_NAMED`].
+fn with_patches(effects: &[Effect]) -> Result<Vec<Value>, ProtocolError> {
+    let whole = |effect: &Effect| {
+        let mut value = serde_json::to_value(effect)?;
+        if let Some(decision) = effect.decision() {
+            with_patch(decision, &mut value[ANSWER]);
+        }
+        Ok(value)
+    };
+    let values: Result<Vec<Value>, serde_json::Error> = effects.iter().map(whole).collect();
+    values.map_err(|error| ProtocolError::Record { why: error.to_string() })
+}
+
+/// Adds to a decision what it held when it held its patch as text, and each pin its pointer.
+fn with_patch(decision: &Decision, value: &mut Value) {
+    value["patch"] = decision.patch().into();
+    let verdicts = value["verdicts"].as_array_mut();
+    for (told, verdict) in decision.verdicts.iter().zip(verdicts.into_iter().flatten()) {
+        for admitted in ["Sealed", "Verified"] {
+            let pin = verdict.pointer_mut(&format!("/verdict/Allowed/{admitted}/pin"));
+            if let Some(Value::Object(pin)) = pin {
+                pin.insert("pointer".to_owned(), told.pointer.as_str().into());
+            }
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::proof::{self, Proof};
 use crate::seal::SealClaims;
 use crate::{Denial, EventId, Sha256};
 
-/// The whole answer to one review.
+/// The whole answer to one review. Up to schema 4 it held the patch as text, besides the pins that
+/// it is made of ([`Decision::patch`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Whether the workload may enter.
@@ -24,8 +25,6 @@ pub struct Decision {
     pub denial: Option<Denial>,
     /// What a person is told: empty for an allow without remarks.
     pub message: String,
-    /// The JSON patch (RFC 6902) as text, if anything is to be changed.
-    pub patch: Option<String>,
     /// Revision of the policy snapshot that was used.
     pub policy_revision: u64,
     /// The event in which the review was received.
@@ -166,11 +165,10 @@ pub struct Tolerated {
     pub mode: Mode,
 }
 
-/// The change of one image reference.
+/// The change of one image reference, at the pointer of the verdict that it stands in. Up to
+/// schema 4 it repeated that pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// JSON pointer of the reference.
-    pub pointer: String,
     /// The reference to put there.
     pub to: String,
 }

@@ -22,6 +22,7 @@ pub mod letter;
 pub mod limits;
 pub mod machine;
 pub mod messages;
+mod patch;
 pub mod planted;
 pub mod policy;
 pub mod proof;

@@ -136,7 +136,7 @@ impl From<&Decision> for Summary {
             allowed: decision.allowed,
             code: decision.denial.as_ref().map(|denial| denial.code),
             digests: decision.verdicts.iter().filter_map(|one| digest(&one.verdict)).collect(),
-            patch: decision.patch.clone(),
+            patch: decision.patch(),
         }
     }
 }

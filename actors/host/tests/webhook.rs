@@ -9,11 +9,14 @@ use base64::Engine;
 use portreeve_host::node::Answer;
 use portreeve_host::seals::Sealer;
 use portreeve_host::webhook::{Circumstances, Unreadable, decided, parse};
+use portreeve_protocol::decision::Verified;
 use portreeve_protocol::messages::admission::{
     ContainerList, GroupKind, ImageFact, Operation, OwnerFact, Peer, ReviewFacts, ReviewPath,
     ReviewVersion,
 };
-use portreeve_protocol::{Decision, Denial, DenyCode, Sha256, limits};
+use portreeve_protocol::{
+    Admitted, ContainerVerdict, Decision, Denial, DenyCode, Pin, Proof, Sha256, Verdict, limits,
+};
 use serde_json::{Value, json};
 
 fn circumstances() -> Circumstances {
@@ -362,6 +365,25 @@ fn a_list_in_the_place_of_an_object_is_malformed_and_its_entries_are_not_taken_f
     }
 }
 
+fn pinned() -> ContainerVerdict {
+    let pointer = "/spec/containers/0/image".to_owned();
+    let verified = Verified {
+        digest: Sha256::of(b"image"),
+        evidence: Proof::named(Sha256::ZERO),
+        pin: Some(Pin { to: "nginx:1@sha256:1".to_owned() }),
+        released_by: "targets".to_owned(),
+        server: "https://notary.example".to_owned(),
+        signers: Vec::new(),
+    };
+    ContainerVerdict {
+        container: "main".to_owned(),
+        image: "nginx:1".to_owned(),
+        pointer,
+        rules: Vec::new().into(),
+        verdict: Verdict::Allowed(Admitted::Verified(Box::new(verified))),
+    }
+}
+
 fn decision(allowed: bool) -> Decision {
     let denial = Denial::new(DenyCode::TagNotSigned, "docker.io/library/nginx has no tag 1");
     Decision {
@@ -370,12 +392,11 @@ fn decision(allowed: bool) -> Decision {
         audit: BTreeMap::from([("images".to_owned(), "1".to_owned())]),
         denial: (!allowed).then_some(denial),
         message: if allowed { String::new() } else { "tag-not-signed: no \"tag\" 1".to_owned() },
-        patch: Some(r#"[{"op":"replace","path":"/spec","value":1}]"#.to_owned()),
         bundle: None,
         policy_revision: 1,
         review: "n/1/admission/1".parse().unwrap(),
         uid: "u-\"1".to_owned(),
-        verdicts: Vec::new(),
+        verdicts: vec![pinned()],
         warnings: vec!["first use".to_owned()],
     }
 }
@@ -388,7 +409,10 @@ fn written(version: ReviewVersion, decision: Decision, record: Option<Sha256>) -
 #[test]
 fn an_allow_carries_its_patch_in_base64_and_the_hash_of_its_record() {
     let record = Sha256::of(b"record");
-    let patch = r#"[{"op":"replace","path":"/spec","value":1}]"#;
+    let patch = concat!(
+        r#"[{"op":"replace","path":"/spec/containers/0/image","#,
+        r#""value":"nginx:1@sha256:1"}]"#
+    );
     let expected = json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",

@@ -27,7 +27,7 @@ macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v4/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v5/", $name, ".jsonl")))),*];
     };
 }
 
@@ -70,7 +70,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v4/effects.jsonl");
+const EFFECTS: &str = include_str!("v5/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -224,7 +224,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
 
 #[test]
 fn a_line_of_an_older_schema_is_still_read_with_its_hash_and_its_place_in_the_chain() {
-    for (version, least) in [(1, 29), (2, 34), (3, 36)] {
+    for (version, least) in [(1, 29), (2, 34), (3, 36), (4, 36)] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = folder.join(format!("tests/golden/v{version}"));
         let mut read = 0;
@@ -278,8 +278,34 @@ fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named
     let found = codec::Told::of(&effects).expect("effects are plain JSON").digest();
     assert_eq!(found, digest(EFFECTS.lines().map(named).collect()));
     let older = codec::Told::in_schema(3, &effects).expect("effects are plain JSON").digest();
-    assert_eq!(older, digest(EFFECTS.lines().collect()));
+    // Up to then a decision held the patch that its pins make, which a denial has not, and a pin
+    // held the pointer of its verdict.
+    let held =
+        |line: &str| line.replace(",\"policy_revision\"", ",\"patch\":null,\"policy_revision\"");
+    let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
+    let held = |line: &str| held(line).replace("\"pin\":{", pointer);
+    let lines: Vec<String> = EFFECTS.lines().map(held).collect();
+    assert_eq!(older, digest(lines.iter().map(String::as_str).collect()));
     assert_ne!(found, older);
+}
+
+#[test]
+fn up_to_schema_3_the_digest_of_effects_is_of_the_patch_as_well() {
+    let mut decision = samples::decision();
+    decision.allowed = true;
+    let patch = decision.patch().expect("a pin");
+    assert!(
+        patch.starts_with("[{\"op\":\"replace\",\"path\":\"/spec/containers/0/image\""),
+        "{patch}"
+    );
+    let effects = [Effect::Answer(decision.into())];
+    let text = String::from_utf8(codec::canonical(&effects[0]).expect("JSON")).expect("UTF-8");
+    let member = format!(",\"patch\":{},\"policy_revision\"", serde_json::json!(patch));
+    let text = text.replace(",\"policy_revision\"", &member);
+    let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
+    let text = format!("[{}]", text.replace("\"pin\":{", pointer));
+    let told = codec::Told::in_schema(3, &effects).expect("effects are plain JSON");
+    assert_eq!(told.digest(), Sha256::of(text.as_bytes()));
 }
 
 #[test]
@@ -299,10 +325,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":4", "\"v\":5");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":5", "\"v\":6");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 5, known: 4 });
+    assert_eq!(found, ProtocolError::Schema { version: 6, known: 5 });
 }
 
 #[test]

@@ -186,10 +186,7 @@ fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
 }
 
 pub fn decision() -> Decision {
-    let pin = Pin {
-        pointer: "/spec/containers/0/image".to_owned(),
-        to: format!("nginx:1.27@{}", sha("manifest").to_oci()),
-    };
+    let pin = Pin { to: format!("nginx:1.27@{}", sha("manifest").to_oci()) };
     let verified = Verified {
         digest: sha("manifest"),
         evidence: evidence().into(),
@@ -205,7 +202,6 @@ pub fn decision() -> Decision {
         bundle: Some(BundleRef { digest: sha("trust.json"), expired: true, version: 3 }),
         denial: Some(denial()),
         message: "container `web`: a message with \"quotes\", é and \u{1F6A2}".to_owned(),
-        patch: Some("[{\"op\":\"replace\"}]".to_owned()),
         policy_revision: 4,
         review: review_event(),
         seal: Some(Box::new(claims())),

@@ -306,7 +306,6 @@ fn refusal(review: EventId, uid: String, denial: Denial) -> Decision {
         bundle: None,
         message: format!("{}: {}", denial.code.code(), denial.detail),
         denial: Some(denial),
-        patch: None,
         policy_revision: 0,
         review,
         seal: None,

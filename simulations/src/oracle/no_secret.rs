@@ -48,13 +48,14 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
 
 /// All words of a decision.
 fn texts(decision: &Decision, say: &mut dyn FnMut(&str)) {
-    let Decision { audit, denial, message, patch, verdicts, warnings, .. } = decision;
+    let Decision { audit, denial, message, verdicts, warnings, .. } = decision;
+    let patch = decision.patch();
     let denied = verdicts.iter().filter_map(|one| match &one.verdict {
         Verdict::Denied(denial) => Some(denial),
         Verdict::Allowed(_) => None,
     });
     let details = denial.iter().chain(denied).map(|Denial { detail, .. }| detail);
-    let words = audit.values().chain([message]).chain(patch).chain(warnings).chain(details);
+    let words = audit.values().chain([message]).chain(&patch).chain(warnings).chain(details);
     words.for_each(|words| say(words));
 }
 

@@ -261,11 +261,10 @@ pub fn facts(uid: &str, image: &str) -> ReviewFacts {
 
 /// The verdict on the image: verified, and pinned.
 pub fn verified(digest: Sha256) -> Verdict {
-    let pointer = "/spec/template/spec/containers/0/image".to_owned();
     Verdict::Allowed(Admitted::Verified(Box::new(Verified {
         digest,
         evidence: evidence(1).into(),
-        pin: Some(Pin { pointer, to: format!("{IMAGE}@{}", digest.to_oci()) }),
+        pin: Some(Pin { to: format!("{IMAGE}@{}", digest.to_oci()) }),
         released_by: "targets/releases".to_owned(),
         server: SERVER.to_owned(),
         signers: vec!["alice".to_owned()],
@@ -291,17 +290,12 @@ pub fn decision(event: &EventId, facts: &ReviewFacts, verdict: Verdict) -> Decis
         Verdict::Allowed(_) => None,
         Verdict::Denied(denial) => Some(denial.clone()),
     };
-    let pins = verdicts.iter().filter_map(ContainerVerdict::pin);
-    let operation =
-        |pin: &Pin| serde_json::json!({"op": "replace", "path": pin.pointer, "value": pin.to});
-    let operations: Vec<_> = pins.map(operation).collect();
     Decision {
         allowed: denial.is_none(),
         audit: BTreeMap::new(),
         bundle: None,
         denial,
         message: String::new(),
-        patch: (!operations.is_empty()).then(|| serde_json::Value::Array(operations).to_string()),
         policy_revision: 1,
         review: event.clone(),
         seal: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portreeve_protocol::messages::admission::{AdmissionInput, Operation, ReviewFacts, ReviewPath};
 use portreeve_protocol::seal::SealClaims;
 use portreeve_protocol::time::SECOND;
-use portreeve_protocol::{ActorId, Cause, Input, Outside, SealFact, limits};
+use portreeve_protocol::{ActorId, Cause, ContainerVerdict, Input, Outside, SealFact, limits};
 
 use super::object::{self, Pins};
 use super::{Happening, World};
@@ -60,8 +60,9 @@ impl Reply {
     pub(super) fn of(answered: &Answered) -> Self {
         let allowed = answered.allowed();
         let decision = &answered.decision;
-        let pins = decision.verdicts.iter().filter_map(|verdict| verdict.pin()).filter(|_| allowed);
-        let pins = pins.map(|pin| (pin.pointer.clone(), pin.to.clone())).collect();
+        let pin =
+            |verdict: &ContainerVerdict| Some((verdict.pointer.clone(), verdict.pin()?.to.clone()));
+        let pins = decision.verdicts.iter().filter(|_| allowed).filter_map(pin).collect();
         Self { allowed, pins, seal: decision.seal.clone().filter(|_| allowed) }
     }
 }

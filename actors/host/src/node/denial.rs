@@ -13,7 +13,6 @@ pub fn local(review: EventId, uid: &str, why: Denial) -> Arc<Decision> {
         audit: BTreeMap::from([("codes".to_owned(), why.code.code().to_owned())]),
         message: message(&why),
         denial: Some(why),
-        patch: None,
         bundle: None,
         policy_revision: 0,
         review,
@@ -32,7 +31,6 @@ pub fn replacing(decision: &Decision, why: Denial) -> Arc<Decision> {
         audit: BTreeMap::from([("codes".to_owned(), why.code.code().to_owned())]),
         message: message(&why),
         denial: Some(why),
-        patch: None,
         seal: None,
         ..decision.clone()
     })
@@ -52,7 +50,7 @@ mod tests {
     fn a_denial_of_the_host_says_what_failed_and_what_to_do() -> Result<(), ProtocolError> {
         let why = Denial::new(DenyCode::Overloaded, "1024 reviews are under way");
         let decision = local("n/1/admission/0".parse()?, "u-1", why);
-        assert!(!decision.allowed && decision.patch.is_none());
+        assert!(!decision.allowed && !decision.patches());
         assert_eq!(decision.uid, "u-1");
         for part in ["overloaded", "1024 reviews are under way", DenyCode::Overloaded.advice()] {
             assert!(decision.message.contains(part), "{}", decision.message);
@@ -66,9 +64,8 @@ mod tests {
         let mut decision = Decision::clone(&local("n/1/admission/3".parse()?, "u-1", why));
         decision.allowed = true;
         decision.denial = None;
-        decision.patch = Some("[]".to_owned());
         let replaced = replacing(&decision, Denial::new(DenyCode::JournalUnavailable, "full"));
-        assert!(!replaced.allowed && replaced.patch.is_none());
+        assert!(!replaced.allowed && !replaced.patches());
         assert_eq!(
             replaced.denial.as_ref().map(|why| why.code),
             Some(DenyCode::JournalUnavailable)

@@ -107,8 +107,8 @@ pub fn decided(
     }
     let stands_in = decision.denial.as_ref().map(in_words).unwrap_or_default();
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
-    let patch = decision.patch.as_deref().filter(|_| decision.allowed);
-    let patch = with_seal(patch, seal.filter(|_| decision.allowed))?;
+    let patch = decision.patch();
+    let patch = with_seal(patch.as_deref(), seal.filter(|_| decision.allowed))?;
     let patch = patch.map(|patch| STANDARD.encode_to_string(&*patch));
     let patch = patch.as_deref();
     write(

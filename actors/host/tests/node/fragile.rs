@@ -134,7 +134,7 @@ fn after_a_panic_the_real_machine_goes_on_from_the_checkpoint_with_what_waits() 
     opener.send(true).unwrap();
     let allowed = stage.runtime.block_on(waiting).unwrap();
     assert_eq!(code(&allowed), None);
-    assert!(allowed.decision.patch.is_some() && allowed.record.is_some());
+    assert!(allowed.decision.patches() && allowed.record.is_some());
     storm(&stage, &node, 30);
     stage.stop(node);
     let report = replayed(&stage);

@@ -343,7 +343,8 @@ fn a_storm_of_reviews_over_two_incarnations_replays_identically() {
                     assert_eq!(code(&answer), expected, "{}", answer.decision.message);
                     assert!(answer.record.is_some());
                     let pinned = format!("{SIGNED}:1@sha256:{}", image());
-                    let patch = answer.decision.patch.as_deref();
+                    let patch = answer.decision.patch();
+                    let patch = patch.as_deref();
                     assert_eq!(
                         patch.is_some_and(|patch| patch.contains(&pinned)),
                         expected.is_none()

@@ -57,7 +57,6 @@ fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool)
         audit: BTreeMap::new(),
         denial,
         message: String::new(),
-        patch: None,
         bundle: None,
         policy_revision: 0,
         review: review.clone(),

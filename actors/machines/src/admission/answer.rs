@@ -104,7 +104,6 @@ pub(super) fn decided(
     decision.denial = decision.verdicts.iter().find_map(|it| denial_of(it).cloned());
     decision.allowed = decision.denial.is_none();
     if decision.allowed {
-        decision.patch = patch::text(&decision.verdicts);
         match seal {
             Some(Sealing::Given(claims)) => decision.seal = Some(claims),
             Some(Sealing::TooLarge) => remarks.push(message::SEAL_TOO_LARGE.to_owned()),
@@ -148,7 +147,6 @@ fn empty(review: &EventId, facts: &ReviewFacts, policy_revision: u64) -> Decisio
         bundle: None,
         denial: None,
         message: String::new(),
-        patch: None,
         policy_revision,
         review: review.clone(),
         seal: None,

@@ -1,12 +1,9 @@
-//! The change of image references to signed digests, as a JSON patch (RFC 6902).
-
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{Patch, PatchOperation, ReplaceOperation};
+//! The change of image references to signed digests.
 
 use portreeve_protocol::messages::admission::{ReviewFacts, ReviewPath};
 use portreeve_protocol::planted::{self, Bug};
 use portreeve_protocol::reference::{DEFAULT_TAG, split_tag};
-use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict, codec};
+use portreeve_protocol::{Admitted, ContainerVerdict, Pin, Sha256, Verdict};
 
 /// Whether the object may be changed. The template of a workload that has a controller never is:
 /// a patched ReplicaSet would no longer be its Deployment's. Its Pods are pinned at their creation.
@@ -33,7 +30,7 @@ pub(super) fn pin(verdict: &mut ContainerVerdict) {
         | Verdict::Denied(_) => return,
     };
     let to = pinned(&verdict.image, digest);
-    *pin = Some(Pin { pointer: verdict.pointer.clone(), to });
+    *pin = Some(Pin { to });
 }
 
 /// Takes the change back.
@@ -55,21 +52,4 @@ pub(super) fn unpin(verdict: &mut ContainerVerdict) {
 fn pinned(image: &str, digest: Sha256) -> String {
     let (name, tag) = split_tag(image);
     [name, ":", tag.unwrap_or(DEFAULT_TAG), "@", &digest.to_oci()].concat()
-}
-
-/// The patch as text; `None` if nothing is to be changed.
-pub(super) fn text(verdicts: &[ContainerVerdict]) -> Option<String> {
-    let operations: Vec<_> = verdicts
-        .iter()
-        .filter_map(ContainerVerdict::pin)
-        .filter_map(|pin| {
-            let path = PointerBuf::parse(pin.pointer.as_str()).ok()?;
-            let value = serde_json::Value::String(pin.to.clone());
-            Some(PatchOperation::Replace(ReplaceOperation { path, value }))
-        })
-        .collect();
-    if operations.is_empty() {
-        return None;
-    }
-    String::from_utf8(codec::canonical(&Patch(operations)).ok()?).ok()
 }

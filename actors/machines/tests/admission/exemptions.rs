@@ -21,7 +21,7 @@ fn deletion_and_connection_are_allowed_and_recorded() {
         let decision = answer(&denying().review(&facts));
         assert!(decision.allowed);
         assert_eq!(decision.audit.get("exempt").map(String::as_str), Some(why));
-        assert_eq!(decision.patch, None);
+        assert_eq!(decision.patch(), None);
     }
 }
 
@@ -112,7 +112,7 @@ fn before_policies_are_read_nothing_is_allowed() {
 fn a_blank_image_may_be_filled_in_later_and_is_denied_if_it_is_not() {
     let mut world = World::with_rule("*", None);
     let decision = world.decide(&["nginx", "", " "]);
-    assert!(decision.allowed && decision.patch.is_none());
+    assert!(decision.allowed && decision.patch().is_none());
     assert_eq!(decision.verdicts[1].verdict, Verdict::Allowed(Admitted::Blank));
     assert_eq!(decision.verdicts[2].verdict, Verdict::Allowed(Admitted::Blank));
     let stored = ReviewFacts { path: ReviewPath::Validate, ..pod(&["nginx", "", " "]) };

@@ -34,20 +34,20 @@ fn by_alice() -> Option<TrustRequirement> {
 #[test]
 fn warn_allows_what_is_not_signed_with_a_warning_and_no_patch() {
     let decision = under(vec![mode(Mode::Warn, trust(&[]))], ResolutionOutcome::Absent);
-    assert_eq!((decision.allowed, &decision.patch), (true, &None));
+    assert_eq!((decision.allowed, &decision.patch()), (true, &None));
     assert!(decision.warnings[0].contains("would be denied"), "{:?}", decision.warnings);
     assert_eq!(decision.audit["would-deny"], "c0=not-signed");
     let signed = under(vec![mode(Mode::Warn, trust(&[]))], image());
-    assert!(signed.patch.unwrap().contains(&at(TAG, "image")), "what verified is pinned");
+    assert!(signed.patch().unwrap().contains(&at(TAG, "image")), "what verified is pinned");
 }
 
 #[test]
 fn audit_never_patches_and_never_warns_and_records_what_would_be() {
     let decision = under(vec![mode(Mode::Audit, trust(&[]))], ResolutionOutcome::Absent);
-    assert_eq!((decision.allowed, decision.patch, decision.warnings.len()), (true, None, 0));
+    assert_eq!((decision.allowed, decision.patch(), decision.warnings.len()), (true, None, 0));
     assert_eq!(decision.audit["would-deny"], "c0=not-signed");
     let signed = under(vec![mode(Mode::Audit, trust(&[]))], image());
-    assert_eq!((signed.allowed, signed.patch), (true, None));
+    assert_eq!((signed.allowed, signed.patch()), (true, None));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_an_enforcing_rule_verified_is_pinned_also_where_a_warning_rule_fails() {
     for rules in [vec![enforced(), failing()], vec![failing(), enforced()]] {
         let decision = under(rules, image());
         assert!(decision.allowed);
-        assert!(decision.patch.is_some_and(|patch| patch.contains(&at(TAG, "image"))));
+        assert!(decision.patch().is_some_and(|patch| patch.contains(&at(TAG, "image"))));
         assert!(decision.warnings.iter().any(|it| it.contains("would be denied")));
         assert_eq!(decision.audit["would-deny"], "c0=signer-missing");
         assert!(matches!(decision.verdicts[0].verdict, Verdict::Allowed(Admitted::Verified(_))));
@@ -90,7 +90,7 @@ pub fn a_deadline_and_an_unreachable_server_are_tolerated_by_a_warning_rule() {
     world.pod(&[TAG]);
     let review = world.last();
     let decision = answer(&world.deadline(&review));
-    assert_eq!((decision.allowed, decision.patch), (true, None));
+    assert_eq!((decision.allowed, decision.patch()), (true, None));
     assert_eq!(decision.audit["would-deny"], "c0=deadline");
 }
 
@@ -103,7 +103,7 @@ pub fn a_dry_run_decides_the_same_and_is_asked_for_as_one() {
     let mut world = World::with_rule("*", trust(&[]));
     assert!(questions(&world.review(&dry()))[0].1.dry_run);
     let decision = answer(&world.tell(GUN, "1", image()));
-    assert!(decision.patch.unwrap().contains(&at(TAG, "image")));
+    assert!(decision.patch().unwrap().contains(&at(TAG, "image")));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn strict() -> World {
 }
 
 fn patch(decision: &Decision) -> Value {
-    decision.patch.as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+    decision.patch().as_deref().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_pinned_reference_is_not_patched_again() {
     let pinned = patch(&decision)[0]["value"].as_str().unwrap().to_owned();
     let again = decide(&mut strict(), &pod(&[&pinned]));
     assert!(again.allowed, "{}", again.message);
-    assert_eq!(again.patch, None);
+    assert_eq!(again.patch(), None);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn applying_the_patch_gives_the_pinned_object() {
     let decision = decide(&mut strict(), &pod(&["nginx", "team/app:1"]));
     let mut object = json!({"spec": {"containers": [{"image": "nginx"}, {"image": "team/app:1"}]}});
     let patch: json_patch::Patch =
-        serde_json::from_str(decision.patch.as_deref().unwrap()).unwrap();
+        serde_json::from_str(decision.patch().as_deref().unwrap()).unwrap();
     json_patch::patch(&mut object, &patch).unwrap();
     let at = digest("image").to_oci();
     let first = format!("nginx:latest@{at}");
@@ -90,7 +90,7 @@ fn any_winning_rule_that_forbids_mutation_forbids_the_patch() {
         let mut world = World::with(vec![policy("default", rules)]);
         let decision = decide(&mut world, &pod(&["nginx"]));
         assert!(decision.allowed);
-        assert_eq!(decision.patch, None);
+        assert_eq!(decision.patch(), None);
         assert!(matches!(
             &decision.verdicts[0].verdict,
             Verdict::Allowed(Admitted::Verified(found)) if found.pin.is_none()
@@ -114,7 +114,7 @@ pub fn the_template_of_a_workload_with_a_controller_is_judged_but_never_patched(
         }
         let decision = decide(&mut strict(), &facts);
         assert!(decision.allowed);
-        assert_eq!(decision.patch.is_some(), patched, "{name} {owned}");
+        assert_eq!(decision.patch().is_some(), patched, "{name} {owned}");
     }
 }
 
@@ -124,7 +124,7 @@ fn an_owner_that_is_no_controller_does_not_forbid_the_patch() {
     facts.kind = kind("apps", "Deployment");
     facts.owners = vec![owner()];
     facts.owners[0].controller = false;
-    assert!(decide(&mut strict(), &facts).patch.is_some());
+    assert!(decide(&mut strict(), &facts).patch().is_some());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn nothing_is_patched_in_what_is_denied() {
     let mut world = World::with(vec![policy("default", rules)]);
     let decision = decide(&mut world, &pod(&["nginx", "quay.io/x/y"]));
     assert!(!decision.allowed);
-    assert_eq!(decision.patch, None);
+    assert_eq!(decision.patch(), None);
     assert!(matches!(
         &decision.verdicts[0].verdict,
         Verdict::Allowed(Admitted::Verified(found)) if found.pin.is_none()

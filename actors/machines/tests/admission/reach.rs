@@ -119,7 +119,7 @@ pub fn an_unreachable_server_denies_unless_a_rule_lets_the_last_state_serve() {
     let strict = after(Settings::default(), lenient(0), 60);
     assert_eq!(code(&strict), Some(DenyCode::Unreachable));
     let served = after(Settings::default(), lenient(600), 60);
-    assert!(served.allowed && served.patch.is_some());
+    assert!(served.allowed && served.patch().is_some());
     assert!(served.warnings[0].contains("60 s ago"), "{:?}", served.warnings);
     assert_eq!(served.audit["stale"], format!("container `c0`: {SERVER} 60 s"));
     let aged = after(Settings::default(), lenient(600), 601);
@@ -239,7 +239,7 @@ fn twelve_equal_requests_give_twelve_equal_answers() {
     let decisions = answers(&world.tell(GUN, "latest", image("image")));
     assert_eq!(decisions.len(), 12);
     for decision in &decisions {
-        assert_eq!((decision.allowed, &decision.patch), (true, &decisions[0].patch));
+        assert_eq!((decision.allowed, &decision.patch()), (true, &decisions[0].patch()));
         assert_eq!(decision.verdicts, decisions[0].verdicts);
     }
 }
@@ -254,7 +254,7 @@ fn a_cache_hit_never_pins_a_digest_other_than_the_verified_one() {
     world.resolution(newer);
     let older = resolution(GUN, "latest", world.now.mono.minus(SECOND), image("first"));
     world.resolution(older);
-    let patch = world.decide(&[GUN]).patch.unwrap();
+    let patch = world.decide(&[GUN]).patch().unwrap();
     assert!(patch.contains(&digest("second").to_hex()), "{patch}");
     assert!(!patch.contains(&digest("first").to_hex()), "{patch}");
 }

@@ -152,7 +152,7 @@ fn a_child_whose_genuine_controller_is_sealed_is_allowed_without_a_question() {
     let effects = world().with_owner(&facts, outcome(found(&sealed(&[TAG]))));
     assert_eq!(by_seal(&effects).digest, digest("image"));
     assert!(questions(&effects).is_empty());
-    assert_eq!(answer(&effects).patch, None);
+    assert_eq!(answer(&effects).patch(), None);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn the_look_names_the_controller_in_the_childs_own_namespace() {
 #[test]
 fn a_child_that_names_the_submitted_tag_gets_the_sealed_digest() {
     let effects = world().with_owner(&child(&[TAG]), outcome(found(&sealed(&[TAG]))));
-    let patch = answer(&effects).patch.unwrap();
+    let patch = answer(&effects).patch().unwrap();
     assert!(patch.contains(&at(TAG, "image")), "{patch}");
 }
 
@@ -188,7 +188,7 @@ fn containers_not_in_the_seal_are_decided_by_policy() {
     let decision = answer(&effects);
     assert_eq!(code(&decision), Some(DenyCode::NotSigned));
     assert!(matches!(decision.verdicts[0].verdict, Verdict::Allowed(Admitted::Sealed(_))));
-    assert_eq!(decision.patch, None, "nothing is changed in what does not enter");
+    assert_eq!(decision.patch(), None, "nothing is changed in what does not enter");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_policy_without_repositories_denies_everything() {
 fn a_rule_that_asks_for_no_trust_allows_without_patch() {
     let decision = World::with_rule("*", None).decide(&["nginx"]);
     assert!(decision.allowed);
-    assert_eq!(decision.patch, None);
+    assert_eq!(decision.patch(), None);
     assert_eq!(decision.verdicts[0].verdict, Verdict::Allowed(Admitted::TrustNotRequired));
     assert_eq!(decision.policy_revision, 7);
     assert_eq!(decision.message, "");

@@ -25,7 +25,7 @@ fn image(name: &str) -> ResolutionOutcome {
 }
 
 fn pinned(decision: &portreeve_protocol::Decision, to: Sha256) -> bool {
-    decision.patch.as_deref().is_some_and(|patch| patch.contains(&to.to_hex()))
+    decision.patch().as_deref().is_some_and(|patch| patch.contains(&to.to_hex()))
 }
 
 fn armed(effects: &[AdmissionEffect]) -> Vec<(Mono, EventId)> {
@@ -233,7 +233,7 @@ fn one_answer_serves_every_review_that_waits_for_it() {
     let decisions = answers(&world.tell(GUN, "latest", image("image")));
     assert_eq!(decisions.len(), 12);
     let distinct: std::collections::BTreeSet<_> =
-        decisions.iter().map(|it| (it.allowed, it.patch.clone(), it.message.clone())).collect();
+        decisions.iter().map(|it| (it.allowed, it.patch(), it.message.clone())).collect();
     assert_eq!(distinct.len(), 1, "twelve equal requests, twelve equal answers");
     let reviews: std::collections::BTreeSet<_> =
         decisions.iter().map(|it| it.review.clone()).collect();

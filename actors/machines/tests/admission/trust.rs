@@ -55,7 +55,7 @@ fn unsigned_unbelievable_and_unreachable_are_different_answers() {
     for (outcome, expected) in cases {
         let decision = decide(outcome, GUN);
         assert_eq!(code(&decision), Some(expected));
-        assert_eq!(decision.patch, None);
+        assert_eq!(decision.patch(), None);
         let named = expected == DenyCode::TagNotSigned || decision.message.contains(SERVER);
         assert!(named, "the trust server is named: {}", decision.message);
     }
@@ -110,7 +110,7 @@ fn a_digest_in_the_reference_must_be_the_signed_one() {
         let right = format!("{GUN}{tag}@{}", digest("image").to_oci());
         let decision = decide(by(&alice), &right);
         assert!(decision.allowed, "{}", decision.message);
-        assert_eq!(decision.patch, None, "it is pinned already");
+        assert_eq!(decision.patch(), None, "it is pinned already");
         let wrong = format!("{GUN}{tag}@{}", digest("other").to_oci());
         assert_eq!(code(&decide(by(&alice), &wrong)), Some(DenyCode::DigestMismatch));
     }
@@ -210,7 +210,7 @@ fn a_container_is_judged_by_its_own_image_only() {
     let decision = answer(&world.tell("registry.example/bad", "latest", ResolutionOutcome::Absent));
     assert_eq!(codes(&decision), [None, Some(DenyCode::NotSigned)]);
     assert!(!decision.allowed);
-    assert_eq!(decision.patch, None);
+    assert_eq!(decision.patch(), None);
 }
 
 #[test]

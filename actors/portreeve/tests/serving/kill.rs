@@ -117,7 +117,7 @@ fn whole(place: &Place, allowed: &[String]) {
         let Verdict::Allowed(Admitted::Verified(_)) = decision.verdicts[0].verdict else {
             return None;
         };
-        decision.patch.as_ref().filter(|patch| decision.allowed && patch.contains(&pinned))
+        decision.patch().filter(|patch| patch.contains(&pinned))
     };
     let missing: Vec<_> = allowed.iter().filter(|uid| stands(uid).is_none()).collect();
     assert!(missing.is_empty(), "{} of {} are missing: {missing:?}", missing.len(), allowed.len());

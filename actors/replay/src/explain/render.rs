@@ -5,7 +5,7 @@ use std::fmt;
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::letter::steers;
-use portreeve_protocol::{Admitted, Decision, DenyCode, Pin, Sha256, Verdict};
+use portreeve_protocol::{Admitted, Decision, DenyCode, Sha256, Verdict};
 
 use super::select::refused;
 use super::text::{counted, millis, refusal, subject};
@@ -113,11 +113,11 @@ pub(super) fn render(told: &Explanation, width: usize) -> Vec<Paragraph> {
 
 /// What is changed in the object, and what is told to the API server.
 fn change(decision: &Decision, page: &mut Page) {
-    if decision.patch.is_some() || decision.seal.is_some() || !decision.audit.is_empty() {
+    if decision.patches() || decision.seal.is_some() || !decision.audit.is_empty() {
         page.blank();
     }
-    if let Some(patch) = &decision.patch {
-        page.item(0, "Patch    ", patch);
+    if let Some(patch) = decision.patch() {
+        page.item(0, "Patch    ", &patch);
     }
     if let Some(seal) = &decision.seal {
         let text = format!("for {} {} in {}", seal.kind, seal.name, seal.namespace);
@@ -222,6 +222,7 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
     credentials(container, page);
     if let Verdict::Allowed(Admitted::Verified(verified)) = verdict {
         evidence(verified, page);
+        changed(&container.verdict, page);
     }
     if let Verdict::Allowed(Admitted::Sealed(sealed)) = verdict {
         page.item(
@@ -229,7 +230,7 @@ fn image(container: &ContainerExplanation, page: &mut Page) {
             "collection ",
             &format!("{}, sealed as {}", sealed.repository, sealed.reference),
         );
-        changed(sealed.pin.as_ref(), page);
+        changed(&container.verdict, page);
     }
     for digest in &container.missing_blobs {
         page.item(2, "missing    ", &format!("blob {digest} is not beside the journal any more"));
@@ -356,13 +357,12 @@ fn evidence(verified: &Verified, page: &mut Page) {
     };
     page.item(2, "signers    ", &signers);
     page.item(2, "released by", &format!(" {}", verified.released_by));
-    changed(verified.pin.as_ref(), page);
 }
 
-fn changed(pin: Option<&Pin>, page: &mut Page) {
-    let text = match pin {
+fn changed(verdict: &ContainerVerdict, page: &mut Page) {
+    let text = match verdict.pin() {
         None => "none".to_owned(),
-        Some(pin) => format!("{} becomes {}", pin.pointer, pin.to),
+        Some(pin) => format!("{} becomes {}", verdict.pointer, pin.to),
     };
     page.item(2, "change     ", &text);
 }

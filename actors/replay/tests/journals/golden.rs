@@ -70,10 +70,7 @@ fn sealed() -> Verdict {
     Verdict::Allowed(Admitted::Sealed(Box::new(Sealed {
         by: SealOf::Owner("ReplicaSet".to_owned(), "web-769fdccc97".to_owned()),
         digest: Sha256::of(b"image"),
-        pin: Some(Pin {
-            pointer: "/spec/containers/0/image".to_owned(),
-            to: format!("{SIGNED}@{}", Sha256::of(b"image").to_oci()),
-        }),
+        pin: Some(Pin { to: format!("{SIGNED}@{}", Sha256::of(b"image").to_oci()) }),
         reference: SIGNED.to_owned(),
         repository: GUN.to_owned(),
         requirement: Sha256::of(b"requirement"),

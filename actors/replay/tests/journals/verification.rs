@@ -1,7 +1,7 @@
 //! Intact journals.
 
 use portreeve_protocol::entry::Restored;
-use portreeve_protocol::{RULES_VERSION, Sha256};
+use portreeve_protocol::{RULES_VERSION, Sha256, codec};
 use portreeve_replay::{Divergence, FindingKind, Outcome, Progress, verify};
 
 use crate::rig::{Blobs, Rig, started};
@@ -20,12 +20,15 @@ fn a_journal_written_by_the_machines_comes_out_identical() {
 
 #[test]
 fn a_journal_of_an_older_schema_that_goes_on_in_this_one_comes_out_identical() {
-    let rig = eventful_since(Rig::of_schema(3));
-    let text = std::str::from_utf8(&rig.journal).unwrap();
-    assert!(text.contains("\"v\":3}") && text.contains("\"v\":4}"));
-    let report = verified(&rig);
-    assert_eq!((report.outcome(), report.first), (Outcome::Identical, None));
-    assert_eq!((report.decisions, report.unverified), (5, 0));
+    for older in 1..codec::SCHEMA {
+        let rig = eventful_since(Rig::of_schema(older));
+        let text = std::str::from_utf8(&rig.journal).unwrap();
+        let of = |schema: u32| text.contains(&format!("\"v\":{schema}}}"));
+        assert!(of(older) && of(codec::SCHEMA), "{older}");
+        let report = verified(&rig);
+        assert_eq!((report.outcome(), report.first), (Outcome::Identical, None), "{older}");
+        assert_eq!((report.decisions, report.unverified), (5, 0), "{older}");
+    }
 }
 
 #[test]
