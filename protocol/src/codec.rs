@@ -126,6 +126,14 @@ pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, ProtocolEr
     Ok(bytes)
 }
 
+/// As [`canonical`], behind what `bytes` holds already.
+///
+/// # Errors
+/// As [`canonical`]; a part of the value may stand there then.
+pub fn append<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    json::append(value, bytes)
+}
+
 /// SHA-256 of the canonical JSON of a persisted value.
 ///
 /// # Errors

@@ -146,21 +146,23 @@ fn with_seal<'a>(
     // To read it only to write it again would be the most expensive thing done here.
     let mut whole = Vec::with_capacity(first.map_or(0, str::len) + text.len() + 256);
     whole.extend_from_slice(first.unwrap_or("[").as_bytes());
-    let mut add = |operation: Vec<u8>| {
-        if whole.len() > 1 {
-            whole.push(b',');
-        }
-        whole.extend_from_slice(&operation);
-    };
     if !annotated {
         let value = BTreeMap::<&str, &str>::new();
-        add(codec::canonical(&Add { op: "add", path: "/metadata/annotations", value })?);
+        add(Add { op: "add", path: "/metadata/annotations", value }, &mut whole)?;
     }
     // A slash in the name of a member is written so in a JSON pointer.
     let path = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
-    add(codec::canonical(&Add { op: "add", path: &path, value: text })?);
+    add(Add { op: "add", path: &path, value: text }, &mut whole)?;
     whole.push(b']');
     Ok(Some(Cow::Owned(whole)))
+}
+
+/// Adds an operation to the patch that `whole` opens.
+fn add<V: Serialize>(operation: Add<'_, V>, whole: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    if whole.len() > 1 {
+        whole.push(b',');
+    }
+    codec::append(&operation, whole)
 }
 
 fn write(version: ReviewVersion, response: Response<'_>) -> Result<Vec<u8>, ProtocolError> {

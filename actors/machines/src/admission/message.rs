@@ -1,5 +1,6 @@
 //! What people are told about a decision.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -77,14 +78,14 @@ pub(super) fn remark(verdict: &ContainerVerdict, text: &str) -> String {
 
 /// Remarks as far as they fit into the size of one message, equal ones once.
 pub(super) fn bounded(remarks: Vec<String>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
     let mut room = limits::MESSAGE_BYTES;
-    let mut kept = Vec::new();
+    let mut kept: Vec<String> = Vec::new();
     for remark in remarks {
         if remark.len() > room {
             break;
         }
-        if seen.insert(remark.clone()) {
+        // There is no room for many.
+        if !kept.contains(&remark) {
             room -= remark.len();
             kept.push(remark);
         }
@@ -100,8 +101,10 @@ pub(super) fn audit(
 ) -> BTreeMap<String, String> {
     let rules = verdicts.iter().flat_map(|verdict| verdict.rules.iter());
     let policies: BTreeSet<&PolicyRef> = rules.map(|rule| &rule.policy).collect();
-    let policies: BTreeSet<String> =
-        policies.into_iter().map(|policy| format!("{policy} ({})", policy.group.name())).collect();
+    let named = |policy: &PolicyRef| format!("{policy} ({})", policy.group.name());
+    let mut policies: Vec<String> = policies.into_iter().map(named).collect();
+    policies.sort_unstable();
+    policies.dedup();
     let mut digests = Vec::new();
     let mut codes = Vec::new();
     for verdict in verdicts {
@@ -111,18 +114,17 @@ pub(super) fn audit(
                 Admitted::Blank | Admitted::TrustNotRequired | Admitted::Unchanged,
             ) => {}
             Verdict::Allowed(Admitted::Sealed(sealed)) => {
-                digests.push([&place, "=", &sealed.digest.to_oci()].concat());
+                digests.push([&*place, "=", &sealed.digest.to_oci()].concat());
             }
             Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
                 would_deny.push(coded(verdict, &tolerated.denial));
             }
             Verdict::Allowed(Admitted::Verified(verified)) => {
-                digests.push([&place, "=", &verified.digest.to_oci()].concat());
+                digests.push([&*place, "=", &verified.digest.to_oci()].concat());
             }
             Verdict::Denied(denial) => codes.push(coded(verdict, denial)),
         }
     }
-    let policies: Vec<String> = policies.into_iter().collect();
     [("policy", policies), ("digests", digests), ("codes", codes), ("would-deny", would_deny)]
         .into_iter()
         .filter(|(_, list)| !list.is_empty())
@@ -187,13 +189,13 @@ pub(super) fn listed(list: &[String]) -> String {
 
 /// Text of the sender's as it may stand in a message: short, and without characters that steer a
 /// terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     // Most text is, and names are ASCII.
     if text.len() <= SHOWN_BYTES && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let plain: String = text.chars().map(|it| if steers(it) { '?' } else { it }).collect();
-    cut(plain, SHOWN_BYTES)
+    Cow::Owned(cut(plain, SHOWN_BYTES))
 }
 
 /// The longest part of `text` of at most `bytes` bytes, marked with `…` if it is not the whole.
