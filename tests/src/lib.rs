@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod https;
 pub mod node;
 pub mod review;
+pub mod signed;
 pub mod stage;
 pub mod steps;
 pub mod tidy;

@@ -31,19 +31,22 @@ pub struct TestNode {
     running: Running,
 }
 
-/// Whether a node has a key to seal with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sealing {
-    No,
-    Yes,
-}
-
 /// How a node of a test is, besides what its settings say.
 #[derive(Debug, Clone, Copy)]
-struct Manner {
+pub struct Manner {
     /// What an answer waits for, as `--durability` says it.
     durability: &'static str,
-    sealing: Sealing,
+    /// Whether it has a key of its own to seal with.
+    seals: bool,
+}
+
+impl Manner {
+    /// Without a key to seal with; no answer waits for the disk.
+    pub const PLAIN: Self = Self { durability: "process", seals: false };
+    /// With a key to seal with.
+    pub const SEALING: Self = Self { durability: "process", seals: true };
+    /// With a key to seal with; each answer waits for the disk.
+    pub const DURABLE: Self = Self { durability: "group", seals: true };
 }
 
 /// What is left of a node that was ended: its files, until this is dropped.
@@ -102,49 +105,24 @@ impl TestNode {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TestError> {
-        let manner = Manner { durability: "process", sealing: Sealing::No };
-        Self::begin(tls, objects, settings, clock, manner).await
+        Self::start_as(Manner::PLAIN, tls, objects, settings, clock).await
     }
 
-    /// As [`TestNode::start`], with a key of its own to seal with.
+    /// As [`TestNode::start`], in another manner.
     ///
     /// # Errors
     /// As [`TestNode::start`].
-    pub async fn start_sealing(
-        tls: &LoopbackTls,
-        objects: &str,
-        settings: Settings,
-        clock: Clock,
-    ) -> Result<Self, TestError> {
-        let manner = Manner { durability: "process", sealing: Sealing::Yes };
-        Self::begin(tls, objects, settings, clock, manner).await
-    }
-
-    /// As [`TestNode::start_sealing`], each answer waiting for the disk.
-    ///
-    /// # Errors
-    /// As [`TestNode::start`].
-    pub async fn start_durable(
-        tls: &LoopbackTls,
-        objects: &str,
-        settings: Settings,
-        clock: Clock,
-    ) -> Result<Self, TestError> {
-        let manner = Manner { durability: "group", sealing: Sealing::Yes };
-        Self::begin(tls, objects, settings, clock, manner).await
-    }
-
-    async fn begin(
-        tls: &LoopbackTls,
-        objects: &str,
-        settings: Settings,
-        clock: Clock,
+    pub async fn start_as(
         manner: Manner,
+        tls: &LoopbackTls,
+        objects: &str,
+        settings: Settings,
+        clock: Clock,
     ) -> Result<Self, TestError> {
-        let Manner { durability, sealing } = manner;
+        let Manner { durability, seals } = manner;
         let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
         let mut config = config(tls, objects, (settings, durability), directory.path())?;
-        if sealing == Sealing::Yes {
+        if seals {
             let seal_key = directory.path().join("seal.key");
             make_key(&seal_key).map_err(|error| TestError::Node(error.to_string()))?;
             config.seal_key = Some(seal_key);

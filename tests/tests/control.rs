@@ -10,33 +10,14 @@ use std::path::Path;
 
 use portreeve_host::clock::Clock;
 use portreeve_host::control::{Reply, Request, ask, path};
-use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
-use portreeve_protocol::{Settings, Sha256, Wall};
+use portreeve_lab::{LoopbackTls, NotaryServer};
+use portreeve_protocol::Settings;
 use portreeve_replay::{Outcome as Replayed, verify};
 use portreeve_tests::node::{TestNode, approving};
 use portreeve_tests::review::{Outcome, pod};
+use portreeve_tests::signed::{GUN, NOW, policy, publish};
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
-
-const GUN: &str = "registry.example/app";
-/// 2026-11-23T12:00:00Z
-const NOW: Wall = Wall(1_795_435_200_000_000);
-
-/// Publishes a collection with keys of its own.
-fn publish(server: &NotaryServer, seed: u64) {
-    let mut collection = Collection::new(GUN, Keys::deterministic(seed), NOW).unwrap();
-    collection.add_signer("alice", NOW).unwrap();
-    collection.sign("v1", Sha256::of(b"image"), 1_573, &["alice"]).unwrap();
-    server.publish(GUN, collection.publish(NOW).unwrap());
-}
-
-fn objects(server: &str) -> String {
-    format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\n\
-         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      \
-         trust: {{enabled: true, trustServer: \"{server}\"}}\n"
-    )
-}
 
 /// Asks off the runtime, as a command in another process would.
 async fn asked(place: &Path, request: Request) -> Reply {
@@ -61,10 +42,10 @@ fn an_operator_sees_what_is_trusted_and_forgets_a_root_that_changed() {
         let tls = LoopbackTls::new().unwrap();
         let server = NotaryServer::start(&tls).await.unwrap();
         let url = server.url();
-        publish(&server, 1);
+        publish(&server, 1).unwrap();
         // So that every review asks the trust server.
         let settings = Settings { freshness: 0, ..approving([url.as_str()]) };
-        let objects = objects(&url);
+        let objects = policy(&url);
         let node = TestNode::start(&tls, &objects, settings, Clock::showing(NOW)).await.unwrap();
         let place = node.data_dir();
         let mode = std::fs::metadata(path(&place)).unwrap();
@@ -77,7 +58,7 @@ fn an_operator_sees_what_is_trusted_and_forgets_a_root_that_changed() {
         assert!(matches!(review("first").await, Outcome::Allowed { .. }));
         assert_eq!(guns(&place).await, [GUN]);
 
-        publish(&server, 2);
+        publish(&server, 2).unwrap();
         assert!(matches!(review("refused").await, Outcome::Denied { .. }));
         let reset = |server: &str| Request::TrustReset {
             gun: GUN.to_owned(),

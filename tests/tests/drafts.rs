@@ -8,37 +8,19 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portreeve_host::clock::Clock;
-use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer};
+use portreeve_lab::{LoopbackTls, NotaryServer};
 use portreeve_protocol::seal::{ANNOTATION, SealClaims};
-use portreeve_protocol::{Entry, Sha256, Wall, codec};
+use portreeve_protocol::{Entry, codec};
 use portreeve_replay::{Outcome as Replayed, verify};
-use portreeve_tests::node::{Ended, TestNode, approving};
+use portreeve_tests::node::{Ended, Manner, TestNode, approving};
+use portreeve_tests::signed::{NOW, TAGGED, policy, publish};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-const GUN: &str = "registry.example/app";
-const TAGGED: &str = "registry.example/app:v1";
-/// 2026-11-23T12:00:00Z
-const NOW: Wall = Wall(1_795_435_200_000_000);
 /// Reviews at the same time.
 const AT_ONCE: usize = 48;
 const ROUNDS: usize = 8;
-
-fn publish(server: &NotaryServer) {
-    let mut collection = Collection::new(GUN, Keys::deterministic(1), NOW).unwrap();
-    collection.add_signer("alice", NOW).unwrap();
-    collection.sign("v1", Sha256::of(b"image"), 1_573, &["alice"]).unwrap();
-    server.publish(GUN, collection.publish(NOW).unwrap());
-}
-
-fn policy(server: &str) -> String {
-    format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\n\
-         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      \
-         trust: {{enabled: true, trustServer: \"{server}\"}}\n"
-    )
-}
 
 /// A Deployment of this name. Every other one has annotations already.
 fn review(name: &str, annotated: bool) -> Value {
@@ -115,10 +97,12 @@ fn of_many_reviews_at_once_each_gets_its_own_answer_with_its_own_record_and_seal
     runtime.block_on(async {
         let tls = LoopbackTls::new().unwrap();
         let server = NotaryServer::start(&tls).await.unwrap();
-        publish(&server);
+        publish(&server, 1).unwrap();
         let url = server.url();
         let (settings, clock) = (approving([url.as_str()]), Clock::showing(NOW));
-        let node = TestNode::start_durable(&tls, &policy(&url), settings, clock).await.unwrap();
+        let node = TestNode::start_as(Manner::DURABLE, &tls, &policy(&url), settings, clock)
+            .await
+            .unwrap();
         let mut answers = BTreeMap::new();
         for round in 0..ROUNDS {
             answers.append(&mut ask(&node, round).await);

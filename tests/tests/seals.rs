@@ -9,44 +9,22 @@ use portreeve_host::clock::Clock;
 use portreeve_host::control::{Reply, Request, ask};
 use portreeve_host::owners::SealState;
 use portreeve_lab::server::tuf_path;
-use portreeve_lab::{Collection, Keys, LoopbackTls, NotaryServer, Route};
+use portreeve_lab::{LoopbackTls, NotaryServer, Route};
+use portreeve_protocol::Settings;
 use portreeve_protocol::seal::ANNOTATION;
-use portreeve_protocol::{Settings, Sha256, Wall};
 use portreeve_replay::{Outcome as Replayed, verify};
-use portreeve_tests::node::{TestNode, approving};
+use portreeve_tests::node::{Manner, TestNode, approving};
 use portreeve_tests::review::Outcome;
+use portreeve_tests::signed::{GUN, NOW, TAGGED, digest, policy, publish};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
 
-const GUN: &str = "registry.example/app";
-const TAGGED: &str = "registry.example/app:v1";
-/// 2026-11-23T12:00:00Z
-const NOW: Wall = Wall(1_795_435_200_000_000);
 /// The node sees a change of its objects within a second, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn digest() -> Sha256 {
-    Sha256::of(b"image")
-}
-
 fn pinned() -> String {
     format!("{TAGGED}@{}", digest().to_oci())
-}
-
-fn publish(server: &NotaryServer) {
-    let mut collection = Collection::new(GUN, Keys::deterministic(1), NOW).unwrap();
-    collection.add_signer("alice", NOW).unwrap();
-    collection.sign("v1", digest(), 1_573, &["alice"]).unwrap();
-    server.publish(GUN, collection.publish(NOW).unwrap());
-}
-
-fn policy(server: &str) -> String {
-    format!(
-        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\n\
-         metadata: {{name: all}}\nspec:\n  repositories:\n  - name: \"*\"\n    policy:\n      \
-         trust: {{enabled: true, trustServer: \"{server}\"}}\n"
-    )
 }
 
 fn deployment(name: &str, image: &str) -> Value {
@@ -198,13 +176,14 @@ fn what_a_sealed_deployment_makes_enters_without_the_trust_server_and_no_forgery
     runtime.block_on(async {
         let tls = LoopbackTls::new().unwrap();
         let server = NotaryServer::start(&tls).await.unwrap();
-        publish(&server);
+        publish(&server, 1).unwrap();
         let url = server.url();
         // Nothing that was resolved before may serve: only seals are left when the server is gone.
         let settings = Settings { freshness: 0, ..approving([url.as_str()]) };
-        let node = TestNode::start_sealing(&tls, &policy(&url), settings, Clock::showing(NOW))
-            .await
-            .unwrap();
+        let node =
+            TestNode::start_as(Manner::SEALING, &tls, &policy(&url), settings, Clock::showing(NOW))
+                .await
+                .unwrap();
 
         let plain = deployment("web", TAGGED);
         let created = node.review(&review("create", &plain, None)).await.unwrap();
