@@ -11,7 +11,7 @@ use portreeve_host::journal::Journal;
 use portreeve_host::seals::make_key;
 use portreeve_host::serve::{Running, serve};
 use portreeve_lab::LoopbackTls;
-use portreeve_protocol::{Decision, Entry, Settings, codec};
+use portreeve_protocol::{Decision, Entry, Record, Settings, Sha256, codec};
 use serde_json::Value;
 use slog::Logger;
 use tempfile::TempDir;
@@ -75,14 +75,7 @@ impl Ended {
     /// `Node` if the journal cannot be read, `Content` if it holds no records.
     pub fn decisions(&self) -> Result<BTreeMap<String, Arc<Decision>>, TestError> {
         let mut found = BTreeMap::new();
-        for line in self.journal()?.lines() {
-            let line = line.map_err(|error| TestError::Node(error.to_string()))?;
-            let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
-            let read = codec::read_line(bytes);
-            let (record, _) = read.map_err(|error| TestError::Content {
-                path: format!("line {} of the journal", line.number),
-                why: error.to_string(),
-            })?;
+        for (record, _) in self.records()? {
             if let Entry::Delivered(delivered) = record.entry {
                 for decision in delivered.decisions {
                     found.insert(decision.uid.clone(), decision);
@@ -90,6 +83,24 @@ impl Ended {
             }
         }
         Ok(found)
+    }
+
+    /// The records of the journal, each with its hash.
+    ///
+    /// # Errors
+    /// As [`Ended::decisions`].
+    pub fn records(&self) -> Result<Vec<(Record, Sha256)>, TestError> {
+        let mut records = Vec::new();
+        for line in self.journal()?.lines() {
+            let line = line.map_err(|error| TestError::Node(error.to_string()))?;
+            let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
+            let read = codec::read_line(bytes);
+            records.push(read.map_err(|error| TestError::Content {
+                path: format!("line {} of the journal", line.number),
+                why: error.to_string(),
+            })?);
+        }
+        Ok(records)
     }
 }
 

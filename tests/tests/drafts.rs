@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portreeve_host::clock::Clock;
 use portreeve_lab::{LoopbackTls, NotaryServer};
+use portreeve_protocol::Entry;
 use portreeve_protocol::seal::{ANNOTATION, SealClaims};
-use portreeve_protocol::{Entry, codec};
 use portreeve_replay::{Outcome as Replayed, verify};
 use portreeve_tests::node::{Ended, Manner, TestNode, approving};
 use portreeve_tests::signed::{NOW, TAGGED, policy, publish};
@@ -62,9 +62,7 @@ async fn ask(node: &TestNode, round: usize) -> BTreeMap<String, Value> {
 /// The hashes of the records that hold the decisions, by uid.
 fn recorded(ended: &Ended) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for line in ended.journal().unwrap().lines() {
-        let line = line.unwrap();
-        let (record, hash) = codec::read_line(line.bytes.strip_suffix(b"\n").unwrap()).unwrap();
+    for (record, hash) in ended.records().unwrap() {
         let Entry::Delivered(delivered) = record.entry else { continue };
         for decision in &delivered.decisions {
             found.insert(decision.uid.clone(), hash.to_hex());

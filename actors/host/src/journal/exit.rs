@@ -19,11 +19,16 @@ pub(crate) struct Exit {
 impl Exit {
     /// To tasks of a runtime on other threads. They are told there, by one task for all: to wake
     /// each of them from here costs a change of threads each, where processors are few.
+    pub(crate) const fn to(runtime: Handle) -> Self {
+        Self { drafts: None, runtime: Some(runtime) }
+    }
+
+    /// With somebody who writes answers while their records are synced.
     ///
     /// # Errors
     /// `Thread`.
-    pub(crate) fn to(runtime: Handle) -> Result<Self, HostError> {
-        Ok(Self { drafts: Some(Drafts::start()?), runtime: Some(runtime) })
+    pub(crate) fn drafting(self) -> Result<Self, HostError> {
+        Ok(Self { drafts: Some(Drafts::start()?), ..self })
     }
 
     /// Has answers written that will be let out soon.
@@ -65,7 +70,7 @@ mod tests {
     #[tokio::test]
     async fn everyone_who_waits_gets_their_own_answer_though_another_gave_up()
     -> Result<(), Box<dyn std::error::Error>> {
-        for exit in [Exit::default(), Exit::to(Handle::current())?] {
+        for exit in [Exit::default(), Exit::to(Handle::current())] {
             let (mut waiting, mut answers) = (Vec::new(), Vec::new());
             for seq in 1..=4 {
                 let (waiter, told) = Waiter::new(None);

@@ -103,11 +103,14 @@ where
     }
 }
 
-/// Those who wait for answers of machines on this thread are on this thread, too.
+/// Those who wait for answers of machines on this thread are on this thread, too. Answers that wait
+/// for no sync cannot be written meanwhile.
 fn exit(residence: Residence, options: &NodeOptions) -> Result<Exit, HostError> {
-    match residence {
-        Residence::Here => Ok(Exit::default()),
-        Residence::OwnThread => Exit::to(options.runtime.clone()),
+    let elsewhere = || Exit::to(options.runtime.clone());
+    match (residence, options.durability) {
+        (Residence::Here, _) => Ok(Exit::default()),
+        (Residence::OwnThread, Durability::Group) => elsewhere().drafting(),
+        (Residence::OwnThread, Durability::Process) => Ok(elsewhere()),
     }
 }
 
