@@ -8,6 +8,7 @@ mod held;
 mod keeper;
 pub mod layout;
 pub mod lock;
+mod names;
 pub mod queue;
 pub mod reader;
 pub mod retention;

@@ -5,7 +5,7 @@
 //! every blob that it names. Segments go for good before the first blob does: a crash in between
 //! leaves blobs that nobody names, which the next removal takes, and never a name without a blob.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -14,9 +14,10 @@ use portreeve_protocol::{Sha256, limits};
 
 use super::disk::Room;
 use super::layout;
+use super::names::Names;
 use super::reader::begins;
 use super::shelf::Shelf;
-use super::stock::{Stock, names};
+use super::stock::Stock;
 use crate::HostError;
 
 /// How much of a journal is kept.
@@ -69,8 +70,8 @@ pub(super) struct Trimmed {
     pub(super) segments: usize,
 }
 
-/// The blobs that segments name which are not written any more, by number.
-pub(super) type Named = BTreeMap<u32, BTreeSet<Sha256>>;
+/// The blobs that segments name, by number.
+pub(super) type Named = BTreeMap<u32, Names>;
 
 /// One removal of what is beyond the bounds; it was announced to the shelf.
 pub(super) struct Removal<'a> {
@@ -112,19 +113,17 @@ impl Removal<'_> {
         Ok(Trimmed { blobs, segments })
     }
 
-    /// Learns what each segment names; false if it was stopped. The newest may still be written,
-    /// so what it names is looked up each time.
+    /// Learns what each segment names; false if it was stopped. What was read before is not read
+    /// again, but a segment that was written since is read on.
     fn learn(&self, stock: &Stock, named: &mut Named) -> Result<bool, HostError> {
-        let newest = stock.segments.last().map(|segment| segment.number);
         for segment in &stock.segments {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            if Some(segment.number) == newest || !named.contains_key(&segment.number) {
-                let found = names(&segment.path, &stock.blobs)
-                    .map_err(|source| file("cannot read", &segment.path, source))?;
-                named.insert(segment.number, found);
-            }
+            let names = named.entry(segment.number).or_default();
+            names
+                .read_on(&segment.path, &stock.blobs)
+                .map_err(|source| file("cannot read", &segment.path, source))?;
         }
         Ok(true)
     }
@@ -176,9 +175,107 @@ impl Removal<'_> {
 
 /// What the segment of this number names.
 pub(super) fn of(named: &Named, number: u32) -> impl Iterator<Item = &Sha256> {
-    named.get(&number).into_iter().flatten()
+    named.get(&number).into_iter().flat_map(Names::iter)
 }
 
 fn file(what: &'static str, path: &Path, source: std::io::Error) -> HostError {
     HostError::File { what, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use portreeve_protocol::entry::{Restored, Started};
+    use portreeve_protocol::{Blob, Entry, Settings, Wall, codec};
+
+    use super::*;
+    use crate::journal::FileSystem;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// A journal written by hand, of which nothing is removed but blobs that nobody names.
+    struct Bench {
+        dir: tempfile::TempDir,
+        named: Named,
+        shelf: Shelf,
+    }
+
+    impl Bench {
+        fn new() -> std::io::Result<Self> {
+            let dir = tempfile::tempdir()?;
+            std::fs::create_dir_all(layout::segments(dir.path()))?;
+            let shelf = Shelf::new(dir.path(), Arc::new(FileSystem));
+            Ok(Self { dir, named: Named::new(), shelf })
+        }
+
+        fn begin(&self, segment: u32) -> Outcome {
+            let started = Started {
+                build: "test".to_owned(),
+                incarnation: 1,
+                jitter_seed: 0,
+                node: "node-1".parse()?,
+                restored: Restored::default(),
+                rules: 1,
+                settings: Settings::default(),
+                settings_digest: Sha256::ZERO,
+                wall: Wall(0),
+            };
+            let mut line = Vec::new();
+            codec::write_line(&Entry::Started(Arc::new(started)), Sha256::ZERO, &mut line)?;
+            Ok(self.open(segment)?.write_all(&line)?)
+        }
+
+        fn name(&self, segment: u32, blob: &Blob) -> std::io::Result<()> {
+            writeln!(self.open(segment)?, "{{\"document\":\"{}\"}}", blob.digest())
+        }
+
+        fn open(&self, segment: u32) -> std::io::Result<File> {
+            let path = layout::segment(self.dir.path(), segment);
+            File::options().append(true).create(true).open(path)
+        }
+
+        fn store(&self, text: &'static str) -> std::io::Result<Blob> {
+            let blob = Blob::new(text.as_bytes());
+            self.shelf.store(&blob)?;
+            self.shelf.settle()?;
+            Ok(blob)
+        }
+
+        fn stores(&self, blob: &Blob) -> bool {
+            layout::blob(self.dir.path(), &blob.digest()).exists()
+        }
+
+        /// Removes what one byte less than all there is asks for: a blob that nobody names does.
+        fn remove(&mut self) -> Result<Trimmed, HostError> {
+            let now = SystemTime::now();
+            let used = Stock::of(self.dir.path(), None, now)?.bytes();
+            let bounds = Retention { max_bytes: used - 1, max_age: None, min_free: 0 };
+            assert!(self.shelf.announce());
+            let stop = &AtomicBool::new(false);
+            let trimmed = Removal { bounds, now, shelf: &self.shelf, stop }.run(&mut self.named);
+            self.shelf.done();
+            trimmed
+        }
+    }
+
+    #[test]
+    fn what_a_segment_names_after_a_removal_has_read_it_stays_at_the_next() -> Outcome {
+        let mut bench = Bench::new()?;
+        bench.begin(1)?;
+        let early = bench.store("named before the first removal")?;
+        bench.name(1, &early)?;
+        let first = bench.store("nobody names it")?;
+        assert_eq!(bench.remove()?, Trimmed { blobs: 1, segments: 0 });
+        assert!(bench.stores(&early) && !bench.stores(&first));
+        let late = bench.store("named after the first removal")?;
+        bench.name(1, &late)?;
+        bench.begin(2)?;
+        let second = bench.store("nobody names this one, either")?;
+        assert_eq!(bench.remove()?, Trimmed { blobs: 1, segments: 0 });
+        assert!(bench.stores(&early) && bench.stores(&late) && !bench.stores(&second));
+        Ok(())
+    }
 }

@@ -1,12 +1,11 @@
-//! What of a journal lies on its volume, and which blobs a segment names.
+//! What of a journal lies on its volume.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use memchr::memchr_iter;
 use portreeve_protocol::Sha256;
 
 use super::layout;
@@ -138,58 +137,10 @@ impl Stock {
     }
 }
 
-/// The blobs among `stored` that the segment at `path` names. Whatever looks like the digest of one
-/// counts as its name: too many are kept rather than too few.
-pub(super) fn names(path: &Path, stored: &BTreeMap<Sha256, u64>) -> io::Result<BTreeSet<Sha256>> {
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    let (mut line, mut found) = (Vec::new(), BTreeSet::new());
-    loop {
-        line.clear();
-        if file.read_until(b'\n', &mut line)? == 0 {
-            return Ok(found);
-        }
-        found.extend(digests(&line).filter(|digest| stored.contains_key(digest)));
-    }
-}
-
-/// What stands as a digest in a line: 64 digits, and a quote or an end of the line on either side.
-fn digests(line: &[u8]) -> impl Iterator<Item = Sha256> {
-    let mut begin = 0;
-    let texts = memchr_iter(b'"', line).chain([line.len()]).map(move |end| {
-        let text = &line[begin..end];
-        begin = end + 1;
-        text
-    });
-    let digests = texts.filter(|text| text.len() == 64);
-    digests.filter_map(|text| std::str::from_utf8(text).ok()?.parse().ok())
-}
-
 /// What a directory holds; nothing, if it is none.
 fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
     fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_as_a_digest_is_found_wherever_it_stands_and_nothing_else() {
-        let [one, two] = [Sha256::of(b"1"), Sha256::of(b"2")].map(|digest| digest.to_hex());
-        let found = |line: &str| digests(line.as_bytes()).map(|it| it.to_hex()).collect::<Vec<_>>();
-        assert_eq!(
-            found(&format!("{{\"a\":\"{one}\",\"{two}\":0}}\n")),
-            [one.clone(), two.clone()]
-        );
-        assert_eq!(found(&one), std::slice::from_ref(&one));
-        assert_eq!(found(&format!("{one}\"{two}")), [one.clone(), two.clone()]);
-        assert_eq!(found(&format!("\"\"{one}\"\"\"{two}\"")), [one.clone(), two.clone()]);
-        let other = ["é".repeat(32), "g".repeat(64), one[1..].to_owned(), format!("{one}0")];
-        for text in other.iter().map(|text| format!("\"{text}\"")).chain([String::new()]) {
-            assert_eq!(found(&text), Vec::<String>::new(), "{text}");
-        }
-    }
 }
