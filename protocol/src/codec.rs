@@ -289,7 +289,7 @@ fn with_patch(decision: &Decision, value: &mut Value) {
         for admitted in ["Sealed", "Verified"] {
             let pin = verdict.pointer_mut(&format!("/verdict/Allowed/{admitted}/pin"));
             if let Some(Value::Object(pin)) = pin {
-                pin.insert("pointer".to_owned(), told.pointer.as_str().into());
+                pin.insert("pointer".to_owned(), (*told.pointer).into());
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The answer to a review, container by container.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -56,11 +57,11 @@ pub struct BundleRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerVerdict {
     /// The container's name, as sent.
-    pub container: String,
+    pub container: Arc<str>,
     /// The image reference, as sent.
-    pub image: String,
+    pub image: Arc<str>,
     /// JSON pointer of the image reference in the object.
-    pub pointer: String,
+    pub pointer: Arc<str>,
     /// The rule, or rules of equal specificity, that decided.
     pub rules: Arc<[RuleRef]>,
     /// The verdict.
@@ -117,9 +118,9 @@ pub struct Verified {
     /// The change of the reference, if it is to be changed.
     pub pin: Option<Pin>,
     /// The role whose entry gave the digest.
-    pub released_by: String,
+    pub released_by: Cow<'static, str>,
     /// The trust server.
-    pub server: String,
+    pub server: Arc<str>,
     /// The signers found to have signed it, as the policy names them.
     pub signers: Vec<String>,
 }
@@ -134,9 +135,9 @@ pub struct Sealed {
     /// The change of the reference, if it is to be changed.
     pub pin: Option<Pin>,
     /// The image reference as it was submitted when it was verified.
-    pub reference: String,
+    pub reference: Arc<str>,
     /// The collection.
-    pub repository: String,
+    pub repository: Arc<str>,
     /// Digest of the requirement it was verified by.
     pub requirement: Sha256,
     /// Ids of the keys that signed the collection's root then.

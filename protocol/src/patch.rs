@@ -30,7 +30,7 @@ impl Decision {
 fn replace(verdict: &ContainerVerdict) -> Option<PatchOperation> {
     let Pin { to } = verdict.pin()?;
     // Pointers are made by whoever reads reviews, so that they always are some.
-    let path = PointerBuf::parse(verdict.pointer.as_str()).ok()?;
+    let path = PointerBuf::parse(&*verdict.pointer).ok()?;
     let value = Value::String(to.clone());
     Some(PatchOperation::Replace(ReplaceOperation { path, value }))
 }

@@ -5,6 +5,7 @@
 //! genuine, and signs the claims that a machine wants to be attached.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +31,13 @@ pub struct SealClaims {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SealEntry {
     /// The container's name.
-    pub container: String,
+    pub container: Arc<str>,
     /// The verified digest.
     pub digest: Sha256,
     /// The image reference as submitted.
-    pub reference: String,
+    pub reference: Arc<str>,
     /// The collection (GUN) that names the digest.
-    pub repository: String,
+    pub repository: Arc<str>,
     /// Digest of what the policies asked for; see [`Requirement`].
     pub requirement: Sha256,
     /// Ids of the keys that signed the collection's root.
@@ -159,7 +160,7 @@ impl SealClaims {
     pub fn root_keys(&self) -> BTreeMap<&str, &BTreeSet<Sha256>> {
         let mut found = BTreeMap::new();
         for entry in self.entries() {
-            found.entry(entry.repository.as_str()).or_insert(&entry.root_keys);
+            found.entry(&*entry.repository).or_insert(&entry.root_keys);
         }
         found
     }
@@ -171,10 +172,10 @@ mod tests {
 
     fn entry(digest: &str) -> SealEntry {
         SealEntry {
-            container: "web".to_owned(),
+            container: "web".into(),
             digest: Sha256::of(digest.as_bytes()),
-            reference: "r.example/web:1".to_owned(),
-            repository: "r.example/web".to_owned(),
+            reference: "r.example/web:1".into(),
+            repository: "r.example/web".into(),
             requirement: Sha256::ZERO,
             root_keys: BTreeSet::new(),
         }

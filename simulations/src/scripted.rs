@@ -156,10 +156,10 @@ fn reviews() -> Vec<PlannedReview> {
 pub(crate) fn review(uid: &str, group: &str, kind: &str, images: &[&str]) -> ReviewFacts {
     let pod_spec = if kind == "Pod" { "/spec" } else { "/spec/template/spec" };
     let image = |(index, image): (usize, &&str)| ImageFact {
-        container: format!("c{index}"),
-        image: (*image).to_owned(),
+        container: format!("c{index}").into(),
+        image: (*image).into(),
         list: ContainerList::Main,
-        pointer: format!("{pod_spec}/containers/{index}/image"),
+        pointer: format!("{pod_spec}/containers/{index}/image").into(),
     };
     ReviewFacts {
         annotated: false,

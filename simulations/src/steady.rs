@@ -183,10 +183,10 @@ fn reviews(rng: &mut Rng) -> Vec<PlannedReview> {
 fn init(facts: &ReviewFacts) -> ImageFact {
     let spec = if facts.kind.kind == "Pod" { "/spec" } else { "/spec/template/spec" };
     ImageFact {
-        container: "init".to_owned(),
-        image: "tools.example/wait:1.0".to_owned(),
+        container: "init".into(),
+        image: "tools.example/wait:1.0".into(),
         list: ContainerList::Init,
-        pointer: format!("{spec}/initContainers/0/image"),
+        pointer: format!("{spec}/initContainers/0/image").into(),
     }
 }
 

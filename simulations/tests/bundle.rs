@@ -25,7 +25,7 @@ fn replaced(class: Hostile, bundle: Option<BundlePlan>) -> Scenario {
     let review = |second: u64, uid: &str| {
         let mut facts = template.facts.clone();
         facts.uid = uid.to_owned();
-        facts.images[0].image = format!("{BASE}:1.0");
+        facts.images[0].image = format!("{BASE}:1.0").into();
         PlannedReview::once(second * SECOND, 10_000, facts)
     };
     let (gun, server) = (BASE.to_owned(), SERVER.to_owned());

@@ -21,7 +21,7 @@ fn cluster(reviews: &[(u64, &str, &str)]) -> Scenario {
     let plan = |(second, uid, tag): &(u64, &str, &str)| {
         let mut facts = template.facts.clone();
         facts.uid = (*uid).to_owned();
-        facts.images[0].image = format!("{WEB}:{tag}");
+        facts.images[0].image = format!("{WEB}:{tag}").into();
         PlannedReview::once(second * SECOND, 10_000, facts)
     };
     Scenario { faults: Vec::new(), reviews: reviews.iter().map(plan).collect(), ..scripted() }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::ReviewPath;
 use portreeve_protocol::{Decision, Verdict};
@@ -112,7 +113,7 @@ fn turned(value: &Value, by: usize) -> String {
 }
 
 /// Each container to what was said of it: the reference it is pinned to, or the code.
-fn by_container(decision: &Decision) -> BTreeMap<String, String> {
+fn by_container(decision: &Decision) -> BTreeMap<Arc<str>, String> {
     let said = decision.verdicts.iter().map(|it| {
         let said = match &it.verdict {
             Verdict::Denied(denial) => denial.code.code().to_owned(),

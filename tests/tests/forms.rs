@@ -120,10 +120,10 @@ fn server(open: watch::Receiver<bool>) -> Published {
 
 fn pod(number: usize) -> ReviewFacts {
     let image = |(at, tag): (usize, &str)| ImageFact {
-        container: format!("c{at}"),
-        image: format!("{GUN}:{tag}"),
+        container: format!("c{at}").into(),
+        image: format!("{GUN}:{tag}").into(),
         list: ContainerList::Main,
-        pointer: format!("/spec/containers/{at}/image"),
+        pointer: format!("/spec/containers/{at}/image").into(),
     };
     let other = format!("unsigned-{number}");
     ReviewFacts {
@@ -196,7 +196,7 @@ fn lived_lines() -> Vec<Vec<u8>> {
     }
     let waiting = {
         let (node, mut facts) = (node.clone(), pod(0));
-        facts.images[1].image = format!("{HELD}:1");
+        facts.images[1].image = format!("{HELD}:1").into();
         runtime.spawn(async move { node.review(facts).await })
     };
     for round in 0..8 {

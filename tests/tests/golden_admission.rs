@@ -90,7 +90,7 @@ fn tell(case: &Value, script: &Script) -> Told {
 fn shown(decision: &Decision, answer: &Value) -> Value {
     let (mut denied, mut tolerated) = (Names::new(), Names::new());
     for verdict in &decision.verdicts {
-        let container = verdict.container.clone();
+        let container = verdict.container.to_string();
         match &verdict.verdict {
             Verdict::Denied(denial) => {
                 denied.insert(container, denial.code.code().to_owned());

@@ -41,12 +41,7 @@ fn parse_value(review: &Value) -> Result<ReviewFacts, Unreadable> {
 }
 
 fn image(list: ContainerList, pointer: &str, container: &str, image: &str) -> ImageFact {
-    ImageFact {
-        container: container.to_owned(),
-        image: image.to_owned(),
-        list,
-        pointer: pointer.to_owned(),
-    }
+    ImageFact { container: container.into(), image: image.into(), list, pointer: pointer.into() }
 }
 
 fn pod(spec: &Value) -> Value {
@@ -104,8 +99,10 @@ fn every_image_of_every_recorded_review_is_found_at_its_pointer() {
                 let mut expected = BTreeMap::new();
                 let spec = tree["request"][member].get("spec").unwrap_or(&Value::Null);
                 images_in(spec, "/spec", &mut expected);
-                let found: BTreeMap<_, _> =
-                    images.iter().map(|fact| (fact.pointer.clone(), fact.image.clone())).collect();
+                let found: BTreeMap<_, _> = images
+                    .iter()
+                    .map(|it| (it.pointer.to_string(), it.image.to_string()))
+                    .collect();
                 assert_eq!(found, expected, "{member} of {}", path.display());
             }
         }
@@ -199,7 +196,10 @@ fn a_recorded_update_and_deletion_have_the_images_of_the_old_object() {
 fn a_recorded_dry_run_a_cron_job_and_a_scale_are_told_as_what_they_are() {
     assert!(read("001-create-pod-dryrun-probe").dry_run);
     let cron = read("009-create-cronjob-nightly");
-    assert_eq!(cron.images[0].pointer, "/spec/jobTemplate/spec/template/spec/containers/0/image");
+    assert_eq!(
+        cron.images[0].pointer,
+        "/spec/jobTemplate/spec/template/spec/containers/0/image".into()
+    );
     assert_eq!(cron.service_account, "");
     let scale = read("second-run/011-update-scale-scale-web");
     assert_eq!(scale.sub_resource.as_deref(), Some("scale"));
@@ -371,14 +371,14 @@ fn pinned() -> ContainerVerdict {
         digest: Sha256::of(b"image"),
         evidence: Proof::named(Sha256::ZERO),
         pin: Some(Pin { to: "nginx:1@sha256:1".to_owned() }),
-        released_by: "targets".to_owned(),
-        server: "https://notary.example".to_owned(),
+        released_by: "targets".into(),
+        server: "https://notary.example".into(),
         signers: Vec::new(),
     };
     ContainerVerdict {
-        container: "main".to_owned(),
-        image: "nginx:1".to_owned(),
-        pointer,
+        container: "main".into(),
+        image: "nginx:1".into(),
+        pointer: pointer.into(),
         rules: Vec::new().into(),
         verdict: Verdict::Allowed(Admitted::Verified(Box::new(verified))),
     }

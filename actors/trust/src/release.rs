@@ -17,7 +17,7 @@ pub struct Released {
     /// The signed digest.
     pub digest: Sha256,
     /// The role whose entry gave it: `targets/releases` or `targets`.
-    pub role: String,
+    pub role: &'static str,
     /// Names of the required signers found to have signed it.
     pub signers: Vec<String>,
     /// Remarks for the person who sent the workload.
@@ -73,7 +73,7 @@ pub fn release(
             format!("the image is named by {named}, but {signed} is signed"),
         ));
     }
-    Ok(Released { digest, role: role.to_owned(), signers, warnings })
+    Ok(Released { digest, role, signers, warnings })
 }
 
 /// Holds the root in use against pins that only tighten: the keys that they name must be enough for

@@ -19,10 +19,10 @@ use crate::samples::*;
 
 pub fn review() -> ReviewFacts {
     let image = |list, container: &str| ImageFact {
-        container: container.to_owned(),
-        image: "nginx:1.27".to_owned(),
+        container: container.into(),
+        image: "nginx:1.27".into(),
         list,
-        pointer: "/spec/containers/0/image".to_owned(),
+        pointer: "/spec/containers/0/image".into(),
     };
     ReviewFacts {
         annotated: true,

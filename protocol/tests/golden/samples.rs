@@ -148,10 +148,10 @@ pub fn policies() -> Vec<Policy> {
 
 pub fn claims() -> SealClaims {
     let entry = SealEntry {
-        container: "web".to_owned(),
+        container: "web".into(),
         digest: sha("manifest"),
-        reference: "nginx:1.27".to_owned(),
-        repository: GUN.to_owned(),
+        reference: "nginx:1.27".into(),
+        repository: GUN.into(),
         requirement: sha("requirement"),
         root_keys: [sha("keyid")].into(),
     };
@@ -168,8 +168,8 @@ fn sealed(by: SealOf) -> Verdict {
         by,
         digest: sha("manifest"),
         pin: None,
-        reference: "nginx:1.27".to_owned(),
-        repository: GUN.to_owned(),
+        reference: "nginx:1.27".into(),
+        repository: GUN.into(),
         requirement: sha("requirement"),
         root_keys: [sha("keyid")].into(),
     })))
@@ -177,9 +177,9 @@ fn sealed(by: SealOf) -> Verdict {
 
 fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
     ContainerVerdict {
-        container: container.to_owned(),
-        image: "nginx:1.27".to_owned(),
-        pointer: "/spec/containers/0/image".to_owned(),
+        container: container.into(),
+        image: "nginx:1.27".into(),
+        pointer: "/spec/containers/0/image".into(),
         rules: vec![rule_ref()].into(),
         verdict,
     }
@@ -191,8 +191,8 @@ pub fn decision() -> Decision {
         digest: sha("manifest"),
         evidence: evidence().into(),
         pin: Some(pin),
-        released_by: "targets/releases".to_owned(),
-        server: SERVER.to_owned(),
+        released_by: "targets/releases".into(),
+        server: SERVER.into(),
         signers: vec!["alice".to_owned()],
     };
     let tolerated = Tolerated { denial: denial(), mode: Mode::Warn };

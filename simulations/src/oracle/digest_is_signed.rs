@@ -45,11 +45,9 @@ fn one(
     verdict: &ContainerVerdict,
 ) -> Result<(), String> {
     let (digest, server, submitted) = match &verdict.verdict {
-        Verdict::Allowed(Admitted::Sealed(sealed)) => {
-            (sealed.digest, None, sealed.reference.as_str())
-        }
+        Verdict::Allowed(Admitted::Sealed(sealed)) => (sealed.digest, None, &*sealed.reference),
         Verdict::Allowed(Admitted::Verified(verified)) => {
-            (verified.digest, Some(&verified.server), image.image.as_str())
+            (verified.digest, Some(&*verified.server), &*image.image)
         }
         Verdict::Allowed(
             Admitted::Blank
@@ -201,7 +199,7 @@ mod tests {
         let mut story = Story::new();
         let mut facts = facts("uid", IMAGE);
         // No JSON pointer, so that no patch can be made of it.
-        facts.images[0].pointer = "spec".to_owned();
+        facts.images[0].pointer = "spec".into();
         story.answer(AT, &facts, verified(digest()));
         story.breaks(check, "its patch");
     }

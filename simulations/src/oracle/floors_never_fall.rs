@@ -177,7 +177,7 @@ impl Replica {
             let Verdict::Allowed(Admitted::Verified(verified)) = &verdict.verdict else {
                 continue;
             };
-            let key = (verified.server.clone(), verified.evidence.gun.clone());
+            let key = (verified.server.to_string(), verified.evidence.gun.clone());
             // Evidence that was not kept by the fetcher is known to nobody.
             let Some(known) = self.known.get(&key) else { continue };
             let next = Known::of(&verified.evidence, Mono(0));

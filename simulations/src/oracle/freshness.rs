@@ -156,7 +156,7 @@ fn fresh(
         let span = span(run, demand, stale);
         let from = case.received.minus(clocks.true_span(span)).minus(ROUNDING);
         met(run, case, demand, subject, from)?;
-        if demand.server.as_ref() == Some(&verified.server) {
+        if demand.server.as_deref() == Some(&*verified.server) {
             since(run, case, image, verified, span)?;
         }
     }
@@ -186,10 +186,10 @@ fn since(
     let told = told(case, image);
     // What a dry run looked at serves dry runs alone.
     let of = |told: &&&Resolution| {
-        told.server == verified.server && (!told.tentative || case.facts.dry_run)
+        *told.server == *verified.server && (!told.tentative || case.facts.dry_run)
     };
     // What a reset did away with is not there to rest on, once the reset has gone its way.
-    let key = (verified.server.clone(), image.gun(), tag(image).to_owned());
+    let key = (verified.server.to_string(), image.gun(), tag(image).to_owned());
     let reset = case.forgotten.get(&key).filter(|(at, _)| case.received > at.plus(NEWS_TRAVELS));
     let told = told.get(reset.map_or(0, |(_, told)| *told)..).unwrap_or_default();
     let rests = told.iter().rev().filter(of).find_map(|told| match &told.outcome {

@@ -155,7 +155,7 @@ fn under(
         Admitted::Tolerated(tolerated) => tolerable(run, case, &asked, image, tolerated),
         Admitted::Verified(verified) => {
             let Verified { digest, server, .. } = &**verified;
-            if !asked.iter().any(|demand| demand.server.as_ref() == Some(server)) {
+            if !asked.iter().any(|demand| demand.server.as_deref() == Some(&**server)) {
                 return Err(format!("no rule names the trust server {server}"));
             }
             signed(run, case, &asked, subject(image, *digest, tag(image)))
@@ -164,7 +164,7 @@ fn under(
             let Sealed { digest, reference, repository, .. } = &**sealed;
             let submitted: ImageReference =
                 reference.parse().map_err(|error| format!("its seal: {error}"))?;
-            if *repository != image.gun() || submitted.gun() != image.gun() {
+            if **repository != *image.gun() || submitted.gun() != image.gun() {
                 return Err(format!("its seal is for {repository}"));
             }
             if image.digest.is_none() && tag(image) != tag(&submitted) {
@@ -298,8 +298,8 @@ mod tests {
             by: SealOf::Own,
             digest,
             pin: None,
-            reference: IMAGE.to_owned(),
-            repository: sample::GUN.to_owned(),
+            reference: IMAGE.into(),
+            repository: sample::GUN.into(),
             requirement: Sha256::ZERO,
             root_keys: BTreeSet::new(),
         };
@@ -354,7 +354,7 @@ mod tests {
         story.answer(AT, &update, allowed(Admitted::Unchanged));
         story.keeps(check);
         for image in &mut update.old_images {
-            image.container = "another".to_owned();
+            image.container = "another".into();
         }
         story.answer(AT + 1, &update, allowed(Admitted::Unchanged));
         story.breaks(check, "another image");

@@ -51,7 +51,7 @@ fn check(run: &Run<'_>, found: &mut Vec<Violation>) {
         if !case.probe {
             return;
         }
-        let images = case.facts.images.iter().map(|image| image.image.clone()).collect();
+        let images = case.facts.images.iter().map(|image| image.image.to_string()).collect();
         let key = (case.replica, case.facts.namespace.clone(), images);
         let denial = case.answered.denial().filter(|denial| must_allow(run, case, &last, denial));
         let wrong = denial.map(|denial| {

@@ -229,10 +229,10 @@ pub fn facts(uid: &str, image: &str) -> ReviewFacts {
         budget: 9 * SECOND,
         dry_run: false,
         images: vec![ImageFact {
-            container: "main".to_owned(),
-            image: image.to_owned(),
+            container: "main".into(),
+            image: image.into(),
             list: ContainerList::Main,
-            pointer: "/spec/template/spec/containers/0/image".to_owned(),
+            pointer: "/spec/template/spec/containers/0/image".into(),
         }],
         kind: GroupKind {
             group: "apps".to_owned(),
@@ -265,8 +265,8 @@ pub fn verified(digest: Sha256) -> Verdict {
         digest,
         evidence: evidence(1).into(),
         pin: Some(Pin { to: format!("{IMAGE}@{}", digest.to_oci()) }),
-        released_by: "targets/releases".to_owned(),
-        server: SERVER.to_owned(),
+        released_by: "targets/releases".into(),
+        server: SERVER.into(),
         signers: vec!["alice".to_owned()],
     })))
 }

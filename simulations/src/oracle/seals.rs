@@ -158,10 +158,10 @@ mod tests {
 
     fn entry() -> SealEntry {
         SealEntry {
-            container: "c0".to_owned(),
+            container: "c0".into(),
             digest: digest(),
-            reference: IMAGE.to_owned(),
-            repository: sample::GUN.to_owned(),
+            reference: IMAGE.into(),
+            repository: sample::GUN.into(),
             requirement: Sha256::ZERO,
             root_keys: BTreeSet::new(),
         }

@@ -220,7 +220,7 @@ impl Drawer<'_> {
             take_images(facts, owner);
             for image in &mut facts.images {
                 if rng.chance(350) {
-                    image.image = images::other_tag(self.estate, &image.image, rng);
+                    image.image = images::other_tag(self.estate, &image.image, rng).into();
                 }
             }
         }
@@ -242,7 +242,7 @@ impl Drawer<'_> {
             facts.old_images.clone_from(&old.images);
             for image in &mut facts.images {
                 if rng.chance(400) {
-                    image.image = images::reference(self.estate, mix, rng);
+                    image.image = images::reference(self.estate, mix, rng).into();
                 }
             }
         }
@@ -250,7 +250,7 @@ impl Drawer<'_> {
             facts.sub_resource = Some("ephemeralcontainers".to_owned());
             facts.operation = Operation::Update;
             for (place, image) in facts.images.iter_mut().enumerate() {
-                image.pointer = format!("/spec/ephemeralContainers/{place}/image");
+                image.pointer = format!("/spec/ephemeralContainers/{place}/image").into();
                 image.list = ContainerList::Ephemeral;
             }
         }
@@ -275,10 +275,10 @@ impl Drawer<'_> {
             };
             let place = facts.iter().filter(|fact: &&ImageFact| fact.list == list).count();
             facts.push(ImageFact {
-                container: format!("c{index}"),
-                image: images::reference(self.estate, self.mix, rng),
+                container: format!("c{index}").into(),
+                image: images::reference(self.estate, self.mix, rng).into(),
                 list,
-                pointer: format!("{pod_spec}/{member}/{place}/image"),
+                pointer: format!("{pod_spec}/{member}/{place}/image").into(),
             });
         }
         facts
@@ -343,10 +343,10 @@ impl Drawer<'_> {
         for index in 0..number {
             let first = index * images;
             let fact = |place: u64| ImageFact {
-                container: format!("c{place}"),
-                image: named(first + place),
+                container: format!("c{place}").into(),
+                image: named(first + place).into(),
                 list: ContainerList::Main,
-                pointer: format!("/spec/containers/{place}/image"),
+                pointer: format!("/spec/containers/{place}/image").into(),
             };
             let uid = format!("flood{index}");
             let facts = self.plain(&uid, POD, NAMESPACES[0], (0..images).map(fact).collect());
@@ -363,7 +363,7 @@ fn take_images(facts: &mut ReviewFacts, from: &ReviewFacts) {
     let pod_spec = kind.map_or(POD.2, |(_, _, pod_spec)| pod_spec);
     facts.images.clone_from(&from.images);
     for (place, image) in facts.images.iter_mut().enumerate() {
-        image.pointer = format!("{pod_spec}/containers/{place}/image");
+        image.pointer = format!("{pod_spec}/containers/{place}/image").into();
         image.list = ContainerList::Main;
     }
 }

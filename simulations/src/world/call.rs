@@ -60,8 +60,9 @@ impl Reply {
     pub(super) fn of(answered: &Answered) -> Self {
         let allowed = answered.allowed();
         let decision = &answered.decision;
-        let pin =
-            |verdict: &ContainerVerdict| Some((verdict.pointer.clone(), verdict.pin()?.to.clone()));
+        let pin = |verdict: &ContainerVerdict| {
+            Some((verdict.pointer.clone(), verdict.pin()?.to.as_str().into()))
+        };
         let pins = decision.verdicts.iter().filter(|_| allowed).filter_map(pin).collect();
         Self { allowed, pins, seal: decision.seal.clone().filter(|_| allowed) }
     }

@@ -1,6 +1,7 @@
 //! Workloads as reviews see them: what webhooks and controllers make of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portreeve_protocol::SealFact;
 use portreeve_protocol::messages::admission::{
@@ -11,13 +12,13 @@ use portreeve_protocol::seal::SealClaims;
 use crate::scenario::{Later, PlannedReview};
 
 /// JSON pointer of an image to what is put there.
-pub(super) type Pins = BTreeMap<String, String>;
+pub(super) type Pins = BTreeMap<Arc<str>, Arc<str>>;
 
 /// Applies the patch of an answer: pins, and the seal.
 pub(super) fn mutate(facts: &mut ReviewFacts, pins: &Pins, seal: Option<Box<SealClaims>>) {
     for image in &mut facts.images {
         if let Some(to) = pins.get(&image.pointer) {
-            image.image.clone_from(to);
+            image.image = Arc::clone(to);
         }
     }
     if let Some(claims) = seal {
@@ -29,7 +30,7 @@ pub(super) fn mutate(facts: &mut ReviewFacts, pins: &Pins, seal: Option<Box<Seal
 /// Puts another image into the first container.
 pub(super) fn change(facts: &mut ReviewFacts, to: &str) {
     if let Some(image) = facts.images.first_mut() {
-        to.clone_into(&mut image.image);
+        image.image = to.into();
     }
 }
 
@@ -87,7 +88,7 @@ pub(super) fn children(
                 let mut pod = child(format!("{uid}+pod{number}"), "", "Pod", String::new());
                 (pod.seal, pod.annotated) = (SealFact::Absent, false);
                 for image in &mut pod.images {
-                    image.pointer = image.pointer.replace("/spec/template/spec/", "/spec/");
+                    image.pointer = image.pointer.replace("/spec/template/spec/", "/spec/").into();
                 }
                 plan(pod, 0)
             })

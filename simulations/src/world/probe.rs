@@ -93,7 +93,7 @@ fn questions(reviews: &[PlannedReview]) -> Vec<&ReviewFacts> {
     };
     let facts = reviews.iter().filter(asked).map(|plan| &plan.facts);
     let images = |facts: &&ReviewFacts| -> (String, Vec<String>) {
-        (facts.namespace.clone(), facts.images.iter().map(|one| one.image.clone()).collect())
+        (facts.namespace.clone(), facts.images.iter().map(|one| one.image.to_string()).collect())
     };
     facts.filter(|facts| seen.insert(images(facts))).take(QUESTIONS).collect()
 }

@@ -14,9 +14,9 @@ fn denied() -> Result<Decision, portreeve_protocol::ProtocolError> {
 fn what_warns_or_records_and_what_is_stale_is_counted_apart()
 -> Result<(), portreeve_protocol::ProtocolError> {
     let verdict = |mode, code| portreeve_protocol::ContainerVerdict {
-        container: "main".to_owned(),
-        image: "r.example/app:1".to_owned(),
-        pointer: "/spec/containers/0/image".to_owned(),
+        container: "main".into(),
+        image: "r.example/app:1".into(),
+        pointer: "/spec/containers/0/image".into(),
         rules: Vec::new().into(),
         verdict: Verdict::Allowed(Admitted::Tolerated(Box::new(Tolerated {
             denial: portreeve_protocol::Denial::new(code, "no"),

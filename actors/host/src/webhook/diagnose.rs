@@ -34,7 +34,8 @@ pub(super) fn facts(body: &[u8], circumstances: Circumstances) -> Result<ReviewF
         kind: review::group_kind(&part("group"), &part("kind"), &part("version")),
         name: cut(text("/request/name")),
         namespace: cut(text("/request/namespace")),
-        sub_resource: Some(cut(text("/request/subResource"))).filter(|text| !text.is_empty()),
+        sub_resource: Some(cut::<String>(text("/request/subResource")))
+            .filter(|text| !text.is_empty()),
         user: cut(text("/request/userInfo/username")),
         ..review::empty(uid, version, circumstances)
     };

@@ -3,6 +3,9 @@
 //! One shape serves all kinds: a specification that may be a pod's or hold another one below
 //! `template` or `jobTemplate`. Which of them counts is said by the kind, not by the shape.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use portreeve_protocol::messages::admission::{ContainerList, ImageFact};
 use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::workload::{Carrier, PodSpecAt};
@@ -155,7 +158,7 @@ impl Metadata<'_> {
     pub(super) fn display_name(&self) -> String {
         match (&self.name, &self.generate_name) {
             (Some(name), _) if !name.0.is_empty() => cut(&name.0),
-            (_, Some(prefix)) if !prefix.0.is_empty() => format!("{}*", cut(&prefix.0)),
+            (_, Some(prefix)) if !prefix.0.is_empty() => format!("{}*", cut::<&str>(&prefix.0)),
             _ => String::new(),
         }
     }
@@ -204,7 +207,7 @@ impl Spec<'_> {
                 container: owned(&volume.name),
                 image: owned(&image.reference),
                 list: ContainerList::Volume,
-                pointer: format!("{at}/volumes/{index}/image/reference"),
+                pointer: format!("{at}/volumes/{index}/image/reference").into(),
             })
         });
         listed(&self.init_containers, init, ContainerList::Init)
@@ -219,14 +222,20 @@ fn listed<'b>(
     [at, below]: [&'static str; 2],
     list: ContainerList,
 ) -> impl Iterator<Item = ImageFact> + 'b {
-    containers.iter().flatten().enumerate().map(move |(index, container)| ImageFact {
-        container: owned(&container.name),
-        image: owned(&container.image),
-        list,
-        pointer: format!("{at}{below}/{index}/image"),
+    let mut pointer = String::new();
+    containers.iter().flatten().enumerate().map(move |(index, container)| {
+        pointer.clear();
+        // Nothing keeps text from being written to a string.
+        let _ = write!(pointer, "{at}{below}/{index}/image");
+        ImageFact {
+            container: owned(&container.name),
+            image: owned(&container.image),
+            list,
+            pointer: pointer.as_str().into(),
+        }
     })
 }
 
-fn owned(text: &Option<Text<'_>>) -> String {
+fn owned(text: &Option<Text<'_>>) -> Arc<str> {
     text.as_ref().map(|text| cut(&text.0)).unwrap_or_default()
 }

@@ -118,7 +118,7 @@ fn facts(
     let uid = uid(&text(request.uid))?;
     let kind = request.kind.unwrap_or_default();
     let sub_resource =
-        request.sub_resource.map(|text| cut(&text.0)).filter(|text| !text.is_empty());
+        request.sub_resource.map(|text| cut::<String>(&text.0)).filter(|text| !text.is_empty());
     let mut facts = ReviewFacts {
         dry_run: request.dry_run.unwrap_or_default(),
         kind: group_kind(&kind.group.0, &kind.kind.0, &kind.version.0),
@@ -269,12 +269,12 @@ pub(super) fn text(text: Option<Text<'_>>) -> String {
 
 /// No name in Kubernetes, and no image reference that is judged, is longer than this; one byte is
 /// left beyond the limit of references, so that what was too long stays too long.
-pub(super) fn cut(text: &str) -> String {
+pub(super) fn cut<'t, T: From<&'t str>>(text: &'t str) -> T {
     let mut end = text.len().min(limits::REFERENCE_BYTES + 4);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    T::from(&text[..end])
 }
 
 /// One more than may be judged is kept, so that what was too many stays too many.

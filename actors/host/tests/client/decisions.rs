@@ -191,10 +191,10 @@ fn policies(servers: &[(String, String)]) -> PolicyInput {
 
 fn pod(image: &str, budget: u64) -> ReviewFacts {
     let image = ImageFact {
-        container: "main".to_owned(),
-        image: image.to_owned(),
+        container: "main".into(),
+        image: image.into(),
         list: ContainerList::Main,
-        pointer: "/spec/containers/0/image".to_owned(),
+        pointer: "/spec/containers/0/image".into(),
     };
     ReviewFacts {
         annotated: false,

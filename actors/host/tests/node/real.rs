@@ -82,10 +82,10 @@ fn policies() -> PolicyInput {
 
 pub fn pod(image: &str) -> ReviewFacts {
     let image = ImageFact {
-        container: "main".to_owned(),
-        image: image.to_owned(),
+        container: "main".into(),
+        image: image.into(),
         list: ContainerList::Main,
-        pointer: "/spec/containers/0/image".to_owned(),
+        pointer: "/spec/containers/0/image".into(),
     };
     ReviewFacts { images: vec![image], ..review("pod") }
 }

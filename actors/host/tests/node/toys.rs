@@ -46,9 +46,9 @@ pub struct Toy {
 
 fn decision(review: &EventId, uid: &str, denial: Option<Denial>, verdicts: bool) -> Arc<Decision> {
     let verdict = ContainerVerdict {
-        container: "main".to_owned(),
-        image: "registry.example/app:1".to_owned(),
-        pointer: "/spec/containers/0/image".to_owned(),
+        container: "main".into(),
+        image: "registry.example/app:1".into(),
+        pointer: "/spec/containers/0/image".into(),
         rules: Vec::new().into(),
         verdict: Verdict::Allowed(Admitted::TrustNotRequired),
     };

@@ -54,9 +54,17 @@ pub(super) enum Held {
     /// Its question must be asked, or asked again.
     Missing,
     /// It is met.
-    Released(Box<(Released, Verified)>),
+    Released(Met),
     /// Allowed by a state of this age, in microseconds, that would otherwise be too old.
-    Stale(Box<(Released, Verified)>, u64),
+    Stale(Met, u64),
+}
+
+/// What meets a demand.
+pub(super) struct Met {
+    /// What was verified.
+    pub(super) verified: Box<Verified>,
+    /// Remarks for the person who sent the workload.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Demand {
@@ -79,7 +87,7 @@ impl Demand {
             first_use_forbidden: anchor.is_some_and(|anchor| !anchor.first_use),
             floors: anchor.map(|anchor| anchor.floors.clone()).unwrap_or_default(),
             pins,
-            server: self.question.server.clone(),
+            server: self.question.server.to_string(),
             signers: signers.collect::<BTreeSet<_>>(),
             strict_roles: self.requirement.strict_roles,
         }
@@ -89,7 +97,7 @@ impl Demand {
     pub(super) fn hold(&self, look: Look<'_>, named: Option<Sha256>, settings: &Settings) -> Held {
         if let Some(answer) = look.answer {
             match self.satisfied(answer, look.now.wall, named, settings) {
-                Ok(released) => return Held::Released(Box::new(released)),
+                Ok(met) => return Held::Released(met),
                 Err(denial) if planted::is(Bug::DeniedFromFreshness) => {
                     return Held::Denied(denial);
                 }
@@ -120,13 +128,13 @@ impl Demand {
         if (age > most && !planted::is(Bug::StalenessUnbounded)) || most == 0 {
             return None;
         }
-        let (mut released, verified) = self.satisfied(last, look.now.wall, named, settings).ok()?;
-        released.warnings.push(format!(
+        let mut met = self.satisfied(last, look.now.wall, named, settings).ok()?;
+        met.warnings.push(format!(
             "the trust server {} is out of reach; what it said {} s ago was followed",
             self.question.server,
             age / SECOND
         ));
-        Some(Held::Stale(Box::new((released, verified)), age))
+        Some(Held::Stale(met, age))
     }
 
     fn satisfied(
@@ -135,7 +143,7 @@ impl Demand {
         wall: Wall,
         named: Option<Sha256>,
         settings: &Settings,
-    ) -> Result<(Released, Verified), Denial> {
+    ) -> Result<Met, Denial> {
         let Question { server, gun, tag: wanted, .. } = &*self.question;
         let tag = match &answer.outcome {
             ResolutionOutcome::Absent => {
@@ -149,7 +157,7 @@ impl Demand {
             ResolutionOutcome::Verified(tag) => tag,
         };
         let VerifiedTag { evidence, view } = tag.as_ref();
-        if &evidence.gun != gun || &view.tag != wanted {
+        if evidence.gun != **gun || &view.tag != wanted {
             let detail = format!("an answer about {gun}:{wanted} is about something else");
             return Err(Denial::new(DenyCode::Internal, detail));
         }
@@ -167,21 +175,22 @@ impl Demand {
             // The bundle's pin went before the operator's own, which may tighten it.
             root_is_pinned(tag, &settings.root_pins(gun).keyids)?;
         }
-        let mut released = release(tag, &self.requirement, named)?;
+        let Released { digest, role, signers, mut warnings } =
+            release(tag, &self.requirement, named)?;
         if evidence.first_use && self.requirement.pins.is_empty() {
-            released.warnings.push(format!(
+            warnings.push(format!(
                 "the root of {gun} at {server} was trusted as the first one seen; pin it"
             ));
         }
         let verified = Verified {
-            digest: released.digest,
+            digest,
             evidence: evidence.clone(),
             pin: None,
-            released_by: released.role.clone(),
-            server: server.clone(),
-            signers: released.signers.clone(),
+            released_by: role.into(),
+            server: Arc::clone(server),
+            signers,
         };
-        Ok((released, verified))
+        Ok(Met { verified: Box::new(verified), warnings })
     }
 }
 
@@ -210,25 +219,23 @@ impl Demand {
 }
 
 /// Rules of equal specificity must lead to one digest; what they found is put together.
-pub(super) fn merge(
-    first: &mut (Released, Verified),
-    next: &(Released, Verified),
-) -> Result<(), Denial> {
-    let ((released, verified), (other, other_verified)) = (first, next);
-    if verified.digest != other_verified.digest && !planted::is(Bug::DisagreementIgnored) {
+pub(super) fn merge(first: &mut Met, next: Met) -> Result<(), Denial> {
+    let Met { verified, warnings } = first;
+    let Met { verified: other, warnings: more } = next;
+    if verified.digest != other.digest && !planted::is(Bug::DisagreementIgnored) {
         let detail = format!(
             "rules of equal specificity lead to different signed digests, {} at {} and {} at {}",
             verified.digest.to_oci(),
             verified.server,
-            other_verified.digest.to_oci(),
-            other_verified.server
+            other.digest.to_oci(),
+            other.server
         );
         return Err(Denial::new(DenyCode::DigestMismatch, detail));
     }
-    released.warnings.extend(other.warnings.iter().cloned());
-    released.warnings.sort();
-    released.warnings.dedup();
-    verified.signers.extend(other.signers.iter().cloned());
+    warnings.extend(more);
+    warnings.sort();
+    warnings.dedup();
+    verified.signers.extend(other.signers);
     verified.signers.sort();
     verified.signers.dedup();
     Ok(())

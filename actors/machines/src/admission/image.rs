@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portreeve_protocol::decision::{
-    Admitted, ContainerVerdict, RuleRef, SealOf, Sealed, Tolerated, Verdict, Verified,
+    Admitted, ContainerVerdict, RuleRef, SealOf, Sealed, Tolerated, Verdict,
 };
 use portreeve_protocol::messages::admission::{ImageFact, ReviewPath};
 use portreeve_protocol::planted::{self, Bug};
@@ -15,11 +15,10 @@ use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{
     Denial, DenyClass, DenyCode, Proof, ProtocolError, Settings, Sha256, Wall,
 };
-use portreeve_trust::release::Released;
 use serde::{Deserialize, Serialize};
 
 use super::bundle::Standing;
-use super::demand::{Demand, Held, Look, merge, signers_have_keys};
+use super::demand::{Demand, Held, Look, Met, merge, signers_have_keys};
 use super::known::Question;
 use super::requirements::Requirements;
 use super::seals::{Seals, Wanted};
@@ -231,7 +230,7 @@ impl ImageCase {
     /// Undoes what a seal settled by an entry that has ended; whether there was such.
     pub(super) fn reopen(&mut self, ended: &RevokedSeal) -> bool {
         let rests =
-            |sealed: &Sealed| sealed.digest == ended.digest && sealed.repository == ended.gun;
+            |sealed: &Sealed| sealed.digest == ended.digest && *sealed.repository == *ended.gun;
         let Some(Verdict::Allowed(Admitted::Sealed(sealed))) = &self.verdict else { return false };
         if !rests(sealed) {
             return false;
@@ -306,7 +305,7 @@ impl ImageCase {
     pub(super) fn judge<'a>(&mut self, settings: &Settings, look: impl Fn(&Question) -> Look<'a>) {
         let mut missing = Vec::new();
         let mut failures = self.failures.clone();
-        let mut released: Option<(Released, Verified)> = None;
+        let mut released: Option<Met> = None;
         self.overruled = None;
         self.stale.clear();
         let named = self.reference.as_ref().and_then(|reference| reference.digest);
@@ -325,10 +324,12 @@ impl ImageCase {
                         && planted::is(Bug::UnavailableAllows);
                     failures.push((denial, if passes { Mode::Warn } else { demand.mode }));
                 }
-                Held::Released(next) => match released.as_mut().map(|first| merge(first, &next)) {
-                    None => released = Some(*next),
-                    Some(Ok(())) => {}
-                    Some(Err(denial)) => failures.push((denial, demand.mode)),
+                Held::Released(next) => match &mut released {
+                    None => released = Some(next),
+                    Some(first) => {
+                        let differs = merge(first, next).err();
+                        failures.extend(differs.map(|denial| (denial, demand.mode)));
+                    }
                 },
             }
         }
@@ -341,20 +342,20 @@ impl ImageCase {
         let enforced = self.demands.iter().any(|demand| demand.mode == Mode::Enforce);
         self.verdict = match (worst(failures), released) {
             // What enforcing rules verified stays pinned, whatever other rules only warn of.
-            (Some((denial, Mode::Warn)), Some((released, verified))) if enforced => {
-                self.warnings = released.warnings;
+            (Some((denial, Mode::Warn)), Some(Met { verified, warnings })) if enforced => {
+                self.warnings = warnings;
                 let Denial { code, detail } = &denial;
                 self.warnings.push(format!("would be denied: {detail} ({})", code.code()));
                 self.overruled = Some(denial);
-                Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
+                Some(Verdict::Allowed(Admitted::Verified(verified)))
             }
             (Some((denial, mode)), _) => Some(self.failed(denial, mode)),
-            (None, Some((released, verified))) => {
-                self.warnings = released.warnings;
+            (None, Some(Met { verified, warnings })) => {
+                self.warnings = warnings;
                 let root = verified.evidence.roles.get("root");
                 let keys = root.map(|root| root.signed_by.iter().map(|key| key.keyid).collect());
                 self.root_keys = keys.unwrap_or_default();
-                Some(Verdict::Allowed(Admitted::Verified(Box::new(verified))))
+                Some(Verdict::Allowed(Admitted::Verified(verified)))
             }
             (None, None) => return,
         };
@@ -423,7 +424,7 @@ impl ImageCase {
                 (*digest, reference.clone(), repository.clone(), root_keys.clone())
             }
             Admitted::Verified(verified) => {
-                let repository = self.reference.as_ref()?.gun();
+                let repository = Arc::clone(&self.demands.first()?.question.gun);
                 let root_keys = std::mem::take(&mut self.root_keys);
                 (verified.digest, self.fact.image.clone(), repository, root_keys)
             }
@@ -465,7 +466,7 @@ fn worst(failures: Vec<(Denial, Mode)>) -> Option<(Denial, Mode)> {
 fn question(reference: &ImageReference, server: String, anchor: Option<&Anchored>) -> Question {
     let tag = reference.tag.clone().unwrap_or_else(|| DEFAULT_TAG.to_owned());
     let anchor = anchor.map(|anchor| anchor.root.digest());
-    Question { server, gun: reference.gun(), tag, anchor }
+    Question { server: server.into(), gun: reference.gun().into(), tag, anchor }
 }
 
 fn parse(image: &str) -> Result<ImageReference, Denial> {

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Question {
     /// The trust server's URL.
-    pub(super) server: String,
+    pub(super) server: Arc<str>,
     /// The collection.
-    pub(super) gun: String,
+    pub(super) gun: Arc<str>,
     /// The tag.
     pub(super) tag: String,
     /// Digest of what the trust bundle says of the root, if there is a bundle: what was verified
@@ -26,7 +26,8 @@ impl Question {
     /// The question that `resolution` answers.
     pub(super) fn answered_by(resolution: &Resolution) -> Self {
         let Resolution { anchor, gun, server, tag, .. } = resolution;
-        Self { server: server.clone(), gun: gun.clone(), tag: tag.clone(), anchor: *anchor }
+        let [server, gun] = [server, gun].map(|text| Arc::from(text.as_str()));
+        Self { server, gun, tag: tag.clone(), anchor: *anchor }
     }
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Known {
 impl Known {
     /// The newest answer, however old.
     pub(super) fn get(&self, question: &Question) -> Option<&Arc<Resolution>> {
-        let of_any = |it: &&Arc<Resolution>| it.gun == question.gun && it.tag == question.tag;
+        let of_any = |it: &&Arc<Resolution>| *it.gun == *question.gun && it.tag == question.tag;
         let other = || self.answers.values().find(of_any);
         let other = planted::is(Bug::AnswerOfAnotherServer).then(other).flatten();
         self.answers.get(question).or(other)
@@ -56,8 +57,8 @@ impl Known {
 
     /// Forgets what was said of a collection.
     pub(super) fn forget(&mut self, server: &str, gun: &str) {
-        self.answers.retain(|question, _| question.server != server || question.gun != gun);
-        self.by_age.retain(|(_, question)| question.server != server || question.gun != gun);
+        self.answers.retain(|question, _| *question.server != *server || *question.gun != *gun);
+        self.by_age.retain(|(_, question)| *question.server != *server || *question.gun != *gun);
     }
 
     /// Remembers an answer, unless a newer one is known. That a server could not be asked takes

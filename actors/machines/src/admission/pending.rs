@@ -169,7 +169,7 @@ impl Pending {
     /// Takes note that `server` cannot be asked; gives the open questions it was to answer.
     pub(super) fn fail_server(&mut self, server: &str, why: &Denial) -> Vec<Arc<Question>> {
         let missing = self.images.iter().flat_map(ImageCase::missing);
-        let at_server = missing.filter(|question| question.server == server);
+        let at_server = missing.filter(|question| *question.server == *server);
         let open: BTreeSet<Arc<Question>> = at_server.cloned().collect();
         for question in &open {
             self.fail(question, why.clone());
@@ -179,7 +179,7 @@ impl Pending {
 
     /// Drops what is known of a collection; gives the questions to be put again.
     pub(super) fn forget(&mut self, server: &str, gun: &str) -> Vec<Arc<Question>> {
-        let of = |question: &Question| question.server == server && question.gun == gun;
+        let of = |question: &Question| *question.server == *server && *question.gun == *gun;
         let mut again = Vec::new();
         for (question, asked) in self.asked.iter_mut().filter(|(question, _)| of(question)) {
             asked.last = None;
@@ -266,13 +266,14 @@ impl Pending {
         let asked = self.asked.get(question);
         let anonymous = asked.is_none_or(|asked| asked.anonymous);
         let anchor = asked.and_then(|asked| asked.anchor.clone());
-        let Question { server, gun, tag, .. } = question.clone();
+        let Question { server, gun, tag, .. } = question;
+        let (gun, tag) = (gun.to_string(), tag.clone());
         let credentials = if anonymous { BTreeSet::new() } else { credentials(&self.facts) };
         let namespace = self.facts.namespace.clone();
         let (dry_run, sealed_roots) = (self.facts.dry_run, self.seals.roots(&gun));
         let resolve =
             Resolve { anchor, credentials, dry_run, gun, namespace, not_before, sealed_roots, tag };
-        AdmissionEffect::Resolve { server, resolve }
+        AdmissionEffect::Resolve { server: server.to_string(), resolve }
     }
 
     /// Gives up what still waits, for the reason that `why` gives for its first open question, or

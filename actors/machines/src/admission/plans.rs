@@ -1,6 +1,7 @@
 //! How images begin: most images of a node come again and again under the same policies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::ImageFact;
 
@@ -14,7 +15,7 @@ const MOST: usize = 512;
 /// dropped when policies or bundle change, so no decision depends on which ones are kept.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
-    known: BTreeMap<String, BTreeMap<String, ImageCase>>,
+    known: BTreeMap<String, BTreeMap<Arc<str>, ImageCase>>,
 }
 
 impl Plans {
@@ -28,15 +29,8 @@ impl Plans {
         if self.count() >= MOST {
             self.clear();
         }
-        let nothing = ImageFact {
-            container: String::new(),
-            image: String::new(),
-            list: fact.list,
-            pointer: String::new(),
-        };
-        let plan = case.begun_with(nothing);
         let here = self.known.entry(namespace.to_owned()).or_default();
-        here.insert(fact.image.clone(), plan);
+        here.insert(Arc::clone(&fact.image), case.clone());
     }
 
     /// Drops what other policies or another bundle asked for.
@@ -57,10 +51,10 @@ mod tests {
 
     fn image(number: usize) -> ImageFact {
         ImageFact {
-            container: number.to_string(),
-            image: format!("r.example/{number}:1"),
+            container: number.to_string().into(),
+            image: format!("r.example/{number}:1").into(),
             list: ContainerList::Main,
-            pointer: format!("/spec/containers/{number}/image"),
+            pointer: format!("/spec/containers/{number}/image").into(),
         }
     }
 

@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn claims_are_never_longer_than_is_reckoned() -> Result<(), portreeve_protocol::ProtocolError> {
         let entry = |text: &str, keys: u8| SealEntry {
-            container: text.to_owned(),
+            container: text.into(),
             digest: Sha256::ZERO,
-            reference: text.to_owned(),
-            repository: text.to_owned(),
+            reference: text.into(),
+            repository: text.into(),
             requirement: Sha256::ZERO,
             root_keys: (0..keys).map(|key| Sha256::of(&[key])).collect(),
         };

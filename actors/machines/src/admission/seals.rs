@@ -129,9 +129,9 @@ impl Seals {
         }
         let current = self.old.as_ref()?.generations.first()?;
         let runs = |entry: &SealEntry| {
-            old.iter()
-                .filter_map(|fact| fact.image.parse::<ImageReference>().ok())
-                .any(|image| image.digest == Some(entry.digest) && image.gun() == entry.repository)
+            old.iter().filter_map(|fact| fact.image.parse::<ImageReference>().ok()).any(|image| {
+                image.digest == Some(entry.digest) && *image.gun() == *entry.repository
+            })
         };
         let found = current
             .iter()
@@ -172,7 +172,7 @@ fn same_image(one: &str, other: &str) -> bool {
 impl Wanted<'_> {
     /// Whether the entry says what the policies ask for today, and nobody ended it.
     fn is_met(&self, entry: &SealEntry) -> bool {
-        let ended = RevokedSeal { digest: entry.digest, gun: entry.repository.clone() };
+        let ended = RevokedSeal { digest: entry.digest, gun: entry.repository.to_string() };
         let met = entry.requirement == self.requirement || planted::is(Bug::SealRequirementIgnored);
         met && (!self.revoked.contains(&ended) || planted::is(Bug::RevokedSealCounts))
     }
@@ -185,14 +185,14 @@ impl Wanted<'_> {
         let submitted = entry.reference.parse::<ImageReference>();
         submitted.is_ok_and(|submitted| {
             submitted.gun() == self.reference.gun()
-                && entry.repository == self.reference.gun()
+                && *entry.repository == *self.reference.gun()
                 && (tag(&submitted) == tag(self.reference) || planted::is(Bug::SealTagIgnored))
         })
     }
 
     /// Whether the image is named by the digest of the entry.
     fn is_exactly(&self, entry: &SealEntry) -> bool {
-        self.reference.digest == Some(entry.digest) && self.reference.gun() == entry.repository
+        self.reference.digest == Some(entry.digest) && *self.reference.gun() == *entry.repository
     }
 }
 
@@ -220,7 +220,7 @@ pub(super) fn controller(facts: &ReviewFacts) -> Option<&OwnerFact> {
 
 /// Equal images in equal containers of the old object, by list and name.
 pub(super) fn unchanged(facts: &ReviewFacts, image: &ImageFact) -> bool {
-    let same = |old: &str| old == image.image || planted::is(Bug::UnchangedByName);
+    let same = |old: &str| *old == *image.image || planted::is(Bug::UnchangedByName);
     facts.operation == Operation::Update
         && facts.old_images.iter().any(|old| {
             old.list == image.list && old.container == image.container && same(&old.image)

@@ -66,7 +66,7 @@ pub fn messages_are_bounded_and_say_what_they_leave_out() {
     assert!(decision.message.ends_with("more are denied."), "{}", decision.message);
     assert!(decision.audit["codes"].len() <= limits::MESSAGE_BYTES);
     let mut facts = pod(&["ü\u{7}"]);
-    facts.images[0].container = "é".repeat(3_000);
+    facts.images[0].container = "é".repeat(3_000).into();
     let decision = answer(&World::with(Vec::new()).review(&facts));
     assert!(decision.message.len() <= limits::MESSAGE_BYTES);
     assert!(!decision.message.contains('\u{7}'));
@@ -128,6 +128,6 @@ fn the_answer_carries_uid_review_and_revision() {
     let decision = answer(&world.review(&facts));
     assert_eq!((decision.uid.as_str(), decision.policy_revision), ("1-2-3", 7));
     assert_eq!(decision.review, world.last());
-    assert_eq!(decision.verdicts[0].pointer, "/spec/containers/0/image");
+    assert_eq!(decision.verdicts[0].pointer, "/spec/containers/0/image".into());
     assert_eq!(decision.verdicts[0].rules[0].pattern, "*");
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::ResolutionOutcome;
 use portreeve_protocol::policy::Policy;
@@ -47,11 +48,11 @@ fn run(policies: Vec<Policy>, images: &[&str], turn: usize) -> Decision {
 }
 
 /// Each image to what was said of it, container and pointer apart.
-fn by_image(decision: &Decision) -> BTreeMap<String, ContainerVerdict> {
+fn by_image(decision: &Decision) -> BTreeMap<Arc<str>, ContainerVerdict> {
     let stripped = decision.verdicts.iter().map(|verdict| {
         let mut verdict = verdict.clone();
-        verdict.container.clear();
-        verdict.pointer.clear();
+        verdict.container = "".into();
+        verdict.pointer = "".into();
         if let portreeve_protocol::Verdict::Allowed(portreeve_protocol::Admitted::Verified(found)) =
             &mut verdict.verdict
         {

@@ -60,9 +60,9 @@ fn a_pinned_reference_is_not_patched_again() {
 fn every_list_of_containers_is_patched_at_its_own_pointer() {
     let mut facts = pod(&["nginx", "nginx", "team/app:1"]);
     facts.images[0].list = ContainerList::Init;
-    facts.images[0].pointer = "/spec/template/spec/initContainers/0/image".to_owned();
+    facts.images[0].pointer = "/spec/template/spec/initContainers/0/image".into();
     facts.images[2].list = ContainerList::Ephemeral;
-    facts.images[2].pointer = "/spec/template/spec/a~1b/2/image".to_owned();
+    facts.images[2].pointer = "/spec/template/spec/a~1b/2/image".into();
     let patch = patch(&decide(&mut strict(), &facts));
     let paths: Vec<_> = patch.as_array().unwrap().iter().map(|op| op["path"].clone()).collect();
     let pointers: Vec<_> = facts.images.iter().map(|image| json!(image.pointer)).collect();

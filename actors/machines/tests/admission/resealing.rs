@@ -70,7 +70,7 @@ fn the_reference_of_another_container_or_of_a_creation_is_not_unchanged() {
     let facts =
         ReviewFacts { old_seal: SealFact::Absent, ..update(&sample_seal(), &[TAG], &[TAG]) };
     let mut renamed = facts.clone();
-    renamed.old_images[0].container = "other".to_owned();
+    renamed.old_images[0].container = "other".into();
     let created = ReviewFacts { operation: Operation::Create, ..facts };
     for facts in [renamed, created] {
         assert_eq!(questions(&world().review(&facts)).len(), 1);
@@ -87,8 +87,8 @@ fn a_verified_workload_is_sealed_with_what_was_found() {
     let seal = decision.seal.unwrap();
     assert!(seal.names("Deployment", "shop", "web"));
     let [entry] = seal.generations[0].as_slice() else { panic!("{seal:?}") };
-    assert_eq!((entry.container.as_str(), entry.reference.as_str()), ("c0", TAG));
-    assert_eq!((entry.repository.as_str(), entry.digest), (GUN, digest("image")));
+    assert_eq!((&*entry.container, &*entry.reference), ("c0", TAG));
+    assert_eq!((&*entry.repository, entry.digest), (GUN, digest("image")));
     assert_eq!(entry.root_keys, [digest("root")].into());
 }
 
@@ -465,11 +465,11 @@ fn the_validating_pass_follows_what_the_mutating_pass_let_go_back_or_go_on() {
 #[test]
 fn a_seal_stands_for_the_image_in_whatever_container_it_is() {
     let mut facts = update(&sealed(&[TAG]), &[&at(TAG, "image")], &[&at(TAG, "image")]);
-    let moved = ImageFact { container: "renamed".to_owned(), ..facts.images[0].clone() };
+    let moved = ImageFact { container: "renamed".into(), ..facts.images[0].clone() };
     facts.images = vec![moved];
     let decision = answer(&world().review(&facts));
     assert_eq!(by(&decision), SealOf::Running);
-    assert_eq!(decision.seal.unwrap().generations[0][0].container, "renamed");
+    assert_eq!(decision.seal.unwrap().generations[0][0].container, "renamed".into());
 }
 
 #[test]

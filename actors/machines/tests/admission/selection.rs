@@ -33,8 +33,7 @@ fn an_image_that_came_before_keeps_its_place_in_each_object() {
     let mut world = World::with_rule("*", None);
     world.decide(&["nginx"]);
     let decision = world.decide(&["redis", "nginx"]);
-    let places: Vec<_> =
-        decision.verdicts.iter().map(|it| (it.image.as_str(), it.pointer.as_str())).collect();
+    let places: Vec<_> = decision.verdicts.iter().map(|it| (&*it.image, &*it.pointer)).collect();
     let expected = [("redis", "/spec/containers/0/image"), ("nginx", "/spec/containers/1/image")];
     assert_eq!(places, expected);
 }

@@ -31,7 +31,7 @@ fn an_image_signed_as_asked_is_allowed_with_its_evidence() {
         panic!("{decision:?}")
     };
     assert_eq!(found.digest, digest("image"));
-    assert_eq!((found.server.as_str(), found.released_by.as_str()), (SERVER, "targets/releases"));
+    assert_eq!((&*found.server, &*found.released_by), (SERVER, "targets/releases"));
     assert_eq!(found.signers, ["alice"]);
     assert_eq!(found.evidence.gun, GUN);
     let audited = format!("c0={}", digest("image").to_oci());

@@ -314,10 +314,10 @@ pub fn without_tag(gun: &str, tag: &str) -> ResolutionOutcome {
 /// The creation of a Pod with one main container per image.
 pub fn pod(images: &[&str]) -> ReviewFacts {
     let image = |(index, image): (usize, &&str)| ImageFact {
-        container: format!("c{index}"),
-        image: (*image).to_owned(),
+        container: format!("c{index}").into(),
+        image: (*image).into(),
         list: ContainerList::Main,
-        pointer: format!("/spec/containers/{index}/image"),
+        pointer: format!("/spec/containers/{index}/image").into(),
     };
     ReviewFacts {
         annotated: false,

@@ -143,10 +143,10 @@ fn decide(
 fn facts(options: &Options) -> ReviewFacts {
     let kind = GroupKind { group: String::new(), kind: "Pod".to_owned(), version: "v1".to_owned() };
     let image = ImageFact {
-        container: CONTAINER.to_owned(),
-        image: options.image.clone(),
+        container: CONTAINER.into(),
+        image: options.image.clone().into(),
         list: ContainerList::Main,
-        pointer: "/spec/containers/0/image".to_owned(),
+        pointer: "/spec/containers/0/image".into(),
     };
     ReviewFacts {
         annotated: false,

@@ -112,7 +112,7 @@ impl Report {
         if let Some(Verdict::Allowed(why)) = verdict.map(|it| &it.verdict) {
             admitted = Some(admission(why));
             if let Admitted::Verified(verified) = why {
-                evidence = Some((verified.server.clone(), verified.evidence.clone()));
+                evidence = Some((verified.server.to_string(), verified.evidence.clone()));
             }
         }
         let unclear = || Denial::new(DenyCode::Internal, decision.message.clone());
@@ -229,7 +229,7 @@ fn admission(why: &Admitted) -> Admission {
         | Admitted::Unchanged => Admission::default(),
         Admitted::Verified(verified) => Admission {
             digest: Some(verified.digest),
-            released_by: verified.released_by.clone(),
+            released_by: verified.released_by.to_string(),
             signers: verified.signers.clone(),
             tolerated: None,
         },

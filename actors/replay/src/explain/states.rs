@@ -62,7 +62,7 @@ impl States {
         let stale = decision.audit.contains_key("stale");
         let age = |verdict: &Verdict, image: &str| {
             let server = match verdict {
-                Verdict::Allowed(Admitted::Verified(verified)) => Some(verified.server.as_str()),
+                Verdict::Allowed(Admitted::Verified(verified)) => Some(&*verified.server),
                 Verdict::Allowed(_) | Verdict::Denied(_) => None,
             };
             let state = self.of(&image.parse().ok()?, server)?;

@@ -71,15 +71,15 @@ fn sealed() -> Verdict {
         by: SealOf::Owner("ReplicaSet".to_owned(), "web-769fdccc97".to_owned()),
         digest: Sha256::of(b"image"),
         pin: Some(Pin { to: format!("{SIGNED}@{}", Sha256::of(b"image").to_oci()) }),
-        reference: SIGNED.to_owned(),
-        repository: GUN.to_owned(),
+        reference: SIGNED.into(),
+        repository: GUN.into(),
         requirement: Sha256::of(b"requirement"),
         root_keys: BTreeSet::new(),
     })))
 }
 
 fn without_an_image(facts: &mut ReviewFacts) {
-    facts.images[0].image.clear();
+    facts.images[0].image = "".into();
 }
 
 fn with_the_same_image_before(facts: &mut ReviewFacts) {

@@ -448,10 +448,10 @@ fn is_review(input: &Input) -> bool {
 
 pub fn review(uid: &str, images: &[&str]) -> ReviewFacts {
     let images = images.iter().enumerate().map(|(index, image)| ImageFact {
-        container: format!("c{index}"),
-        image: (*image).to_owned(),
+        container: format!("c{index}").into(),
+        image: (*image).into(),
         list: ContainerList::Main,
-        pointer: format!("/spec/template/spec/containers/{index}/image"),
+        pointer: format!("/spec/template/spec/containers/{index}/image").into(),
     });
     ReviewFacts {
         annotated: false,

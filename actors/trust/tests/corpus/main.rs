@@ -153,7 +153,7 @@ fn ask(
         requirements.map(|requirement| release(&tag, &requirement, None)).collect();
     answers.sort_by_key(Result::is_err);
     let released = answers.swap_remove(0)?;
-    match &tag.view.entries[&released.role] {
+    match &tag.view.entries[released.role] {
         TargetEntry::Image { length, .. } => Ok((released, *length)),
         TargetEntry::Unusable(why) => panic!("an unusable entry was released: {why}"),
     }

@@ -41,13 +41,13 @@ fn code(result: Result<portreeve_trust::release::Released, Denial>) -> DenyCode 
 #[test]
 fn releases_give_the_digest_and_targets_give_it_in_their_absence() {
     let released = release(&tag(&Collection::new()), &by(vec![]), None).unwrap();
-    assert_eq!((released.digest, released.role.as_str()), (image("v1"), "targets/releases"));
+    assert_eq!((released.digest, released.role), (image("v1"), "targets/releases"));
     assert!(released.warnings.is_empty() && released.signers.is_empty());
     let mut collection = Collection::new();
     collection.targets.signed["targets"]["v1"] = entry("old");
     collection.delegations.get_mut("targets/releases").unwrap().signed["targets"] = json!({});
     let released = release(&tag(&collection), &by(vec![]), None).unwrap();
-    assert_eq!((released.digest, released.role.as_str()), (image("old"), "targets"));
+    assert_eq!((released.digest, released.role), (image("old"), "targets"));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn where_releases_are_left_out_targets_answer_with_a_warning_unless_roles_are_st
     releases.signed["expires"] = json!(EARLIER);
     let tag = tag(&collection);
     let released = release(&tag, &by(vec![]), None).unwrap();
-    assert_eq!((released.role.as_str(), released.warnings.len()), ("targets", 1));
+    assert_eq!((released.role, released.warnings.len()), ("targets", 1));
     let strict = TrustRequirement { strict_roles: true, ..by(vec![]) };
     assert_eq!(code(release(&tag, &strict, None)), DenyCode::Expired);
 }

@@ -1,5 +1,7 @@
 //! A review, reduced to facts. Environment, arguments, tokens and Secrets never enter a message.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::seal::SealFact;
@@ -104,13 +106,13 @@ pub enum ReviewVersion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFact {
     /// The container's name; empty if it has none.
-    pub container: String,
+    pub container: Arc<str>,
     /// The reference as written; empty if there is none.
-    pub image: String,
+    pub image: Arc<str>,
     /// Which list the container is in.
     pub list: ContainerList,
     /// JSON pointer of the reference in the object.
-    pub pointer: String,
+    pub pointer: Arc<str>,
 }
 
 /// The lists of a pod specification.
