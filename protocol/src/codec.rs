@@ -19,12 +19,16 @@ use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, 
 ///
 /// Records of older versions are read as well: a member that came later has a default then. Their
 /// bytes are held by their hash alone, since this build would write them otherwise.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
 /// The schema version from which on the digest of effects names decisions instead of holding them:
 /// the record holds them in full anyway.
 const DECISIONS_NAMED: u32 = 4;
+
+/// The schema version from which on a decision does not hold the audit annotations that its
+/// verdicts say.
+const ANNOTATIONS_DERIVED: u32 = 6;
 
 /// What stands before the hash of a line, and between the hash and the record.
 const HEAD: &[u8] = b"{\"hash\":\"";
@@ -227,7 +231,7 @@ impl Told {
         if schema >= DECISIONS_NAMED {
             return Ok(told);
         }
-        Ok(Self { digest: digest(&with_patches(effects)?)?, ..told })
+        Ok(Self { digest: digest(&in_full(effects)?)?, ..told })
     }
 
     /// Has it be what there is to tell of other effects, in the room that it has already.
@@ -269,11 +273,11 @@ impl Told {
 }
 
 /// Effects as they were before [`DECISIONS_NAMED`].
-fn with_patches(effects: &[Effect]) -> Result<Vec<Value>, ProtocolError> {
+fn in_full(effects: &[Effect]) -> Result<Vec<Value>, ProtocolError> {
     let whole = |effect: &Effect| {
         let mut value = serde_json::to_value(effect)?;
         if let Some(decision) = effect.decision() {
-            with_patch(decision, &mut value[ANSWER]);
+            complete(decision, &mut value[ANSWER]);
         }
         Ok(value)
     };
@@ -281,9 +285,13 @@ fn with_patches(effects: &[Effect]) -> Result<Vec<Value>, ProtocolError> {
     values.map_err(|error| ProtocolError::Record { why: error.to_string() })
 }
 
-/// Adds to a decision what it held when it held its patch as text, and each pin its pointer.
-fn with_patch(decision: &Decision, value: &mut Value) {
+/// Adds to a decision what it held when it held its patch as text and all annotations, and each pin
+/// its pointer.
+fn complete(decision: &Decision, value: &mut Value) {
     value["patch"] = decision.patch().into();
+    for (name, text) in decision.annotations() {
+        value["audit"][name] = text.into();
+    }
     let verdicts = value["verdicts"].as_array_mut();
     for (told, verdict) in decision.verdicts.iter().zip(verdicts.into_iter().flatten()) {
         for admitted in ["Sealed", "Verified"] {
@@ -398,7 +406,8 @@ impl<'a> Apart<'a> {
         const BEFORE: &str = ",\"decisions\":[";
         const BEHIND: &str = "],\"effects\":\"";
         let begin = record.find(BEFORE)? + BEFORE.len();
-        let end = begin + record[begin..].find(BEHIND)?;
+        // What stands behind the decisions is shorter than they are.
+        let end = begin + record[begin..].rfind(BEHIND)?;
         let rest = [&record[..begin], &record[end..]].concat();
         Some(Self { decisions: &record[begin - 1..=end], rest })
     }
@@ -439,7 +448,13 @@ fn read_any(line: &[u8]) -> Result<(Record, Sha256), ProtocolError> {
     if !(OLDEST..=SCHEMA).contains(&v) {
         return Err(ProtocolError::Schema { version: v, known: SCHEMA });
     }
-    let record: Record = serde_json::from_str(outer.record.get()).map_err(malformed)?;
+    let mut record: Record = serde_json::from_str(outer.record.get()).map_err(malformed)?;
+    if v < ANNOTATIONS_DERIVED
+        && let Entry::Delivered(delivered) = &mut record.entry
+    {
+        let decisions = delivered.decisions.iter_mut().map(Arc::make_mut);
+        decisions.for_each(Decision::forget_derived);
+    }
     let text = outer.record.get().as_bytes();
     let laid_out = [HEAD, &outer.hash.hex_digits(), MIDDLE, text, b"}"].concat() == line;
     if !laid_out || (v == SCHEMA && canonical(&record)? != text) {

@@ -17,7 +17,8 @@ use crate::{Denial, EventId, Sha256};
 pub struct Decision {
     /// Whether the workload may enter.
     pub allowed: bool,
-    /// Audit annotations, without the webhook's prefix; the host adds the record's hash.
+    /// Audit annotations, without the webhook's prefix, as far as the verdicts do not say them
+    /// ([`Decision::annotations`]). Up to schema 5 it held those as well.
     pub audit: BTreeMap<String, String>,
     /// The trust bundle in force, if one is. Since schema 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]

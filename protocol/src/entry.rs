@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::evidence::TrustedCollection;
 use crate::messages::admission::BundleLoaded;
@@ -27,8 +29,10 @@ pub struct Record {
 /// What a journal line says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// The answer to a review was handed to the client. Written after the fact, at best effort.
-    Answered(Answered),
+    /// Answers to reviews were handed to their clients, in this order. Written after the fact, at
+    /// best effort. Up to schema 5 a record held one of them, and no list.
+    #[serde(deserialize_with = "one_or_more")]
+    Answered(Vec<Answered>),
     /// The state of the node at the beginning of a segment.
     Checkpoint(Box<Checkpoint>),
     /// A machine received an input.
@@ -52,6 +56,29 @@ pub struct Answered {
     pub review: EventId,
     /// When.
     pub wall: Wall,
+}
+
+/// A list of answers, or one alone.
+fn one_or_more<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<Answered>, D::Error> {
+    struct OneOrMore;
+
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<Answered>;
+
+        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str("answers")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Vec<Answered>, A::Error> {
+            Answered::deserialize(MapAccessDeserializer::new(one)).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, many: A) -> Result<Vec<Answered>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(many))
+        }
+    }
+
+    reader.deserialize_any(OneOrMore)
 }
 
 /// All that is needed to go on from here without the records before.

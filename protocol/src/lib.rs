@@ -4,6 +4,7 @@
 //! journal declares its members in alphabetical order: its serde form *is* the canonical form.
 
 pub mod anchors;
+mod annotations;
 pub mod blob;
 pub mod bundle_reason;
 pub mod codec;
@@ -30,6 +31,7 @@ pub mod reason;
 pub mod reference;
 pub mod seal;
 pub mod settings;
+pub mod shown;
 mod text;
 pub mod time;
 pub mod workload;

@@ -111,6 +111,8 @@ pub const MESSAGE_BYTES: usize = 4_096;
 pub const FETCHES_IN_FLIGHT: usize = 256;
 /// Verification requests handed to the pool and not yet taken; more are refused.
 pub const VERIFICATIONS_WAITING: usize = 1_024;
+/// Answers that one record says were handed over; more get another one.
+pub const ANSWERED_IN_RECORD: usize = 1_024;
 /// Records that wait for the journal's thread; while there are more, they are lost and counted.
 pub const JOURNAL_QUEUE: usize = 65_536;
 /// Time one batch may take the journal's thread before it counts as stuck, in microseconds.

@@ -107,8 +107,10 @@ impl Replay<'_> {
         let report = &mut self.report;
         match record.entry {
             Entry::Answered(answered) => {
-                node.answered(&answered)?;
-                report.answered += 1;
+                for one in &answered {
+                    node.answered(one)?;
+                }
+                report.answered += answered.len() as u64;
             }
             Entry::Delivered(mut delivered) => {
                 let compared = node.delivered(&mut delivered, record.v, decisions, self.blobs)?;

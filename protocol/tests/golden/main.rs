@@ -27,7 +27,7 @@ macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v5/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v6/", $name, ".jsonl")))),*];
     };
 }
 
@@ -70,7 +70,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v5/effects.jsonl");
+const EFFECTS: &str = include_str!("v6/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -224,7 +224,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
 
 #[test]
 fn a_line_of_an_older_schema_is_still_read_with_its_hash_and_its_place_in_the_chain() {
-    for (version, least) in [(1, 29), (2, 34), (3, 36), (4, 36)] {
+    for (version, least) in [(1, 29), (2, 34), (3, 36), (4, 36), (5, 36)] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = folder.join(format!("tests/golden/v{version}"));
         let mut read = 0;
@@ -259,6 +259,37 @@ fn members_are_sorted_at_every_level_and_nothing_is_between_the_tokens() {
     }
 }
 
+/// The sample of a decision as text, with the annotations that its verdicts say.
+fn annotated(text: &str) -> String {
+    let digest = samples::sha("manifest").to_oci();
+    let digests = ["web", "child", "back", "again", "own"].map(|name| format!("{name}={digest}"));
+    let audit = format!(
+        "\"audit\":{{\"decision\":\"deny\",\"digests\":\"{}\",\
+         \"policy\":\"ImagePolicy shop/default (portieris.cloud.ibm.com)\"}}",
+        digests.join(", ")
+    );
+    text.replace("\"audit\":{\"decision\":\"deny\"}", &audit)
+}
+
+#[test]
+fn up_to_schema_5_a_decision_held_the_annotations_that_are_made_of_its_verdicts_now() {
+    let review = AdmissionInput::Review(inputs::smallest_review().into());
+    let cause = Cause::Outside(Outside::Webhook);
+    let entry = samples::delivered(ActorId::Admission, cause, review.into());
+    let mut text = Vec::new();
+    codec::write_line(&entry, Sha256::ZERO, &mut text).expect("entries are plain JSON");
+    let text = String::from_utf8(text).expect("JSON is UTF-8");
+    let (_, body) = text.trim_end().split_once("\"record\":").expect("a line");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":6", "\"v\":5");
+    let older = annotated(&body);
+    assert_ne!(older, body);
+    let line = format!("{{\"hash\":\"{}\",\"record\":{older}}}", Sha256::of(older.as_bytes()));
+    let (read, _) = codec::read_line(line.as_bytes()).expect("a line of schema 5");
+    assert_eq!(read.entry, entry);
+    let said = serde_json::to_string(&samples::decision().annotations()).expect("strings");
+    assert!(older.contains(&format!("\"audit\":{said}")), "{said}");
+}
+
 /// Effects stand in no record, but their digest does: their JSON may change as little.
 #[test]
 fn every_effect_is_written_as_its_golden_line_says() {
@@ -278,13 +309,13 @@ fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named
     let found = codec::Told::of(&effects).expect("effects are plain JSON").digest();
     assert_eq!(found, digest(EFFECTS.lines().map(named).collect()));
     let older = codec::Told::in_schema(3, &effects).expect("effects are plain JSON").digest();
-    // Up to then a decision held the patch that its pins make, which a denial has not, and a pin
-    // held the pointer of its verdict.
+    // Up to then a decision held the patch that its pins make, which a denial has not, a pin held
+    // the pointer of its verdict, and all annotations stood in a decision.
     let held =
         |line: &str| line.replace(",\"policy_revision\"", ",\"patch\":null,\"policy_revision\"");
     let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
     let held = |line: &str| held(line).replace("\"pin\":{", pointer);
-    let lines: Vec<String> = EFFECTS.lines().map(held).collect();
+    let lines: Vec<String> = EFFECTS.lines().map(|line| annotated(&held(line))).collect();
     assert_eq!(older, digest(lines.iter().map(String::as_str).collect()));
     assert_ne!(found, older);
 }
@@ -303,7 +334,7 @@ fn up_to_schema_3_the_digest_of_effects_is_of_the_patch_as_well() {
     let member = format!(",\"patch\":{},\"policy_revision\"", serde_json::json!(patch));
     let text = text.replace(",\"policy_revision\"", &member);
     let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
-    let text = format!("[{}]", text.replace("\"pin\":{", pointer));
+    let text = format!("[{}]", annotated(&text.replace("\"pin\":{", pointer)));
     let told = codec::Told::in_schema(3, &effects).expect("effects are plain JSON");
     assert_eq!(told.digest(), Sha256::of(text.as_bytes()));
 }
@@ -325,10 +356,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":5", "\"v\":6");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":6", "\"v\":7");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 6, known: 5 });
+    assert_eq!(found, ProtocolError::Schema { version: 7, known: 6 });
 }
 
 #[test]
@@ -352,6 +383,7 @@ fn the_journals_page_names_every_entry_with_its_members_and_every_input() {
                 assert!(named(entry), "{entry}");
                 let row = page.lines().find(|row| row.starts_with(&format!("| `{entry}` |")));
                 let row = row.expect(entry);
+                let members = members.get(0).unwrap_or(members);
                 for member in members.as_object().expect(file).keys() {
                     assert!(row.contains(&format!("`{member}`")), "{entry}: {member}");
                 }

@@ -226,7 +226,7 @@ pub fn answered() -> Vec<Entry> {
     let base = Answered { allowed: true, code: None, review: review_event(), wall: now().wall };
     let denied =
         Answered { allowed: false, code: Some(DenyCode::JournalUnavailable), ..base.clone() };
-    vec![Entry::Answered(base), Entry::Answered(denied)]
+    vec![Entry::Answered(vec![base.clone(), denied]), Entry::Answered(vec![base])]
 }
 
 pub fn gap() -> Gap {

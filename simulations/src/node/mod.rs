@@ -236,7 +236,7 @@ impl Node {
             wall: now.wall,
         };
         self.scribe.answered(&answered);
-        self.journal.write(Entry::Answered(answered));
+        self.journal.write(Entry::Answered(vec![answered]));
         Some(answer)
     }
 

@@ -114,7 +114,11 @@ fn late(left: &Left) -> Vec<(String, u64)> {
         for entry in journal.entries() {
             match entry {
                 // It was answered before the machine decided it, by a denial of the host's.
-                Entry::Answered(answered) => drop(due.remove(&answered.review)),
+                Entry::Answered(answered) => {
+                    answered.iter().for_each(|one| {
+                        due.remove(&one.review);
+                    });
+                }
                 Entry::Panicked(panicked) => drop(due.remove(&panicked.root)),
                 Entry::Delivered(delivered) => {
                     let now = delivered.now.mono;

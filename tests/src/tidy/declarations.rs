@@ -155,6 +155,7 @@ fn shape(text: &str, attributes: &str) -> Shape {
     let part = |at: usize| Box::new(shape(inner.get(at).copied().unwrap_or_default(), ""));
     match outer {
         "Arc" | "Box" => *part(0),
+        "Cow" => *part(1),
         "Vec" | "BTreeSet" => Shape::List(part(0)),
         "Option" => Shape::Optional(part(0)),
         "Result" => Shape::Either(part(0), part(1)),

@@ -108,6 +108,7 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("Wall", "wall"),
     ("bool", "boolean"),
     ("i64", "number"),
+    ("str", "text"),
     ("u16", "number"),
     ("u32", "number"),
     ("u64", "number"),

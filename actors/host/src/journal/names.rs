@@ -124,7 +124,8 @@ mod tests {
         ) {
             let named: BTreeSet<_> = (0..9_u8).map(|number| Sha256::of(&[number])).collect();
             let stored = named.iter().map(|digest| (*digest, 0)).collect();
-            let text: String = named.iter().map(|digest| format!("{{\"a\":\"{digest}\"}}\n")).collect();
+            let line = |digest: &Sha256| format!("{{\"a\":\"{digest}\"}}\n");
+            let text: String = named.iter().map(line).collect();
             ends.push(text.len());
             ends.sort_unstable();
             let mut file = tempfile::NamedTempFile::new()?;

@@ -8,12 +8,12 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use portreeve_machines::JournalGate;
-use portreeve_protocol::entry::{Delivered, Gap, Started};
+use portreeve_protocol::entry::{Answered, Delivered, Gap, Started};
 use portreeve_protocol::messages::journal::{
     Appended as AppendedInput, Gated, JournalInput, Release, WriteFailed,
 };
 use portreeve_protocol::{
-    ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256,
+    ActorId, Decision, Effect, Entry, EventId, Fact, Input, Kept, Mono, Sha256, limits,
 };
 use portreeve_replay::{Ledger, cut};
 
@@ -201,13 +201,17 @@ impl JournalThread {
 
     /// Stages the ends of answers that wait; while the journal is degraded they are dropped.
     fn stage_answered(&mut self) -> io::Result<()> {
-        while let Some(answered) = self.items.next_answered() {
+        loop {
+            let next = std::iter::from_fn(|| self.items.next_answered());
+            let answered: Vec<Answered> = next.take(limits::ANSWERED_IN_RECORD).collect();
+            if answered.is_empty() {
+                return Ok(());
+            }
             if !self.degraded {
-                self.ledger.answered(&answered);
+                answered.iter().for_each(|one| self.ledger.answered(one));
                 self.writer.stage(Entry::Answered(answered))?;
             }
         }
-        Ok(())
     }
 
     /// Stages one item, unless the journal is degraded or the batch has failed already.
@@ -543,7 +547,7 @@ mod tests {
         let mut writer = Writer::new(dir.path(), disk, Durability::Group, 1, Sha256::ZERO);
         writer.open()?;
         let (appender, items) = queue();
-        let most = portreeve_protocol::limits::JOURNAL_QUEUE as u64;
+        let most = limits::JOURNAL_QUEUE as u64;
         for seq in 1..=most + BEYOND {
             appender.delivered(delivery(&node, seq));
         }

@@ -32,7 +32,7 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'a str, &'a str>,
+    audit_annotations: BTreeMap<&'a str, Cow<'a, str>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
 }
@@ -94,17 +94,11 @@ pub fn decided(
     seal: Option<&SealChange>,
 ) -> Result<Vec<u8>, ProtocolError> {
     let decision = &*answer.decision;
-    let hash = answer.record.map(|record| record.to_hex());
-    let mut audit: BTreeMap<&str, &str> =
-        decision.audit.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    if let Some(hash) = &hash {
-        audit.insert(RECORD_ANNOTATION, hash);
-    }
+    let mut audit = decision.annotations();
+    audit.extend(answer.record.map(|record| (RECORD_ANNOTATION, record.to_hex().into())));
     // What the host denied by itself never became an event.
     let event = (decision.review.seq > 0).then(|| decision.review.to_string());
-    if let Some(event) = &event {
-        audit.insert(EVENT_ANNOTATION, event);
-    }
+    audit.extend(event.map(|event| (EVENT_ANNOTATION, event.into())));
     let stands_in = decision.denial.as_ref().map(in_words).unwrap_or_default();
     let message = if decision.message.is_empty() { &stands_in } else { &decision.message };
     let patch = decision.patch();

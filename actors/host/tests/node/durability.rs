@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use portreeve_host::node::{Durability, NodeOptions};
 use portreeve_protocol::entry::Answered;
-use portreeve_protocol::{Cause, Entry, Outside, Wall};
+use portreeve_protocol::{Cause, Entry, Outside, Wall, limits};
 
 use crate::stage::{Stage, code, review};
 
@@ -83,7 +83,39 @@ fn the_journal_holds_what_happened_in_one_chain() {
     assert_eq!(delivered.root, delivered.event);
     assert_eq!(delivered.decisions, [answer.decision]);
     assert_eq!(answer.record, Some(delivery.1));
-    assert!(matches!(&sent.0.entry, Entry::Answered(answered) if answered.wall == Wall(1)));
+    assert!(matches!(&sent.0.entry, Entry::Answered(answered) if answered[0].wall == Wall(1)));
+}
+
+#[test]
+fn answers_handed_over_while_the_disk_works_share_a_bounded_record_in_their_order() {
+    let stage = Stage::new();
+    let node = stage.start();
+    let answer = stage.review(&node, "allow");
+    stage.disk.stuck.store(true, Ordering::SeqCst);
+    let waiting = stage.runtime.spawn({
+        let node = node.clone();
+        async move { node.review(review("allow")).await }
+    });
+    stage.eventually("a review is under way", || {
+        (node.health().reviews_in_flight == 1).then_some(())
+    });
+    let handed_over = i64::try_from(limits::ANSWERED_IN_RECORD).unwrap() + 6;
+    for at in 0..handed_over {
+        let review = answer.decision.review.clone();
+        node.answered(Answered { allowed: true, code: None, review, wall: Wall(at) });
+    }
+    stage.disk.stuck.store(false, Ordering::SeqCst);
+    stage.runtime.block_on(waiting).unwrap();
+    stage.stop(node);
+    let lists: Vec<_> = stage
+        .entries()
+        .into_iter()
+        .filter_map(|entry| if let Entry::Answered(list) = entry { Some(list) } else { None })
+        .collect();
+    assert!(lists.len() <= 4, "{} records", lists.len());
+    assert!(lists.iter().all(|list| list.len() <= limits::ANSWERED_IN_RECORD));
+    let times: Vec<i64> = lists.concat().iter().map(|one| one.wall.0).collect();
+    assert_eq!(times, (0..handed_over).collect::<Vec<_>>());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portreeve_protocol::messages::admission::{AdmissionEffect, AdmissionTimer, ReviewFacts};
 use portreeve_protocol::planted::{self, Bug};
+use portreeve_protocol::shown::listed;
 use portreeve_protocol::{
     ContainerVerdict, Decision, Delivery, Denial, EventId, Fact, Mono, Outbox, Verdict,
 };
@@ -127,7 +128,7 @@ pub(super) fn decided(
         decision.audit.insert("bundle".to_owned(), message::bundle(bundle));
     }
     if !stale.is_empty() {
-        decision.audit.insert("stale".to_owned(), message::listed(&stale));
+        decision.audit.insert("stale".to_owned(), listed(&stale));
     }
     send(delivery, received, decision, warm, out);
 }

@@ -1,14 +1,13 @@
 //! What people are told about a decision.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use portreeve_protocol::decision::{BundleRef, SealOf};
-use portreeve_protocol::letter::steers;
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::planted::{self, Bug};
-use portreeve_protocol::policy::{Mode, PolicyRef};
+use portreeve_protocol::policy::Mode;
+use portreeve_protocol::shown::{cut, listed, shown};
 use portreeve_protocol::{Admitted, ContainerVerdict, Decision, Denial, SealFact, Verdict, limits};
 
 use super::answer::denial_of;
@@ -25,8 +24,6 @@ pub(super) const BUNDLE_EXPIRED: &str =
 pub(super) const SEAL_TOO_LARGE: &str = "there are too many containers for a seal, so the \
     workload's Pods will each be verified anew, which needs the trust server";
 
-/// Bytes of a container's name or image reference that a message shows.
-const SHOWN_BYTES: usize = 256;
 /// Bytes kept back for saying how much was left out.
 const LEFT_OUT_BYTES: usize = 40;
 
@@ -93,39 +90,29 @@ pub(super) fn bounded(remarks: Vec<String>) -> Vec<String> {
     kept
 }
 
-/// The audit annotations: which policies decided, the verified digests, the codes of denials.
-/// `would_deny` is what rules would have denied that images were allowed in spite of.
+/// The audit annotations that the verdicts alone do not say: the codes of denials. `would_deny` is
+/// what rules would have denied that images were allowed in spite of.
 pub(super) fn audit(
     verdicts: &[ContainerVerdict],
     mut would_deny: Vec<String>,
 ) -> BTreeMap<String, String> {
-    let rules = verdicts.iter().flat_map(|verdict| verdict.rules.iter());
-    let policies: BTreeSet<&PolicyRef> = rules.map(|rule| &rule.policy).collect();
-    let named = |policy: &PolicyRef| format!("{policy} ({})", policy.group.name());
-    let mut policies: Vec<String> = policies.into_iter().map(named).collect();
-    policies.sort_unstable();
-    policies.dedup();
-    let mut digests = Vec::new();
     let mut codes = Vec::new();
     for verdict in verdicts {
-        let place = shown(&verdict.container);
         match &verdict.verdict {
-            Verdict::Allowed(
-                Admitted::Blank | Admitted::TrustNotRequired | Admitted::Unchanged,
-            ) => {}
-            Verdict::Allowed(Admitted::Sealed(sealed)) => {
-                digests.push([&*place, "=", &sealed.digest.to_oci()].concat());
-            }
             Verdict::Allowed(Admitted::Tolerated(tolerated)) => {
                 would_deny.push(coded(verdict, &tolerated.denial));
             }
-            Verdict::Allowed(Admitted::Verified(verified)) => {
-                digests.push([&*place, "=", &verified.digest.to_oci()].concat());
-            }
+            Verdict::Allowed(
+                Admitted::Blank
+                | Admitted::Sealed(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged
+                | Admitted::Verified(_),
+            ) => {}
             Verdict::Denied(denial) => codes.push(coded(verdict, denial)),
         }
     }
-    [("policy", policies), ("digests", digests), ("codes", codes), ("would-deny", would_deny)]
+    [("codes", codes), ("would-deny", would_deny)]
         .into_iter()
         .filter(|(_, list)| !list.is_empty())
         .map(|(name, list)| (name.to_owned(), listed(&list)))
@@ -180,34 +167,4 @@ pub(super) fn bundle(bundle: &BundleRef) -> String {
     let BundleRef { digest, expired, version } = bundle;
     let expired = if *expired { ", expired" } else { "" };
     format!("version {version}, {}{expired}", digest.to_oci())
-}
-
-/// What an annotation that lists something holds.
-pub(super) fn listed(list: &[String]) -> String {
-    cut(list.join(", "), limits::MESSAGE_BYTES)
-}
-
-/// Text of the sender's as it may stand in a message: short, and without characters that steer a
-/// terminal.
-pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    // Most text is, and names are ASCII.
-    if text.len() <= SHOWN_BYTES && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Cow::Borrowed(text);
-    }
-    let plain: String = text.chars().map(|it| if steers(it) { '?' } else { it }).collect();
-    Cow::Owned(cut(plain, SHOWN_BYTES))
-}
-
-/// The longest part of `text` of at most `bytes` bytes, marked with `…` if it is not the whole.
-fn cut(mut text: String, bytes: usize) -> String {
-    if text.len() <= bytes {
-        return text;
-    }
-    let mut end = bytes.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text.push('…');
-    text
 }

@@ -3,11 +3,11 @@
 use portreeve_protocol::messages::admission::{
     AdmissionEffect, OwnerFact, OwnerFound, OwnerOutcome, OwnerQuery, ReviewFacts,
 };
+use portreeve_protocol::shown::shown;
 use portreeve_protocol::{ActorId, Delivery, EventId, Fact, Now, Outbox};
 use serde::{Deserialize, Serialize};
 
 use super::Admission;
-use super::message::shown;
 use super::pending::Pending;
 
 impl Admission {

@@ -25,7 +25,10 @@ fn a_denial_says_which_container_image_rule_code_and_what_to_do() {
         assert!(decision.message.contains(part), "{part} in {}", decision.message);
     }
     assert_eq!(decision.audit["codes"], "c0=not-signed");
-    assert_eq!(decision.audit["policy"], "ClusterImagePolicy default (portieris.cloud.ibm.com)");
+    assert_eq!(
+        decision.annotations()["policy"],
+        "ClusterImagePolicy default (portieris.cloud.ibm.com)"
+    );
 }
 
 #[test]

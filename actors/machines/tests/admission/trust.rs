@@ -35,7 +35,7 @@ fn an_image_signed_as_asked_is_allowed_with_its_evidence() {
     assert_eq!(found.signers, ["alice"]);
     assert_eq!(found.evidence.gun, GUN);
     let audited = format!("c0={}", digest("image").to_oci());
-    assert_eq!(decision.audit.get("digests"), Some(&audited));
+    assert_eq!(decision.annotations()["digests"], audited);
 }
 
 #[test]

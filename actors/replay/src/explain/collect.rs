@@ -85,7 +85,7 @@ impl Collector {
 
     pub(super) fn record(&mut self, at: &At, entry: Entry) {
         match entry {
-            Entry::Answered(answered) => self.answered(&answered),
+            Entry::Answered(answered) => answered.iter().for_each(|one| self.answered(one)),
             Entry::Delivered(delivered) => self.delivered(at, &delivered),
             Entry::Checkpoint(checkpoint) => self.cut(at, &checkpoint),
             Entry::Gap(_) => {

@@ -113,7 +113,8 @@ pub(super) fn render(told: &Explanation, width: usize) -> Vec<Paragraph> {
 
 /// What is changed in the object, and what is told to the API server.
 fn change(decision: &Decision, page: &mut Page) {
-    if decision.patches() || decision.seal.is_some() || !decision.audit.is_empty() {
+    let annotations = decision.annotations();
+    if decision.patches() || decision.seal.is_some() || !annotations.is_empty() {
         page.blank();
     }
     if let Some(patch) = decision.patch() {
@@ -123,7 +124,7 @@ fn change(decision: &Decision, page: &mut Page) {
         let text = format!("for {} {} in {}", seal.kind, seal.name, seal.namespace);
         page.item(0, "Seal     ", &text);
     }
-    for (name, value) in &decision.audit {
+    for (name, value) in &annotations {
         page.item(0, "Audit    ", &format!("{name}: {value}"));
     }
 }

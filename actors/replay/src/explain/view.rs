@@ -2,11 +2,12 @@
 //! and they stay when the types of this program change. Nothing but facts, names and digests can
 //! get in: there is no type here that could hold a secret.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use portreeve_protocol::decision::{BundleRef, ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
-use portreeve_protocol::{Admitted, Denial, DenyCode, Sha256, Verdict};
+use portreeve_protocol::{Admitted, Decision, Denial, DenyCode, Sha256, Verdict};
 use serde::Serialize;
 
 use super::find::{Match, ReviewOutcome};
@@ -55,7 +56,7 @@ pub(super) struct ExplanationView<'a> {
     patch: Option<String>,
     sealed: bool,
     warnings: &'a [String],
-    audit: BTreeMap<&'a str, &'a str>,
+    audit: BTreeMap<&'a str, Cow<'a, str>>,
     events: Vec<EventView<'a>>,
     events_cut: bool,
     segment: &'a str,
@@ -217,7 +218,6 @@ pub(super) fn explanation(told: &Explanation) -> ExplanationView<'_> {
     };
     let denied = decision.and_then(|decision| decision.denial.as_ref()).map(|it| it.code);
     let code = denied.or(told.panicked.then_some(DenyCode::Internal));
-    let audit = decision.iter().flat_map(|decision| &decision.audit);
     ExplanationView {
         uid: &told.facts.uid,
         event: told.review.to_string(),
@@ -241,7 +241,7 @@ pub(super) fn explanation(told: &Explanation) -> ExplanationView<'_> {
         patch: decision.and_then(|decision| decision.patch()),
         sealed: decision.is_some_and(|decision| decision.seal.is_some()),
         warnings: decision.map_or(&[], |decision| &decision.warnings),
-        audit: audit.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        audit: decision.map(Decision::annotations).unwrap_or_default(),
         events: told.events.iter().map(event).collect(),
         events_cut: told.events_cut,
         segment: &told.segment,

@@ -169,10 +169,10 @@ fn an_answer_that_was_not_decided_is_reported() {
     let mut at = None;
     let journal = forge(&rig, |line, mut entry| {
         if let (Entry::Answered(answered), None) = (&mut entry, at)
-            && !answered.allowed
+            && let Some(denied) = answered.iter_mut().find(|one| !one.allowed)
         {
             at = Some(line);
-            (answered.allowed, answered.code) = (true, None);
+            (denied.allowed, denied.code) = (true, None);
         }
         Some(entry)
     });
@@ -186,7 +186,7 @@ fn a_denial_by_the_host_in_place_of_the_decision_is_no_mismatch() {
     let journal = forge(&rig, |_, mut entry| {
         if let Entry::Answered(answered) = &mut entry {
             let code = Some(DenyCode::JournalUnavailable);
-            (answered.allowed, answered.code) = (false, code);
+            answered.iter_mut().for_each(|one| (one.allowed, one.code) = (false, code));
         }
         Some(entry)
     });
