@@ -422,7 +422,10 @@ fn an_allow_carries_its_patch_in_base64_and_the_hash_of_its_record() {
             "patch": base64::engine::general_purpose::STANDARD.encode(patch),
             "patchType": "JSONPatch",
             "auditAnnotations": {
-                "event": "n/1/admission/1", "images": "1", "record": record.to_hex()
+                "digests": format!("main={}", Sha256::ZERO.to_oci()),
+                "event": "n/1/admission/1",
+                "images": "1",
+                "record": record.to_hex()
             },
             "warnings": ["first use"]
         }
@@ -441,7 +444,11 @@ fn a_denial_carries_status_403_and_never_a_patch() {
             "status": {
                 "code": 403, "message": "tag-not-signed: no \"tag\" 1", "reason": "Forbidden"
             },
-            "auditAnnotations": {"event": "n/1/admission/1", "images": "1"},
+            "auditAnnotations": {
+                "digests": format!("main={}", Sha256::ZERO.to_oci()),
+                "event": "n/1/admission/1",
+                "images": "1"
+            },
             "warnings": ["first use"]
         }
     });

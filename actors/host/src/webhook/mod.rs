@@ -9,6 +9,7 @@ mod diagnose;
 mod members;
 mod pod;
 mod probes;
+mod read_ahead;
 mod refusal;
 mod reload;
 mod review;

@@ -10,12 +10,13 @@ use hyper_util::server::conn::auto::Builder;
 use portreeve_protocol::limits;
 use rustls::ServerConfig;
 use slog::{Logger, debug, info, warn};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::read_ahead::ReadAhead;
 use super::{Port, Webhook};
 use crate::HostError;
 
@@ -27,9 +28,6 @@ const HEAD: Duration = Duration::from_secs(300);
 const _: () = assert!(HEAD.as_secs() > 90, "an API server closes after 90 seconds; we must not");
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// Read from a connection at once, at most. `rustls` asks for 4 KiB at a time, and a review mostly
-/// has more.
-const READ: usize = 16 << 10;
 /// How long to wait before accepting again when the system is out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -151,10 +149,9 @@ where
         let client = Client { address, authenticated: false };
         return serve(stream, false, client, context).await;
     };
-    let stream = BufReader::with_capacity(READ, stream);
     let shaken = tokio::select! {
         () = told(&mut context.stop) => return,
-        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(ReadAhead::of(stream))) => shaken,
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
