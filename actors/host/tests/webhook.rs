@@ -422,7 +422,7 @@ fn an_allow_carries_its_patch_in_base64_and_the_hash_of_its_record() {
             "patch": base64::engine::general_purpose::STANDARD.encode(patch),
             "patchType": "JSONPatch",
             "auditAnnotations": {
-                "digests": format!("main={}", Sha256::ZERO.to_oci()),
+                "digests": format!("main={}", Sha256::of(b"image").to_oci()),
                 "event": "n/1/admission/1",
                 "images": "1",
                 "record": record.to_hex()
@@ -445,7 +445,7 @@ fn a_denial_carries_status_403_and_never_a_patch() {
                 "code": 403, "message": "tag-not-signed: no \"tag\" 1", "reason": "Forbidden"
             },
             "auditAnnotations": {
-                "digests": format!("main={}", Sha256::ZERO.to_oci()),
+                "digests": format!("main={}", Sha256::of(b"image").to_oci()),
                 "event": "n/1/admission/1",
                 "images": "1"
             },
