@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::PolicyRef;
 use crate::shown::{listed, shown};
-use crate::{Admitted, ContainerVerdict, Decision, Sha256, Verdict};
+use crate::{ContainerVerdict, Decision};
 
 /// The annotation that lists the policies whose rules decided.
 const POLICY: &str = "policy";
@@ -48,23 +48,9 @@ impl Decision {
     /// The digests that images were verified to have, in the order of the verdicts.
     fn digests(&self) -> Vec<String> {
         let digest = |verdict: &ContainerVerdict| {
-            let digest = verified(&verdict.verdict)?.to_oci();
+            let digest = verdict.verdict.digest()?.to_oci();
             Some([&*shown(&verdict.container), "=", &digest].concat())
         };
         self.verdicts.iter().filter_map(digest).collect()
-    }
-}
-
-fn verified(verdict: &Verdict) -> Option<Sha256> {
-    match verdict {
-        Verdict::Allowed(Admitted::Sealed(sealed)) => Some(sealed.digest),
-        Verdict::Allowed(Admitted::Verified(verified)) => Some(verified.digest),
-        Verdict::Allowed(
-            Admitted::Blank
-            | Admitted::Tolerated(_)
-            | Admitted::TrustNotRequired
-            | Admitted::Unchanged,
-        )
-        | Verdict::Denied(_) => None,
     }
 }

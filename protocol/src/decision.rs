@@ -185,6 +185,24 @@ impl Decision {
     }
 }
 
+impl Verdict {
+    /// The digest that the image was found to have, if it was verified, now or before.
+    #[must_use]
+    pub fn digest(&self) -> Option<Sha256> {
+        match self {
+            Self::Allowed(Admitted::Sealed(sealed)) => Some(sealed.digest),
+            Self::Allowed(Admitted::Verified(verified)) => Some(verified.digest),
+            Self::Allowed(
+                Admitted::Blank
+                | Admitted::Tolerated(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged,
+            )
+            | Self::Denied(_) => None,
+        }
+    }
+}
+
 impl ContainerVerdict {
     /// The change of the reference, if it is to be changed.
     #[must_use]

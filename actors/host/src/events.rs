@@ -8,6 +8,7 @@ use portreeve_protocol::messages::admission::{
     GroupKind, Operation, OwnerFact, ReviewFacts, ReviewPath,
 };
 use portreeve_protocol::seal::{group_of, is_sealed_kind};
+use portreeve_protocol::shown::cut;
 use portreeve_protocol::{Decision, DenyCode, limits};
 
 /// Takes what is to be told. It never waits: what there is no room for is dropped and counted.
@@ -127,21 +128,8 @@ impl Occurrence {
             }
             (true, _) => (Reason::Warned, decision.warnings.join("; ")),
         };
-        Some(Self { about, reason, text: cut(text) })
+        Some(Self { about, reason, text: cut(text, limits::EVENT_BYTES) })
     }
-}
-
-/// The text as far as an Event has room for it.
-fn cut(mut text: String) -> String {
-    if text.len() > limits::EVENT_BYTES {
-        let mut end = limits::EVENT_BYTES - '…'.len_utf8();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -284,7 +272,6 @@ mod tests {
             "{}",
             told.text
         );
-        assert_eq!(cut("short".to_owned()), "short");
         Ok(())
     }
 }

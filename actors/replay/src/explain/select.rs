@@ -64,7 +64,7 @@ impl Selection {
         self.allowed.is_none_or(|allowed| allowed == decision.allowed)
             && self.code.is_none_or(|code| codes(decision).any(|found| found == code))
             && self.image.as_ref().is_none_or(|image| {
-                let judged = |it: &ContainerVerdict| image.covers(&it.image, digest(&it.verdict));
+                let judged = |it: &ContainerVerdict| image.covers(&it.image, it.verdict.digest());
                 names(facts, image) || decision.verdicts.iter().any(judged)
             })
     }
@@ -102,21 +102,6 @@ pub(super) fn refused(verdict: &Verdict) -> Option<&Denial> {
             | Admitted::Verified(_),
         ) => None,
         Verdict::Denied(denial) => Some(denial),
-    }
-}
-
-/// The digest that an image was found to have.
-fn digest(verdict: &Verdict) -> Option<Sha256> {
-    match verdict {
-        Verdict::Allowed(Admitted::Sealed(sealed)) => Some(sealed.digest),
-        Verdict::Allowed(Admitted::Verified(verified)) => Some(verified.digest),
-        Verdict::Allowed(
-            Admitted::Blank
-            | Admitted::Tolerated(_)
-            | Admitted::TrustNotRequired
-            | Admitted::Unchanged,
-        )
-        | Verdict::Denied(_) => None,
     }
 }
 
