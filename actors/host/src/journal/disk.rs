@@ -39,7 +39,7 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the operating system says.
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        remove(path)
     }
 
     /// Ends when what was removed from `directory` is gone for good.
@@ -112,6 +112,26 @@ impl SegmentFile for File {
     }
 }
 
+/// Bytes that are given back to the file system at once.
+const PIECE: u64 = 1 << 20;
+
+/// Removes a file. What a large one holds is given back piece by piece once its name is gone: a
+/// file system may keep every sync waiting until it has freed all of a file.
+fn remove(path: &Path) -> io::Result<()> {
+    let large = OpenOptions::new().write(true).open(path).ok();
+    fs::remove_file(path)?;
+    let Some(file) = large else { return Ok(()) };
+    let mut left = file.metadata().map_or(0, |found| found.len());
+    while left > PIECE {
+        left -= PIECE;
+        if file.set_len(left).is_err() {
+            // It goes at once when it is closed.
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl Disk for FileSystem {
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
@@ -164,4 +184,22 @@ impl Disk for FileSystem {
 
 fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_length_is_gone_once_it_is_removed() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("00000001.ndjson");
+        for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
+            File::create(&path)?.set_len(length)?;
+            FileSystem.remove(&path)?;
+            assert!(!path.exists(), "{length}");
+        }
+        assert!(FileSystem.remove(&path).is_err(), "there is none any more");
+        Ok(())
+    }
 }

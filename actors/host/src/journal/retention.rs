@@ -17,7 +17,7 @@ use super::layout;
 use super::names::Names;
 use super::reader::begins;
 use super::shelf::Shelf;
-use super::stock::Stock;
+use super::stock::{Segment, Stock};
 use crate::HostError;
 
 /// How much of a journal is kept.
@@ -70,6 +70,9 @@ pub(super) struct Trimmed {
     pub(super) segments: usize,
 }
 
+/// Segments that are read before it must be known what they name, at each look.
+const AHEAD: usize = 2;
+
 /// The blobs that segments name, by number.
 pub(super) type Named = BTreeMap<u32, Names>;
 
@@ -94,6 +97,9 @@ impl Removal<'_> {
         let used = stock.bytes();
         let most = self.bounds.most(used, room);
         if used <= most && !stock.segments.iter().any(|segment| segment.old) {
+            if used > most / 2 {
+                self.learn_ahead(&stock, named)?;
+            }
             return Ok(Trimmed::default());
         }
         let Some(last) = stock.segments.iter().rposition(|segment| begins(&segment.path)) else {
@@ -120,12 +126,17 @@ impl Removal<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let names = named.entry(segment.number).or_default();
-            names
-                .read_on(&segment.path, &stock.blobs)
-                .map_err(|source| file("cannot read", &segment.path, source))?;
+            learn_one(stock, segment, named)?;
         }
         Ok(true)
+    }
+
+    /// Learns what a few more segments name before it must be known, so that not all of them are
+    /// read in one go when the first is to be removed.
+    fn learn_ahead(&self, stock: &Stock, named: &mut Named) -> Result<(), HostError> {
+        let unread = stock.segments.iter().filter(|segment| !named.contains_key(&segment.number));
+        let next: Vec<_> = unread.take(AHEAD).collect();
+        next.into_iter().try_for_each(|segment| learn_one(stock, segment, named))
     }
 
     /// Removes the first `end` segments for good; how many went.
@@ -171,6 +182,14 @@ impl Removal<'_> {
         }
         Ok(removed)
     }
+}
+
+/// Learns what one segment names, as far as that is not known.
+fn learn_one(stock: &Stock, segment: &Segment, named: &mut Named) -> Result<(), HostError> {
+    let names = named.entry(segment.number).or_default();
+    names
+        .read_on(&segment.path, &stock.blobs)
+        .map_err(|source| file("cannot read", &segment.path, source))
 }
 
 /// What the segment of this number names.
@@ -259,6 +278,27 @@ mod tests {
             self.shelf.done();
             trimmed
         }
+    }
+
+    #[test]
+    fn segments_are_read_a_few_at_a_time_before_the_bounds_are_met() -> Outcome {
+        let mut bench = Bench::new()?;
+        for segment in 1..=5 {
+            bench.begin(segment)?;
+        }
+        let used = Stock::of(bench.dir.path(), None, SystemTime::now())?.bytes();
+        let mut look = |max_bytes| {
+            let bounds = Retention { max_bytes, max_age: None, min_free: 0 };
+            let (shelf, stop) = (&bench.shelf, &AtomicBool::new(false));
+            let removal = Removal { bounds, now: SystemTime::now(), shelf, stop };
+            let trimmed = removal.run(&mut bench.named);
+            trimmed.map(|trimmed| (trimmed, bench.named.keys().copied().collect::<Vec<_>>()))
+        };
+        assert_eq!(look(used * 2)?, (Trimmed::default(), vec![]), "less than half is used");
+        assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2]));
+        assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2, 3, 4]));
+        assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2, 3, 4, 5]));
+        Ok(())
     }
 
     #[test]
