@@ -59,8 +59,8 @@ impl Names {
     }
 }
 
-/// The digests in `bytes` whose first byte is one of `first`: 64 digits between quotes. Of thousands
-/// of bytes in a record few are a quote that is followed by another one at this distance.
+/// The digests in `bytes` whose first byte is one of `first`: 64 digits between quotes. Few of the
+/// thousands of bytes of a record are a quote that is followed by another one at this distance.
 fn digests(bytes: &[u8], first: &[bool; 256]) -> impl Iterator<Item = Sha256> {
     let closing = bytes.get(SPAN..).unwrap_or_default();
     let blocks = bytes.chunks(BLOCK).zip(closing.chunks(BLOCK)).enumerate();
