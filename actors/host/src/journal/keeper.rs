@@ -11,7 +11,6 @@ use slog::{info, warn};
 
 use super::retention::{Named, Removal, Retention};
 use super::shelf::Shelf;
-use super::stock::Stock;
 use crate::node::facts::Facts;
 
 /// Microseconds between two looks at the volume.
@@ -88,24 +87,10 @@ impl Keeper {
         }
     }
 
-    /// Counts what is there. Only while nothing is being written.
-    pub(super) fn count(&self) {
-        let shelf = &self.common.shelf;
-        // What cannot be listed cannot be removed either, and the removal says so.
-        if let Ok(stock) = Stock::of(shelf.dir(), None, SystemTime::now()) {
-            shelf.counted(stock.bytes());
-        }
-    }
-
     /// Announces and begins a removal.
     pub(super) fn trim(&mut self) {
         let announced = self.prepare();
         self.start(announced);
-    }
-
-    /// Bytes were written.
-    pub(super) fn grew(&self, bytes: u64) {
-        self.common.shelf.grew(bytes);
     }
 
     /// Whether there was too little room at the last look.
@@ -126,7 +111,7 @@ impl Keeper {
             self.out = false;
             return Space::Enough;
         };
-        self.facts.metrics().journal_room(shelf.stored(), room.free);
+        self.facts.metrics().journal_room(shelf.bytes(), room.free);
         let (floor, last) = (self.bounds.floor(room), self.bounds.last_floor(room));
         if room.free < floor && now >= self.trim_at {
             self.trim_at = now.plus(TRIM);
@@ -165,7 +150,7 @@ fn remove(announced: &Announced, bounds: Retention, facts: &Facts) {
             if trimmed.segments + trimmed.blobs > 0 {
                 info!(facts.log(), "old parts of the journal were removed";
                     "segments" => trimmed.segments, "blobs" => trimmed.blobs,
-                    "bytes_kept" => shelf.stored());
+                    "bytes_kept" => shelf.bytes());
             }
         }
         Err(error) => {

@@ -14,6 +14,7 @@ pub mod reader;
 pub mod retention;
 mod shelf;
 mod stock;
+mod stored;
 mod thread;
 pub mod waiting;
 mod writer;

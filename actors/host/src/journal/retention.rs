@@ -18,6 +18,7 @@ use super::names::Names;
 use super::reader::begins;
 use super::shelf::Shelf;
 use super::stock::{Segment, Stock};
+use super::stored::Stored;
 use crate::HostError;
 
 /// How much of a journal is kept.
@@ -92,6 +93,8 @@ impl Removal<'_> {
     /// # Errors
     /// `File` for what cannot be listed, read or removed; what went before is gone.
     pub(super) fn run(&self, named: &mut Named) -> Result<Trimmed, HostError> {
+        // First, so that none of these segments is one that the stock has not seen.
+        named.append(&mut self.shelf.take_ended());
         let mut stock = Stock::of(self.shelf.dir(), self.bounds.max_age, self.now)?;
         let room = self.shelf.disk().room(self.shelf.dir()).ok();
         let used = stock.bytes();
@@ -119,14 +122,15 @@ impl Removal<'_> {
         Ok(Trimmed { blobs, segments })
     }
 
-    /// Learns what each segment names; false if it was stopped. What was read before is not read
-    /// again, but a segment that was written since is read on.
+    /// Learns what each segment names; false if it was stopped. What was noted when it was written,
+    /// or read before, is not read again, but a segment that was written since is read on.
     fn learn(&self, stock: &Stock, named: &mut Named) -> Result<bool, HostError> {
+        let stored = stock.stored();
         for segment in &stock.segments {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            learn_one(stock, segment, named)?;
+            learn_one(&stored, segment, named)?;
         }
         Ok(true)
     }
@@ -136,7 +140,8 @@ impl Removal<'_> {
     fn learn_ahead(&self, stock: &Stock, named: &mut Named) -> Result<(), HostError> {
         let unread = stock.segments.iter().filter(|segment| !named.contains_key(&segment.number));
         let next: Vec<_> = unread.take(AHEAD).collect();
-        next.into_iter().try_for_each(|segment| learn_one(stock, segment, named))
+        let stored = stock.stored();
+        next.into_iter().try_for_each(|segment| learn_one(&stored, segment, named))
     }
 
     /// Removes the first `end` segments for good; how many went.
@@ -185,10 +190,10 @@ impl Removal<'_> {
 }
 
 /// Learns what one segment names, as far as that is not known.
-fn learn_one(stock: &Stock, segment: &Segment, named: &mut Named) -> Result<(), HostError> {
+fn learn_one(stored: &Stored, segment: &Segment, named: &mut Named) -> Result<(), HostError> {
     let names = named.entry(segment.number).or_default();
     names
-        .read_on(&segment.path, &stock.blobs)
+        .read_on(&segment.path, stored)
         .map_err(|source| file("cannot read", &segment.path, source))
 }
 

@@ -1,19 +1,24 @@
 //! The blobs of a journal: which are stored, and which may go.
 //!
-//! The writer stores blobs and remembers them; retention removes those that no segment names any
-//! more. Both go by one lock, so that a blob is never remembered as stored after it is gone, nor
-//! removed between its being stored and its record.
+//! The writer stores blobs and remembers them, and which its segments name; retention removes those
+//! that no segment names any more. Both go by one lock, so that a blob is never remembered as stored
+//! after it is gone, nor removed between its being stored and its record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use portreeve_protocol::{Blob, Sha256};
 
 use super::disk::{Disk, NewFile};
 use super::layout;
+use super::names::Names;
+use super::retention::Named;
+use super::stock::Stock;
+use super::stored::Stored;
 
 /// Digests remembered as stored; beyond them the directory is asked again.
 const KNOWN: usize = 65_536;
@@ -24,14 +29,18 @@ pub(super) struct Shelf {
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
     /// Bytes of the whole journal: what was there first, and what came and went since.
-    stored: AtomicU64,
+    bytes: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
+    /// What the segments name that this incarnation has ended, until a removal takes it.
+    ended: Named,
     known: BTreeSet<Sha256>,
     /// What was named since a removal was announced; `None` while none is.
     named: Option<BTreeSet<Sha256>>,
+    /// All that is stored; `None` if it could not be listed.
+    stored: Option<Stored>,
     /// What is to be stored before the next records are written.
     waiting: BTreeMap<Sha256, NewFile>,
 }
@@ -42,35 +51,42 @@ impl State {
             self.known.clear();
         }
         self.known.insert(digest);
+        if let Some(stored) = &mut self.stored {
+            stored.insert(digest);
+        }
     }
 }
 
 impl Shelf {
     pub(super) fn new(dir: &Path, disk: Arc<dyn Disk>) -> Self {
-        let (state, stored) = (Mutex::default(), AtomicU64::new(0));
-        Self { dir: dir.to_owned(), disk, state, stored }
+        let (state, bytes) = (Mutex::default(), AtomicU64::new(0));
+        Self { dir: dir.to_owned(), disk, state, bytes }
     }
 
     /// Bytes of the whole journal.
-    pub(super) fn stored(&self) -> u64 {
-        self.stored.load(Ordering::Relaxed)
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
-    /// So many bytes are there, and nothing is being added or removed.
-    pub(super) fn counted(&self, bytes: u64) {
-        self.stored.store(bytes, Ordering::Relaxed);
+    /// Takes stock of what is there. Only before anything is written.
+    pub(super) fn take_stock(&self) {
+        // What cannot be listed cannot be removed either, and the removal says so.
+        if let Ok(stock) = Stock::of(&self.dir, None, SystemTime::now()) {
+            self.bytes.store(stock.bytes(), Ordering::Relaxed);
+            self.state().stored = Some(stock.blobs.into_keys().collect());
+        }
     }
 
     /// So many bytes were added.
     pub(super) fn grew(&self, bytes: u64) {
-        self.stored.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes were removed.
     pub(super) fn shrank(&self, bytes: u64) {
-        let less = |stored: u64| Some(stored.saturating_sub(bytes));
+        let less = |before: u64| Some(before.saturating_sub(bytes));
         // Less of something is always something: it cannot fail.
-        let _ = self.stored.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// The journal's directory.
@@ -146,7 +162,32 @@ impl Shelf {
         }
         // First, so that it is stored again whatever comes of this.
         state.known.remove(digest);
-        self.disk.remove(&layout::blob(&self.dir, digest)).map(|()| true)
+        self.disk.remove(&layout::blob(&self.dir, digest))?;
+        if let Some(stored) = &mut state.stored {
+            stored.remove(digest);
+        }
+        Ok(true)
+    }
+
+    /// The blobs that `records` name, which are about to be written: none of them is removed by a
+    /// removal under way. `None` if it is not known what is stored.
+    pub(super) fn named_by(&self, records: &[u8]) -> Option<Vec<Sha256>> {
+        let mut state = self.state();
+        let found = state.stored.as_ref()?.named_in(records);
+        if let Some(named) = &mut state.named {
+            named.extend(&found);
+        }
+        Some(found)
+    }
+
+    /// A segment was ended that names these.
+    pub(super) fn ended(&self, segment: u32, names: Names) {
+        self.state().ended.insert(segment, names);
+    }
+
+    /// What the segments name that were ended since the last time.
+    pub(super) fn take_ended(&self) -> Named {
+        std::mem::take(&mut self.state().ended)
     }
 
     /// Removes what a crash left of a blob that was being stored; none is while this runs.
@@ -213,7 +254,7 @@ mod tests {
             let bytes = std::fs::read(layout::blob(dir.path(), &blob.digest()))?;
             assert_eq!(Sha256::of(&bytes), blob.digest());
         }
-        assert_eq!(shelf.stored(), 6_400);
+        assert_eq!(shelf.bytes(), 6_400);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use portreeve_protocol::Sha256;
 use super::layout;
 use super::reader::begins;
 use super::retention::{Named, of};
+use super::stored::Stored;
 use crate::HostError;
 
 /// What of a journal lies on its volume.
@@ -104,6 +105,11 @@ impl Stock {
     fn leave(&mut self, path: PathBuf, of: Option<u32>) {
         let Ok(found) = fs::metadata(&path) else { return };
         self.leftovers.push(Leftover { length: found.len(), of, path });
+    }
+
+    /// The blobs, to be looked for in texts.
+    pub(super) fn stored(&self) -> Stored {
+        self.blobs.keys().copied().collect()
     }
 
     /// Bytes of all of it.

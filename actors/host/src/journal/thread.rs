@@ -122,7 +122,6 @@ impl JournalThread {
 
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
-        self.keeper.count();
         // The bounds may be closer than those of the last incarnation.
         self.keeper.trim();
         loop {
@@ -309,7 +308,6 @@ impl JournalThread {
     fn put(&mut self, answers: bool) -> io::Result<()> {
         let written = self.writer.write()?;
         self.facts.metrics().journal_written(written.records, written.bytes);
-        self.keeper.grew(written.bytes);
         if self.writer.full() || !self.whole {
             self.items.gauges().cut_wanted.store(true, Ordering::Relaxed);
         }

@@ -13,6 +13,7 @@ use portreeve_protocol::{Blob, Effect, Entry, ProtocolError, Sha256, codec, limi
 use super::disk::{Disk, SegmentFile};
 use super::keeper::Keeper;
 use super::layout;
+use super::names::Names;
 use super::retention::Retention;
 use super::shelf::Shelf;
 use crate::node::Durability;
@@ -43,6 +44,9 @@ pub(crate) struct Writer {
 struct Open {
     file: Box<dyn SegmentFile>,
     length: u64,
+    /// The blobs that the segment names.
+    names: Names,
+    number: u32,
     path: PathBuf,
     safe: u64,
 }
@@ -117,12 +121,29 @@ impl Writer {
             self.disk.cut(path, *safe)?;
             self.repair = None;
         }
-        let path = layout::segment(&self.dir, self.next_segment);
+        let number = self.next_segment;
+        let path = layout::segment(&self.dir, number);
         // Even if it fails, the file may be there; its name is not used again.
         self.next_segment = self.next_segment.saturating_add(1);
         let file = self.disk.create(&path)?;
-        self.file = Some(Open { file, length: 0, path, safe: 0 });
+        let names = Names::default();
+        self.end();
+        self.file = Some(Open { file, length: 0, names, number, path, safe: 0 });
         Ok(())
+    }
+
+    /// Takes stock of the journal, so that it is known what its records name. Only before the first
+    /// one is written.
+    pub(crate) fn take_stock(&self) {
+        self.shelf.take_stock();
+    }
+
+    /// Nothing is written any more to the segment that is open, if one is; where it lies and what of
+    /// it is durable.
+    fn end(&mut self) -> Option<(PathBuf, u64)> {
+        let Open { names, number, path, safe, .. } = self.file.take()?;
+        self.shelf.ended(number, names);
+        Some((path, safe))
     }
 
     /// Ends the segment for good and begins the next one with a checkpoint.
@@ -198,9 +219,12 @@ impl Writer {
         }
         self.shelf.settle()?;
         let open = self.file.as_mut().ok_or_else(|| io::Error::other("no segment is open"))?;
+        let named = self.shelf.named_by(&self.staged.lines);
         open.file.append(&self.staged.lines)?;
         let bytes = self.staged.lines.len() as u64;
         open.length += bytes;
+        named.into_iter().for_each(|digests| open.names.note(bytes, digests));
+        self.shelf.grew(bytes);
         let records = self.staged.records;
         self.unsynced += records;
         self.unsynced_deliveries += self.staged.deliveries;
@@ -234,8 +258,8 @@ impl Writer {
         let group = self.durability == Durability::Group;
         let written = if group { self.unsynced_deliveries } else { 0 };
         let lost = written + self.staged.deliveries;
-        if let Some(open) = self.file.take() {
-            self.repair = Some((open.path, open.safe));
+        if let Some(cut_back) = self.end() {
+            self.repair = Some(cut_back);
         }
         self.written = self.safe;
         self.unsynced = 0;
@@ -254,6 +278,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use portreeve_protocol::entry::Gap;
 
     use super::*;
@@ -328,6 +354,57 @@ mod tests {
         let segments: Vec<String> =
             chain(dir.path())?.into_iter().map(|(segment, _)| segment).collect();
         assert_eq!(segments, ["00000001.ndjson", "00000002.ndjson"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_segment_names_is_noted_while_it_is_written_as_if_it_were_read()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let earlier = Blob::new(&b"of an earlier incarnation"[..]);
+        let mut before = writer(dir.path())?;
+        before.blob(&earlier)?;
+        before.write()?;
+        let disk = Arc::new(FileSystem);
+        let mut writer = Writer::new(dir.path(), disk, Durability::Group, 2, Sha256::ZERO);
+        writer.take_stock();
+        writer.open()?;
+        let new = Blob::new(&b"new"[..]);
+        writer.blob(&new)?;
+        for why in [earlier.digest(), new.digest(), Sha256::of(b"nowhere")] {
+            writer.stage(gap(why.to_string()))?;
+            writer.write()?;
+        }
+        let [ended, next] = [2, 3].map(|number| layout::segment(dir.path(), number));
+        writer.open()?;
+        let mut read = Names::default();
+        let stored = [earlier.digest(), new.digest()].into_iter().collect();
+        read.read_on(&ended, &stored)?;
+        assert_eq!(read.iter().count(), 2);
+        assert_eq!(writer.shelf.take_ended(), BTreeMap::from([(2, read)]));
+        writer.stage(gap(new.digest().to_string()))?;
+        writer.write()?;
+        let mut read = Names::default();
+        read.read_on(&next, &stored)?;
+        assert_eq!(writer.fail(), 0);
+        assert_eq!(writer.shelf.take_ended(), BTreeMap::from([(3, read)]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_blob_that_a_record_names_while_a_removal_is_under_way_stays()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let mut writer = writer(dir.path())?;
+        writer.take_stock();
+        let [named, other] = [&b"named"[..], b"other"].map(Blob::new);
+        [&named, &other].into_iter().try_for_each(|blob| writer.blob(blob))?;
+        writer.shelf.settle()?;
+        assert!(writer.shelf.announce());
+        writer.stage(gap(named.digest().to_string()))?;
+        writer.write()?;
+        assert!(!writer.shelf.remove(&named.digest())?);
+        assert!(writer.shelf.remove(&other.digest())?);
         Ok(())
     }
 

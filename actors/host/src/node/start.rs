@@ -215,6 +215,7 @@ fn started(
 
 /// Makes the opening of the incarnation the durable first record of a new segment.
 fn open_incarnation(writer: &mut Writer, started: &Arc<Started>) -> io::Result<()> {
+    writer.take_stock();
     writer.open()?;
     let mut named = Started::clone(started);
     for blob in named.restored.blobs_mut() {
