@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::PolicyRef;
-use crate::shown::{listed, shown};
-use crate::{ContainerVerdict, Decision};
+use crate::shown::{BETWEEN, cut, listed, shown};
+use crate::{ContainerVerdict, Decision, limits};
 
 /// The annotation that lists the policies whose rules decided.
 const POLICY: &str = "policy";
@@ -22,7 +22,7 @@ impl Decision {
         let mut all: BTreeMap<&str, Cow<'_, str>> = own.collect();
         for (name, list) in [(POLICY, self.policies()), (DIGESTS, self.digests())] {
             if !list.is_empty() {
-                all.insert(name, listed(&list).into());
+                all.insert(name, list.into());
             }
         }
         all
@@ -35,22 +35,27 @@ impl Decision {
     }
 
     /// The policies whose rules decided, in words; sorted, equal ones once.
-    fn policies(&self) -> Vec<String> {
+    fn policies(&self) -> String {
         let rules = self.verdicts.iter().flat_map(|verdict| verdict.rules.iter());
         let policies: BTreeSet<&PolicyRef> = rules.map(|rule| &rule.policy).collect();
         let named = |policy: &PolicyRef| format!("{policy} ({})", policy.group.name());
         let mut policies: Vec<String> = policies.into_iter().map(named).collect();
         policies.sort_unstable();
         policies.dedup();
-        policies
+        listed(&policies)
     }
 
     /// The digests that images were verified to have, in the order of the verdicts.
-    fn digests(&self) -> Vec<String> {
-        let digest = |verdict: &ContainerVerdict| {
-            let digest = verdict.verdict.digest()?.to_oci();
-            Some([&*shown(&verdict.container), "=", &digest].concat())
-        };
-        self.verdicts.iter().filter_map(digest).collect()
+    fn digests(&self) -> String {
+        let mut list = String::new();
+        for ContainerVerdict { container, verdict, .. } in &self.verdicts {
+            let Some(digest) = verdict.digest() else { continue };
+            for text in [if list.is_empty() { "" } else { BETWEEN }, &shown(container), "=sha256:"]
+            {
+                list.push_str(text);
+            }
+            list.push_str(str::from_utf8(&digest.hex_digits()).unwrap_or_default());
+        }
+        cut(list, limits::MESSAGE_BYTES)
     }
 }

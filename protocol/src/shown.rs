@@ -21,10 +21,13 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(cut(plain, SHOWN_BYTES))
 }
 
+/// What stands between two things that are listed.
+pub(crate) const BETWEEN: &str = ", ";
+
 /// What an annotation that lists something holds, of at most [`limits::MESSAGE_BYTES`].
 #[must_use]
 pub fn listed(list: &[String]) -> String {
-    cut(list.join(", "), limits::MESSAGE_BYTES)
+    cut(list.join(BETWEEN), limits::MESSAGE_BYTES)
 }
 
 /// The longest part of `text` of at most `bytes` bytes, marked with `…` if it is not the whole.

@@ -9,7 +9,7 @@ use portreeve_protocol::policy::{FROM_BUNDLE, SignerKey, SignerRequirement, Trus
 use portreeve_protocol::{Denial, DenyCode, Sha256};
 
 use crate::role::{RELEASES, ROOT, TARGETS};
-use crate::signer::valid_signer_name;
+use crate::signer::role_of_signer;
 
 /// A digest that satisfies a requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,12 +157,7 @@ fn signed_by(
 ) -> Result<String, Denial> {
     let secret = || origin(required);
     let (name, spki) = match &required.key {
-        SignerKey::Usable { name, spki } if valid_signer_name(name) => (name, spki),
-        SignerKey::Usable { .. } => {
-            let detail =
-                format!("the signer's name in {} cannot be that of a delegation", secret());
-            return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
-        }
+        SignerKey::Usable { name, spki } => (name, spki),
         SignerKey::Invalid(why) => {
             let detail = format!("{} cannot be used: {why}", secret());
             return Err(Denial::new(DenyCode::SignerKeyInvalid, detail));
@@ -172,7 +167,10 @@ fn signed_by(
             return Err(Denial::new(DenyCode::SignerKeyMissing, detail));
         }
     };
-    let role = ["targets/", name].concat();
+    let role = role_of_signer(name).ok_or_else(|| {
+        let detail = format!("the signer's name in {} cannot be that of a delegation", secret());
+        Denial::new(DenyCode::SignerKeyInvalid, detail)
+    })?;
     match tag.view.entries.get(&role) {
         Some(TargetEntry::Image { sha256, .. }) if *sha256 == digest => {}
         Some(TargetEntry::Image { .. }) if planted::is(Bug::SignerDigestIgnored) => {}

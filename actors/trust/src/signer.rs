@@ -12,7 +12,13 @@ use crate::role;
 /// Source: Notary `tuf/data/roles.go:IsDelegation`; Portieris joins names unchecked.
 #[must_use]
 pub fn valid_signer_name(name: &str) -> bool {
-    role::is_delegation(&format!("targets/{name}"))
+    role_of_signer(name).is_some()
+}
+
+/// The role of a signer, `targets/<name>`; `None` if no signer can have that name.
+pub(crate) fn role_of_signer(name: &str) -> Option<String> {
+    let role = ["targets/", name].concat();
+    role::is_delegation(&role).then_some(role)
 }
 
 /// SHA-256 of the DER SubjectPublicKeyInfo of a PEM public key or certificate: `PUBLIC KEY` with or
