@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -406,8 +407,7 @@ impl<'a> Apart<'a> {
         const BEFORE: &str = ",\"decisions\":[";
         const BEHIND: &str = "],\"effects\":\"";
         let begin = record.find(BEFORE)? + BEFORE.len();
-        // What stands behind the decisions is shorter than they are.
-        let end = begin + record[begin..].rfind(BEHIND)?;
+        let end = begin + memmem::find(&record.as_bytes()[begin..], BEHIND.as_bytes())?;
         let rest = [&record[..begin], &record[end..]].concat();
         Some(Self { decisions: &record[begin - 1..=end], rest })
     }

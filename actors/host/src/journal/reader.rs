@@ -125,10 +125,7 @@ impl Lines {
 
 impl Open {
     fn line(&mut self) -> Result<Option<Line>, ReplayError> {
-        let mut bytes = Vec::new();
-        self.file
-            .read_until(b'\n', &mut bytes)
-            .map_err(|error| unreadable(&self.segment, &error))?;
+        let bytes = line_of(&mut self.file).map_err(|error| unreadable(&self.segment, &error))?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -137,11 +134,31 @@ impl Open {
     }
 }
 
+/// The next line with its end, or what there is if it has none. As `read_until` of the standard
+/// library, which looks at each byte by itself where this looks at many.
+fn line_of(file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let ahead = match file.fill_buf() {
+            Ok(ahead) => ahead,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = memchr::memchr(b'\n', ahead).map(|at| at + 1);
+        let taken = end.unwrap_or(ahead.len());
+        line.extend_from_slice(&ahead[..taken]);
+        file.consume(taken);
+        if end.is_some() || taken == 0 {
+            return Ok(line);
+        }
+    }
+}
+
 /// Whether a journal can be begun with this segment.
 pub(super) fn begins(segment: &Path) -> bool {
     let Ok(file) = File::open(segment) else { return false };
-    let mut line = Vec::new();
-    if BufReader::new(file).read_until(b'\n', &mut line).is_err() || line.pop() != Some(b'\n') {
+    let Ok(mut line) = line_of(&mut BufReader::new(file)) else { return false };
+    if line.pop() != Some(b'\n') {
         return false;
     }
     codec::read_line(&line)
@@ -210,6 +227,18 @@ mod tests {
     use super::*;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn a_line_ends_where_its_end_is_however_little_is_read_at_once() -> Outcome {
+        let text = b"one\n\na longer line\nno end";
+        for room in 1..=text.len() + 1 {
+            let mut file = BufReader::with_capacity(room, &text[..]);
+            for line in [&b"one\n"[..], b"\n", b"a longer line\n", b"no end", b"", b""] {
+                assert_eq!(line_of(&mut file)?, line, "{room} bytes at once");
+            }
+        }
+        Ok(())
+    }
 
     #[test]
     fn lines_come_in_order_of_segments_from_the_journal_below_the_directory() -> Outcome {
