@@ -96,6 +96,8 @@ impl Removal<'_> {
         // First, so that none of these segments is one that the stock has not seen.
         named.append(&mut self.shelf.take_ended());
         let mut stock = Stock::of(self.shelf.dir(), self.bounds.max_age, self.now)?;
+        // Of those that a removal took, or that were cut back to nothing after an error.
+        named.retain(|number, _| stock.has(*number));
         let room = self.shelf.disk().room(self.shelf.dir()).ok();
         let used = stock.bytes();
         let most = self.bounds.most(used, room);
@@ -113,12 +115,9 @@ impl Removal<'_> {
         }
         let end = stock.end(last, most, named);
         let segments = self.segments(&stock, end)?;
-        let gone: Vec<_> = stock.segments.drain(..segments).collect();
+        stock.segments.drain(..segments);
         stock.segments.iter().for_each(|segment| stock.kept.extend(of(named, segment.number)));
         let blobs = self.blobs(&stock)?;
-        for segment in gone {
-            named.remove(&segment.number);
-        }
         Ok(Trimmed { blobs, segments })
     }
 
@@ -303,6 +302,23 @@ mod tests {
         assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2]));
         assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2, 3, 4]));
         assert_eq!(look(used)?, (Trimmed::default(), vec![1, 2, 3, 4, 5]));
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_segment_names_is_forgotten_with_the_segment() -> Outcome {
+        let mut bench = Bench::new()?;
+        bench.begin(3)?;
+        bench.store("nobody names it")?;
+        for segment in [1, 3] {
+            let mut names = Names::default();
+            names.note(1, []);
+            bench.shelf.ended(segment, names);
+        }
+        bench.remove()?;
+        assert_eq!(bench.named.keys().collect::<Vec<_>>(), [&3]);
+        bench.shelf.ended(4, Names::default());
+        assert_eq!(bench.shelf.take_ended(), Named::new(), "nothing was written to it");
         Ok(())
     }
 

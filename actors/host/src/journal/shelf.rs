@@ -1,8 +1,8 @@
 //! The blobs of a journal: which are stored, and which may go.
 //!
 //! The writer stores blobs and remembers them, and which its segments name; retention removes those
-//! that no segment names any more. Both go by one lock, so that a blob is never remembered as stored
-//! after it is gone, nor removed between its being stored and its record.
+//! that no segment names any more. Both go by one lock, so that a blob is never remembered as
+//! stored after it is gone, nor removed between its being stored and its record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -182,7 +182,9 @@ impl Shelf {
 
     /// A segment was ended that names these.
     pub(super) fn ended(&self, segment: u32, names: Names) {
-        self.state().ended.insert(segment, names);
+        if names != Names::default() {
+            self.state().ended.insert(segment, names);
+        }
     }
 
     /// What the segments name that were ended since the last time.

@@ -107,6 +107,11 @@ impl Stock {
         self.leftovers.push(Leftover { length: found.len(), of, path });
     }
 
+    /// Whether the segment of this number is there.
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.segments.binary_search_by_key(&number, |segment| segment.number).is_ok()
+    }
+
     /// The blobs, to be looked for in texts.
     pub(super) fn stored(&self) -> Stored {
         self.blobs.keys().copied().collect()

@@ -138,8 +138,8 @@ impl Writer {
         self.shelf.take_stock();
     }
 
-    /// Nothing is written any more to the segment that is open, if one is; where it lies and what of
-    /// it is durable.
+    /// Nothing is written any more to the segment that is open, if one is; where it lies and what
+    /// of it is durable.
     fn end(&mut self) -> Option<(PathBuf, u64)> {
         let Open { names, number, path, safe, .. } = self.file.take()?;
         self.shelf.ended(number, names);
