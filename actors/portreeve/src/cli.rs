@@ -25,7 +25,8 @@ Exit status:
      the repository or the review, a trust bundle is not taken or its root waits for signatures,
      the journal does not replay to the same decisions, or an expectation of the demo did not hold
   2  wrong usage, or the command could not do its work
-  3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared";
+  3  the journal was written by a Portreeve of other rules, so its decisions cannot be compared, or
+     a newer one went on with it, which this one cannot read";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -218,8 +219,8 @@ pub(crate) enum Outcome {
     Good,
     /// It did not: status 1.
     Negative,
-    /// The journal is of other rules: status 3.
-    OtherRules,
+    /// The journal is of another build: status 3.
+    OtherBuild,
 }
 
 /// Reads the words behind `portreeve check`.
@@ -264,7 +265,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Negative) => ExitCode::from(1),
-        Ok(Outcome::OtherRules) => ExitCode::from(3),
+        Ok(Outcome::OtherBuild) => ExitCode::from(3),
         Err(error) => {
             Terminal::stderr().line(&format!("portreeve: {error}"));
             ExitCode::from(2)

@@ -17,6 +17,13 @@ pub(crate) struct At {
     pub(crate) segment: Arc<str>,
 }
 
+impl At {
+    /// That the record here is of a newer schema, as `why` says.
+    pub(crate) fn newer(&self, why: String) -> ReplayError {
+        ReplayError::NewerSchema { segment: self.segment.to_string(), line: self.line, why }
+    }
+}
+
 /// What the next line turned out to be.
 pub(crate) enum Link {
     /// Something else than the next record of the chain.
@@ -138,7 +145,16 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Iterator for CheckedLines<I>
     }
 }
 
+/// Whether what cannot be read is a whole record of a newer schema. Its hash was held against it
+/// already.
+pub(crate) const fn is_newer(error: &ProtocolError) -> bool {
+    matches!(error, ProtocolError::Schema { version, known } if *version > *known)
+}
+
 fn kind_of(error: &ProtocolError) -> FindingKind {
+    if is_newer(error) {
+        return FindingKind::NewerSchema;
+    }
     if matches!(error, ProtocolError::RecordHash { .. }) {
         FindingKind::AlteredRecord
     } else {

@@ -34,6 +34,19 @@ pub enum ReplayError {
         /// What is wrong with it.
         why: String,
     },
+    /// A newer build went on with the journal: the record is whole, and of a newer schema.
+    #[error(
+        "{segment} line {line}: {why}; use the build that wrote it, or a newer one: for this one, \
+         begin an empty directory and keep the journal"
+    )]
+    NewerSchema {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// Which schema it is.
+        why: String,
+    },
     /// Lines could not be had; raised by whoever hands in the lines.
     #[error("cannot read {segment}: {why}; check that the journal is complete and readable")]
     Read {

@@ -14,8 +14,8 @@ use portreeve_protocol::{
     RULES_VERSION, Sha256, codec, limits,
 };
 
-use crate::chain::{At, Chain, Link};
-use crate::{Line, ReplayError};
+use crate::chain::{At, Chain, Link, is_newer};
+use crate::{FindingKind, Line, ReplayError};
 
 /// What the journal leaves to the next incarnation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +68,9 @@ pub struct Tail {
 /// verified, and a floor can only come out too low by what was lost.
 ///
 /// # Errors
-/// `Damaged` if a record is broken and intact ones follow, `Blob` if a document of the trust to be
-/// restored is missing or altered, `Read` as handed in.
+/// `Damaged` if a record is broken and intact ones follow, `NewerSchema` if a newer build went on
+/// with the journal, `Blob` if a document of the trust to be restored is missing or altered, `Read`
+/// as handed in.
 pub fn recover(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     blobs: &dyn BlobSource,
@@ -84,6 +85,7 @@ pub fn recover(
                 found.advance(&at, chain.prev());
                 continue;
             }
+            Link::Broken { at, kind: FindingKind::NewerSchema, text } => return Err(at.newer(text)),
             Link::Broken { at, text, .. } => (at, text),
             Link::Torn(torn) => {
                 let at = At { bytes: torn.bytes, line: torn.line, segment: torn.segment };
@@ -152,7 +154,9 @@ fn tail(
     for line in rest {
         let line = line?;
         let body = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
-        let intact = codec::read_line(body).is_ok() && !planted::is(Bug::DamagePassedOver);
+        let read = codec::read_line(body);
+        let whole = read.is_ok() || read.is_err_and(|error| is_newer(&error));
+        let intact = whole && !planted::is(Bug::DamagePassedOver);
         if line.segment != at.segment || intact {
             return Err(ReplayError::Damaged {
                 segment: at.segment.to_string(),

@@ -59,16 +59,19 @@ pub enum Outcome {
     Differs,
     /// Everything that could be compared came out as recorded.
     Identical,
+    /// A newer build went on with the journal; nothing is wrong with what is before that.
+    NewerSchema,
 }
 
 impl Outcome {
-    /// The exit status of `portreeve replay verify`: 0, 1 if something is wrong, 3 for other rules.
+    /// The exit status of `portreeve replay verify`: 0, 1 if something is wrong, 3 where another
+    /// build is needed.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Identical => 0,
             Self::Differs => 1,
-            Self::DifferentRules { .. } => 3,
+            Self::DifferentRules { .. } | Self::NewerSchema => 3,
         }
     }
 }
@@ -77,8 +80,9 @@ impl Report {
     /// The verification in one word. A finding counts more than other rules.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        if self.first.is_some() {
-            return Outcome::Differs;
+        if let Some(finding) = &self.first {
+            let newer = finding.kind == FindingKind::NewerSchema;
+            return if newer { Outcome::NewerSchema } else { Outcome::Differs };
         }
         self.different_rules.first().map_or(Outcome::Identical, |journal| Outcome::DifferentRules {
             build: portreeve_protocol::RULES_VERSION,
@@ -143,6 +147,8 @@ pub enum FindingKind {
     CheckpointMismatch,
     /// The machine did something else than was recorded.
     Divergence(Box<Divergence>),
+    /// The record is whole, and of a newer schema than this build reads.
+    NewerSchema,
     /// Ids, sequence numbers or clocks do not go on from those before.
     OrderBroken,
     /// An incarnation began with what earlier ones did not leave.
@@ -164,6 +170,7 @@ impl FindingKind {
             Self::CauseMismatch => "cause-mismatch",
             Self::CheckpointMismatch => "checkpoint-mismatch",
             Self::Divergence(_) => "divergence",
+            Self::NewerSchema => "newer-schema",
             Self::OrderBroken => "order-broken",
             Self::StartMismatch => "start-mismatch",
             Self::Unparsable => "unparsable",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portreeve_host::HostError;
 use portreeve_host::node::{Node, NodeOptions};
 use portreeve_protocol::messages::policy::PolicyInput;
-use portreeve_protocol::{DenyCode, Entry, limits};
+use portreeve_protocol::{DenyCode, Entry, Sha256, codec, limits};
 use portreeve_replay::ReplayError;
 
 use crate::stage::{Stage, code, review};
@@ -140,6 +140,26 @@ fn a_journal_altered_in_the_middle_is_not_taken_over() {
     let error = refused(&stage, stage.options());
     let HostError::Recovery(ReplayError::Damaged { line, .. }) = error else { panic!("{error:?}") };
     assert_eq!(line, 2);
+}
+
+#[test]
+fn a_journal_that_a_newer_build_went_on_with_is_left_as_it_is() {
+    let stage = Stage::new();
+    let node = stage.start();
+    stage.review(&node, "allow");
+    stage.stop(node);
+    let (_, prev) = stage.records().pop().unwrap();
+    let v = codec::SCHEMA + 1;
+    let body = format!("{{\"entry\":{{\"Unheard\":{{}}}},\"prev\":\"{prev}\",\"v\":{v}}}");
+    let hash = Sha256::of(body.as_bytes());
+    let newer = format!("{{\"hash\":\"{hash}\",\"record\":{body}}}\n");
+    std::fs::write(stage.segment(2), &newer).unwrap();
+    let error = refused(&stage, stage.options());
+    let HostError::Recovery(ReplayError::NewerSchema { segment, line, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((&*segment, line), ("00000002.ndjson", 1));
+    assert_eq!(std::fs::read_to_string(stage.segment(2)).unwrap(), newer);
 }
 
 #[test]

@@ -9,7 +9,7 @@ DIR is the journal, or the data directory that holds it. Nothing in it is change
 a bar on standard error shows how far it is.
 
 The exit status is 0 if all came out as recorded, 1 if something differs, 2 if the work could not
-be done, 3 for a journal of other rules.
+be done, 3 for a journal of other rules, or one that a newer Portreeve went on with.
 
 Examples:
   portreeve replay verify /var/lib/portreeve

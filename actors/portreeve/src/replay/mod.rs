@@ -108,7 +108,8 @@ fn total(journal: &Journal) -> u64 {
 
 fn outcome(report: &Report) -> Outcome {
     match report.outcome() {
-        portreeve_replay::Outcome::DifferentRules { .. } => Outcome::OtherRules,
+        portreeve_replay::Outcome::DifferentRules { .. }
+        | portreeve_replay::Outcome::NewerSchema => Outcome::OtherBuild,
         portreeve_replay::Outcome::Differs => Outcome::Negative,
         portreeve_replay::Outcome::Identical => Outcome::Good,
     }
@@ -148,7 +149,7 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
             );
             terminal.styled(Style::Bad, &text);
         }
-        portreeve_replay::Outcome::Differs => {
+        portreeve_replay::Outcome::Differs | portreeve_replay::Outcome::NewerSchema => {
             terminal.line(&format!("{counts}; then:"));
             if let Some(finding) = &report.first {
                 show_finding(finding, terminal);

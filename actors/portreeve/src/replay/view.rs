@@ -59,6 +59,7 @@ pub(super) fn json(report: &Report, seconds: f64) -> String {
             Outcome::DifferentRules { .. } => "different-rules",
             Outcome::Differs => "differs",
             Outcome::Identical => "identical",
+            Outcome::NewerSchema => "newer-schema",
         },
         exit_status: outcome.exit_code(),
         records: report.records,
@@ -96,6 +97,7 @@ fn finding(finding: &Finding) -> FindingView<'_> {
         | FindingKind::BrokenChain
         | FindingKind::CauseMismatch
         | FindingKind::CheckpointMismatch
+        | FindingKind::NewerSchema
         | FindingKind::OrderBroken
         | FindingKind::StartMismatch
         | FindingKind::Unparsable => None,

@@ -26,7 +26,7 @@ pub use select::{ImageFilter, Selection, WorkloadFilter};
 use serde::Serialize;
 
 use crate::chain::{At, Chain, Link};
-use crate::{Line, ReplayError};
+use crate::{FindingKind, Line, ReplayError};
 
 /// Why one review was decided as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -248,6 +248,7 @@ fn records(
     let mut chain = Chain::new(lines);
     while let Some(link) = chain.next()? {
         match link {
+            Link::Broken { at, kind: FindingKind::NewerSchema, text } => return Err(at.newer(text)),
             Link::Broken { at, text, .. } => {
                 return Err(ReplayError::Unreadable {
                     segment: at.segment.to_string(),

@@ -10,7 +10,7 @@ use portreeve_protocol::seal::RevokedSeal;
 use portreeve_protocol::{ActorId, Blob, Entry, Outside, Sha256, Wall, codec};
 use portreeve_replay::{Line, ReplayError, recover, split};
 
-use crate::rig::{Blobs, Rig, SEGMENT};
+use crate::rig::{Blobs, Rig, SEGMENT, newer_line};
 use crate::{eventful, verified};
 
 fn last_started(rig: &Rig) -> Arc<Started> {
@@ -121,6 +121,22 @@ fn a_broken_record_with_intact_ones_behind_it_is_damage() {
     let error = recover(rig.lines(), &rig.blobs).unwrap_err();
     assert!(matches!(error, ReplayError::Damaged { line: 1, .. }), "{error:?}");
     assert!(error.to_string().contains("keep the journal as evidence"), "{error}");
+}
+
+#[test]
+fn what_a_newer_build_wrote_is_no_unfinished_end() {
+    let rig = eventful();
+    let newer = newer_line(rig.prev);
+    let lines = || rig.lines().chain(split("00000002.ndjson", &newer));
+    let error = recover(lines(), &rig.blobs).unwrap_err();
+    assert!(matches!(error, ReplayError::NewerSchema { line: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("use the build that wrote it"), "{error}");
+    // Nor is it where a line before it is broken.
+    let mut journal = rig.journal.clone();
+    journal.extend_from_slice(b"{\"hash\":\"00\n");
+    journal.extend_from_slice(&newer);
+    let error = recover(split(SEGMENT, &journal), &rig.blobs).unwrap_err();
+    assert!(matches!(error, ReplayError::Damaged { .. }), "{error:?}");
 }
 
 #[test]

@@ -505,3 +505,11 @@ fn until_5(record: &Record) -> Value {
     }
     value
 }
+
+/// A record as a newer build may write it, behind the one that hashes to `prev`.
+pub fn newer_line(prev: Sha256) -> Vec<u8> {
+    let v = codec::SCHEMA + 1;
+    let body = format!("{{\"entry\":{{\"Unheard\":{{}}}},\"prev\":\"{prev}\",\"v\":{v}}}");
+    let hash = Sha256::of(body.as_bytes());
+    format!("{{\"hash\":\"{hash}\",\"record\":{body}}}\n").into_bytes()
+}

@@ -4,7 +4,7 @@ use portreeve_protocol::entry::Restored;
 use portreeve_protocol::{RULES_VERSION, Sha256, codec};
 use portreeve_replay::{Divergence, FindingKind, Outcome, Progress, verify};
 
-use crate::rig::{Blobs, Rig, started};
+use crate::rig::{Blobs, Rig, newer_line, started};
 use crate::{eventful, eventful_since, verified};
 
 #[test]
@@ -59,6 +59,19 @@ fn a_journal_of_other_rules_is_not_a_divergence() {
 }
 
 #[test]
+fn a_journal_that_a_newer_build_went_on_with_is_told_apart_from_damage() {
+    let mut rig = eventful();
+    let records = verified(&rig).records;
+    rig.journal.extend_from_slice(&newer_line(rig.prev));
+    let report = verified(&rig);
+    assert_eq!((report.outcome(), report.records), (Outcome::NewerSchema, records));
+    let finding = report.first.unwrap();
+    assert_eq!((finding.kind, finding.line), (FindingKind::NewerSchema, records + 1));
+    let version = format!("version {} is not known", codec::SCHEMA + 1);
+    assert!(finding.text.contains(&version), "{}", finding.text);
+}
+
+#[test]
 fn deliveries_behind_a_gap_are_counted_as_unverified_until_the_next_start() {
     let mut rig = Rig::new();
     rig.policies();
@@ -107,6 +120,7 @@ fn the_journals_page_names_every_finding_and_exit_status() {
         FindingKind::BrokenChain,
         FindingKind::CauseMismatch,
         FindingKind::Divergence(Box::new(divergence)),
+        FindingKind::NewerSchema,
         FindingKind::OrderBroken,
         FindingKind::StartMismatch,
         FindingKind::Unparsable,
@@ -114,7 +128,7 @@ fn the_journals_page_names_every_finding_and_exit_status() {
         assert!(page.contains(&format!("`{}`", kind.name())), "{}", kind.name());
     }
     let other = Outcome::DifferentRules { build: 1, journal: 2 };
-    for outcome in [Outcome::Identical, Outcome::Differs, other] {
+    for outcome in [Outcome::Identical, Outcome::Differs, Outcome::NewerSchema, other] {
         assert!(page.contains(&format!("| {} | ", outcome.exit_code())), "{outcome:?}");
     }
 }
