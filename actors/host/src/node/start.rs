@@ -1,7 +1,7 @@
 //! From a directory to a running node: recovery, the opening of an incarnation, threads.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
@@ -27,7 +27,7 @@ use super::timers::Timers;
 use super::unhurried::spawn;
 use crate::HostError;
 use crate::journal::queue::{Appender, queue};
-use crate::journal::{Disk, Exit, Journal, JournalThread, Lock, Parts, Writer, layout};
+use crate::journal::{Disk, Exit, FileSystem, Journal, JournalThread, Lock, Parts, Writer, layout};
 
 /// What a started node consists of.
 pub(crate) struct Running {
@@ -177,17 +177,14 @@ fn recovered(options: &NodeOptions, facts: &Facts) -> Result<(Lock, Recovery, u3
 }
 
 /// Cuts a segment to `keep` bytes, and keeps what is cut beside the segments: nobody reads it, but
-/// nothing is destroyed that might be evidence.
+/// nothing is destroyed that might be evidence, so it is durable there before it goes here.
 fn cut(dir: &Path, segment: &Path, keep: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let aside = layout::aside(dir);
-    fs::create_dir_all(&aside)?;
-    let name = segment.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = segment.file_name().unwrap_or_default().to_string_lossy();
     let mut from = fs::OpenOptions::new().read(true).write(true).open(segment)?;
     from.seek(SeekFrom::Start(keep))?;
     let mut rest = Vec::new();
     from.read_to_end(&mut rest)?;
-    fs::write(aside.join(format!("{name}.{keep}")), rest)?;
+    FileSystem.put(&layout::aside(dir).join(format!("{name}.{keep}")), &rest)?;
     from.set_len(keep)?;
     from.sync_all()
 }
