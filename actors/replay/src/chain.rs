@@ -153,9 +153,8 @@ pub(crate) const fn is_newer(error: &ProtocolError) -> bool {
 
 fn kind_of(error: &ProtocolError) -> FindingKind {
     if is_newer(error) {
-        return FindingKind::NewerSchema;
-    }
-    if matches!(error, ProtocolError::RecordHash { .. }) {
+        FindingKind::NewerSchema
+    } else if matches!(error, ProtocolError::RecordHash { .. }) {
         FindingKind::AlteredRecord
     } else {
         FindingKind::Unparsable

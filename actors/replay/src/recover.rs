@@ -154,8 +154,7 @@ fn tail(
     for line in rest {
         let line = line?;
         let body = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
-        let read = codec::read_line(body);
-        let whole = read.is_ok() || read.is_err_and(|error| is_newer(&error));
+        let whole = codec::read_line(body).err().is_none_or(|error| is_newer(&error));
         let intact = whole && !planted::is(Bug::DamagePassedOver);
         if line.segment != at.segment || intact {
             return Err(ReplayError::Damaged {
