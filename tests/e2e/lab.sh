@@ -6,18 +6,21 @@
 
 say() { printf '%s\n' "$*"; }
 pass() { passed=$((passed + 1)); say "ok      $1"; }
-fail() { failed=$((failed + 1)); say "FAILED  $1"; [ $# -lt 2 ] || printf '        %s\n' "${@:2}"; }
+fail() { # rule [line...]
+  failed=$((failed + 1))
+  { say "FAILED  $1"; [ $# -lt 2 ] || printf '        %s\n' "${@:2}"; } | tee -a "$work/failed"
+}
 
 # --- processes: each is ended by its own id ---------------------------------------------------------
 running() { [ -n "${pids[$1]:-}" ] && kill -0 "${pids[$1]}" 2>/dev/null; }
 
-end() { # name: SIGTERM, ten seconds, then SIGKILL; its exit status is left in $ended
+end() { # name: SIGTERM, thirty seconds, as the chart's Pods have, then SIGKILL; leaves its status in $ended
   local pid=${pids[$1]:-}
   ended=0
   [ -n "$pid" ] || return 0
   kill "$pid" 2>/dev/null || true
   kill -CONT "$pid" 2>/dev/null || true # a stopped one hears nothing
-  for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  for _ in $(seq 300); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   kill -9 "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || ended=$?
   unset "pids[$1]"

@@ -104,7 +104,7 @@ cron["status"] = {"lastScheduleTime": then.strftime("%Y-%m-%dT%H:%M:%SZ")}
 json.dump(cron, sys.stdout)' |
     quietly k replace --raw /apis/batch/v1beta1/namespaces/shop/cronjobs/nightly/status -f -
   notary_down
-  becomes "with Notary down its controller makes a Job, and that a Pod" 25 "$gun:v1@$first" \
+  becomes "with Notary down its controller makes a Job, and that a Pod" 40 "$gun:v1@$first" \
     pod_images shop nightly
   notary_up
   job=$(k get jobs --namespace shop --selector app=nightly --output name | head -n 1)

@@ -89,8 +89,8 @@ replica_sets() { # namespace app: how many there are
   k get replicasets --namespace "$1" --selector "app=$2" --output name | wc -l
 }
 
-rolled_out() { # kind/name namespace: within twenty seconds
-  k rollout status --timeout=20s --namespace "$2" "$1" 2>&1
+rolled_out() { # kind/name namespace: within fifty seconds
+  k rollout status --timeout=50s --namespace "$2" "$1" 2>&1
 }
 
 delete_pods() { # namespace app

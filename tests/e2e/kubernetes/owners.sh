@@ -54,11 +54,11 @@ check_copied_and_edited() {
   webhooks_on
   quietly k scale --namespace estate --replicas 1 statefulset/kept statefulset/copied \
     statefulset/edited
-  becomes "owners: a genuine StatefulSet's Pod is admitted with Notary down" 20 "$gun:v1@$first" \
+  becomes "owners: a genuine StatefulSet's Pod is admitted with Notary down" 40 "$gun:v1@$first" \
     pod_images estate kept
-  becomes "owners: a StatefulSet with another's seal gets no Pod" 20 trust-server-unreachable \
+  becomes "owners: a StatefulSet with another's seal gets no Pod" 40 trust-server-unreachable \
     why_not estate copied
-  becomes "owners: a StatefulSet that was edited behind Portreeve's back gets no Pod" 20 \
+  becomes "owners: a StatefulSet that was edited behind Portreeve's back gets no Pod" 40 \
     trust-server-unreachable why_not estate edited
   equal "owners: neither of them has any" "" "$(pods estate copied; pods estate edited)"
 }

@@ -94,12 +94,12 @@ condition() { # namespace name member: of the status of an ImagePolicy
 check_malformed() {
   quietly k create namespace muddle
   quietly policy ImagePolicy muddle good < <(trusting)
-  becomes "policies: the status of a good policy says that it is in force" 10 True \
+  becomes "policies: the status of a good policy says that it is in force" 30 True \
     condition muddle good status
   within_a_second "policies: one that cannot be obeyed denies its whole namespace" policy-invalid \
     muddle "$gun:v1" policy ImagePolicy muddle bad < <(printf -- '- name: "%s/team/*"\n  policy:\n%s\n' \
     "$registry" '    trust: {enabled: true, trustServer: "ftp://nowhere.example"}')
-  becomes "policies: its status says that it is not accepted" 10 "False" condition muddle bad status
+  becomes "policies: its status says that it is not accepted" 30 "False" condition muddle bad status
   holds "policies: and why" "trustServer" "$(condition muddle bad message)"
   fold -s -w 92 <<<"$(condition muddle bad message)" | sed 's/^/        | /'
   equal "policies: other namespaces are as before" "allowed $gun:v1@$first" \
@@ -107,10 +107,10 @@ check_malformed() {
   within_a_second "policies: what Portreeve does not support is refused, never ignored" policy-invalid \
     muddle "$gun:v1" policy ImagePolicy muddle bad < <(printf -- '- name: "%s/team/*"\n  policy:\n%s\n' \
     "$registry" '    simple: {requirements: [{type: signedBy}]}')
-  becomes "policies: its status says NotSupported" 10 NotSupported condition muddle bad reason
+  becomes "policies: its status says NotSupported" 30 NotSupported condition muddle bad reason
   within_a_second "policies: corrected, it counts again" "allowed $gun:v1@$first" muddle "$gun:v1" \
     policy ImagePolicy muddle bad < <(trusting)
-  becomes "policies: and its status says so" 10 True condition muddle bad status
+  becomes "policies: and its status says so" 30 True condition muddle bad status
 }
 
 # --- definitions that come and go -------------------------------------------------------------------
@@ -134,7 +134,7 @@ check_modes() {
   for mode in warn audit; do
     quietly k create namespace "$mode"
     policy_mode=$mode quietly policy ImagePolicy "$mode" own < <(trusting)
-    becomes "modes: $mode allows what is not signed" 5 "allowed $gun:unsigned" \
+    becomes "modes: $mode allows what is not signed" 20 "allowed $gun:unsigned" \
       verdict_on "$mode" "$gun:unsigned"
   done
   succeeds "modes: warn lets an unsigned Deployment in" create Deployment warn loose "$gun:unsigned"
@@ -147,7 +147,7 @@ check_modes() {
   holds "modes: the API server's audit log has what would have been refused" tag-not-signed \
     "$(grep '"namespace":"audit","name":"loose"' "$plane/audit.log" | head -n 1)"
   for mode in warn audit; do
-    becomes "modes: $mode: the Deployment's Pods run" 20 "$gun:unsigned" pod_images "$mode" loose
+    becomes "modes: $mode: the Deployment's Pods run" 40 "$gun:unsigned" pod_images "$mode" loose
   done
 }
 
@@ -177,9 +177,9 @@ events_of() { # namespace name: reasons and messages
 
 check_events() {
   quietly create Deployment rules told "$gun:unsigned" || true
-  becomes "events: a refusal is told in the namespace" 10 yes eval \
+  becomes "events: a refusal is told in the namespace" 30 yes eval \
     'events_of rules told | grep -q "^Warning .*tag-not-signed" && echo yes'
-  becomes "events: and what warn let through" 10 yes eval \
+  becomes "events: and what warn let through" 30 yes eval \
     'events_of warn loose | grep -q "tag-not-signed" && echo yes'
   lacks "events: no planted text is in them" "$PLANTED" "$(k get events --all-namespaces --output json)"
 }
@@ -234,7 +234,7 @@ check_pull_secrets_on_demand() {
 - name: "registry.example/*"
   policy: {trust: {enabled: true, trustServer: "$trust_server"}}
 YAML
-  becomes "pull secrets: without one the trust server refuses" 5 "(trust-server-unauthorized)" \
+  becomes "pull secrets: without one the trust server refuses" 20 "(trust-server-unauthorized)" \
     pulling private
   equal "pull secrets: one that does not exist is none" "(trust-server-unauthorized)" \
     "$(pulling private secret=listed)"
@@ -243,11 +243,11 @@ YAML
   quietly k create serviceaccount --namespace private runner
   quietly k patch serviceaccount --namespace private runner \
     --patch '{"imagePullSecrets": [{"name": "accounted"}]}'
-  becomes "pull secrets: made, the Pod's own opens the collection" 10 pod/puller \
+  becomes "pull secrets: made, the Pod's own opens the collection" 30 pod/puller \
     pulling private secret=listed
-  becomes "pull secrets: so does that of its service account" 10 pod/puller pulling private account=runner
+  becomes "pull secrets: so does that of its service account" 30 pod/puller pulling private account=runner
   quietly docker_secret private listed wrong
-  becomes "pull secrets: changed, it is used as it is now" 25 "(trust-server-unauthorized)" \
+  becomes "pull secrets: changed, it is used as it is now" 40 "(trust-server-unauthorized)" \
     pulling private secret=listed
   equal "pull secrets: no password and no token is in the journal or the log" "" \
     "$(grep -rlF -e "$reading" -e "$wrong" -e "$identity" "$(data_of one)" "$work/one.log" || true)"

@@ -12,7 +12,6 @@ release_values() {
 replicaCount: 2
 image: {host: registry.example/portreeve}
 gencerts: {extraNames: [localhost]}
-drainDelaySeconds: 2
 AllowAdmissionSkip: true
 config:
   freshness: 0s

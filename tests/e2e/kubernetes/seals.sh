@@ -35,7 +35,7 @@ check_revocation() {
   equal "seals: with Notary down a seal lets its image in" created "$(child_of "$owner")"
   succeeds "seals: an operator ends the entry for the cluster" "$bin" seal revoke "$gun@$second" \
     --reason "built from the wrong commit" --kubeconfig "$plane/admin.kubeconfig"
-  becomes "seals: then it lets it in no more" 25 trust-server-unreachable child_of "$owner"
+  becomes "seals: then it lets it in no more" 40 trust-server-unreachable child_of "$owner"
   delete_pods vault kept
   holds "seals: while others go on counting" "successfully rolled out" \
     "$(rolled_out deployment/kept vault)"
@@ -54,12 +54,12 @@ seals_checks() {
     base64 -d >"$keys"
   new=$("$bin" seal keygen --standby "$keys" 2>&1 | grep -oE '[0-9a-f]{16}' | head -n 1)
   seal_secret "$keys"
-  becomes "seals: a key that stands by is known to the replica" 15 "$new" keys_in_force "$new"
+  becomes "seals: a key that stands by is known to the replica" 30 "$new" keys_in_force "$new"
   quietly create Deployment vault early "$gun:v1" replicas=0
   equal "seals: and makes no seal yet" "$old" "$(key_of deployment vault early)"
   quietly "$bin" seal switch "$keys" "$new"
   seal_secret "$keys"
-  becomes "seals: switched to, it makes those of new workloads" 15 yes sealed_anew "$old"
+  becomes "seals: switched to, it makes those of new workloads" 30 yes sealed_anew "$old"
   equal "seals: workloads from before keep theirs" "$old" "$(key_of deployment vault kept)"
   output=$(timeout 60 "$bin" seal status "${where[@]}" 2>&1 </dev/null) || status=$?
   equal "seals: status tells that there are seals of an old key" 1 "$status"
@@ -77,7 +77,7 @@ seals_checks() {
   equal "seals: and no seal is of the old key" 0 "$(grep -c 'old seal' <<<"$output" || true)"
   head -n 1 "$keys" >"$keys.new"
   seal_secret "$keys.new"
-  becomes "seals: the old key is taken out" 15 "" keys_in_force "$old"
+  becomes "seals: the old key is taken out" 30 "" keys_in_force "$old"
   notary_down
   delete_pods vault kept
   holds "seals: with the old key and Notary gone, Pods are admitted by the renewed seal" \

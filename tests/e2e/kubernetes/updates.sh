@@ -27,7 +27,7 @@ prepare() { # namespace
   for name in client owned replaced restarted scaled evicted undone; do
     quietly rolled_out "deployment/$name" "$ns"
   done
-  becomes "$ns: a StatefulSet is in the middle of its rollout" 20 \
+  becomes "$ns: a StatefulSet is in the middle of its rollout" 40 \
     "$(printf '%s\n' "$gun:v1@$first" "$gun:v2@$second")" pod_images "$ns" parted
 }
 
@@ -86,12 +86,12 @@ running_images() { # namespace app: of the Pods that stay, once each
 check_pods() { # namespace
   local ns=$1 pod
   quietly k delete pod --namespace "$ns" parted-0 parted-1
-  becomes "$ns: a Pod below a StatefulSet's partition comes back with the old digest" 20 \
+  becomes "$ns: a Pod below a StatefulSet's partition comes back with the old digest" 40 \
     "$gun:v1@$first" image pod "$ns" parted-0
-  becomes "$ns: and the one above it with the new one" 20 "$gun:v2@$second" image pod "$ns" parted-1
+  becomes "$ns: and the one above it with the new one" 40 "$gun:v2@$second" image pod "$ns" parted-1
   pod=$(pods "$ns" evicted)
   succeeds "$ns: a Pod is evicted" evict "$ns" "$pod"
-  becomes "$ns: another one takes its place" 20 "$gun:v1@$first" replacement "$ns" evicted "$pod"
+  becomes "$ns: another one takes its place" 40 "$gun:v1@$first" replacement "$ns" evicted "$pod"
   pod=$(k get pods --namespace "$ns" --selector job-name=cron-1 --output name)
   quietly k annotate --namespace "$ns" "$pod" e2e/ends=Failed
   becomes "$ns: a Job whose CronJob has changed since tries again with its own image" 40 \
