@@ -39,6 +39,9 @@ pub(super) struct Known {
     answers: BTreeMap<Arc<Question>, Arc<Resolution>>,
     /// The same questions by the instant for which the answer holds, the oldest first.
     by_age: BTreeSet<(Mono, Arc<Question>)>,
+    /// Those that were asked ahead of time, until a newer answer is here.
+    #[serde(default)]
+    renewing: BTreeSet<Arc<Question>>,
 }
 
 impl Known {
@@ -55,10 +58,18 @@ impl Known {
         self.answers.values()
     }
 
+    /// Whether the answer is to be asked for ahead of time, which is so once for each answer: if
+    /// its server is out of reach, it is not asked by every review that comes.
+    pub(super) fn renew(&mut self, question: &Arc<Question>) -> bool {
+        self.answers.contains_key(question) && self.renewing.insert(Arc::clone(question))
+    }
+
     /// Forgets what was said of a collection.
     pub(super) fn forget(&mut self, server: &str, gun: &str) {
-        self.answers.retain(|question, _| *question.server != *server || *question.gun != *gun);
-        self.by_age.retain(|(_, question)| *question.server != *server || *question.gun != *gun);
+        let other = |question: &Question| *question.server != *server || *question.gun != *gun;
+        self.answers.retain(|question, _| other(question));
+        self.by_age.retain(|(_, question)| other(question));
+        self.renewing.retain(|question| other(question));
     }
 
     /// Remembers an answer, unless a newer one is known. That a server could not be asked takes
@@ -74,11 +85,13 @@ impl Known {
             }
             self.by_age.remove(&(old.checked_at, question.clone()));
         }
+        self.renewing.remove(&question);
         self.by_age.insert((resolution.checked_at, question.clone()));
         self.answers.insert(question, Arc::clone(resolution));
         while self.answers.len() > limits::RESOLUTIONS {
             let Some((_, oldest)) = self.by_age.pop_first() else { return };
             self.answers.remove(&oldest);
+            self.renewing.remove(&oldest);
         }
     }
 }

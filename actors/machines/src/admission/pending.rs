@@ -58,6 +58,9 @@ struct Asked {
     failed: Option<Denial>,
     /// An answer must rest on a timestamp asked for at or after this instant.
     floor: Mono,
+    /// For how long an answer serves by the strictest of the rules, in microseconds.
+    #[serde(default)]
+    freshness: Option<u64>,
     /// The images that depend on it.
     images: Vec<usize>,
     /// The last verified state, of whatever age.
@@ -113,6 +116,7 @@ impl Pending {
                 one.anonymous |= demand.anonymous;
                 // The strictest of the rules.
                 one.floor = one.floor.max(self.received.mono.minus(fresh));
+                one.freshness = Some(one.freshness.map_or(fresh, |other| other.min(fresh)));
                 if !one.images.contains(&index) {
                     one.images.push(index);
                 }
@@ -259,6 +263,16 @@ impl Pending {
     /// The questions that are still open.
     pub(super) fn open(&self) -> BTreeSet<Arc<Question>> {
         self.images.iter().flat_map(ImageCase::missing).cloned().collect()
+    }
+
+    /// The questions whose answers are in the last third of the time for which they serve, each
+    /// with the instant for which its answer holds.
+    pub(super) fn ageing(&self) -> impl Iterator<Item = (&Arc<Question>, Mono)> {
+        self.asked.iter().filter_map(|(question, asked)| {
+            let (checked, serves) = (asked.answer.as_ref()?.checked_at, asked.freshness?);
+            let ages = self.received.mono.since(checked) > serves - serves / 3;
+            ages.then_some((question, checked))
+        })
     }
 
     /// How `question` is put to its trust server.

@@ -57,7 +57,9 @@ impl Admission {
         let asks = if owner.is_some() { Vec::new() } else { self.ask(&mut pending, now) };
         if pending.is_settled() {
             pending.go_on(&self.revoked);
+            let ahead = self.ask_ahead(&pending);
             answer::decided(delivery, &delivery.event, pending, out);
+            ahead.into_iter().for_each(|ask| out.push(ask));
             return;
         }
         if self.pending.len() >= limits::REVIEWS_IN_FLIGHT {
@@ -129,6 +131,17 @@ impl Admission {
             asks.extend(pending.judge(question, now, &self.settings));
         }
         asks
+    }
+
+    /// Asks anew for answers that will soon be too old, so that what is in steady use is there when
+    /// the next review comes, though its server should be slow or away for a moment. Anything newer
+    /// than what is known will do: all tags of a collection share one look at its timestamp.
+    fn ask_ahead(&mut self, pending: &Pending) -> Vec<AdmissionEffect> {
+        if pending.facts.dry_run {
+            return Vec::new();
+        }
+        let ageing = pending.ageing().filter(|(question, _)| self.known.renew(question));
+        ageing.map(|(question, checked)| pending.resolve(question, checked.plus(1))).collect()
     }
 
     /// Whether the review can be judged at all, and by which policies.

@@ -1,5 +1,6 @@
 //! The admission machine, rule by rule.
 
+mod ahead;
 mod answers;
 mod bundle;
 mod exemptions;

@@ -59,6 +59,8 @@ struct Case {
     policies: Option<Arc<PolicySnapshot>>,
     received: Now,
     seen: BTreeSet<EventId>,
+    /// The other review in whose service it was decided.
+    served_by: Option<EventId>,
     told: Explanation,
 }
 
@@ -141,13 +143,16 @@ impl Collector {
         let told = self.remembered.get(event);
         if let (Some(told), Some(case)) = (told, self.cases.get_mut(root)) {
             case.tell(event, told);
-            case.fetches.extend(fetch(event, input));
-            case.asked(input);
+            // What a review has asked for that was answered at once is for those that come later.
+            if case.told.decided_by.as_ref() != Some(root) {
+                case.fetches.extend(fetch(event, input));
+                case.asked(input);
+            }
         }
         for decision in &delivered.decisions {
             self.decided(delivered, decision);
         }
-        // Nothing follows from a review that is decided at once, and most are.
+        // Little follows from a review that is decided at once, and most are.
         if delivered.decisions.iter().any(|decision| decision.review == *event) {
             self.remembered.remove(event);
             self.order.pop_back();
@@ -178,6 +183,7 @@ impl Collector {
             fetches: Vec::new(),
             received,
             seen: BTreeSet::new(),
+            served_by: None,
             told: empty(at, event, received, facts, policies.as_deref()),
             policies,
         };
@@ -225,6 +231,8 @@ impl Collector {
             path.push((event, told));
             next = told.parent.as_ref().filter(|_| path.len() < EVENTS);
         }
+        let root = path.last().map(|(_, told)| &told.root);
+        case.served_by = root.filter(|root| **root != decision.review).cloned();
         for (event, told) in path.into_iter().rev() {
             case.tell(event, told);
         }
@@ -377,8 +385,8 @@ impl Case {
         if self.told.decided_by.as_ref() == Some(&self.told.review) {
             return TrustSource::Kept;
         }
-        let begins = self.told.events.iter().find(|line| line.shared);
-        begins.map_or(TrustSource::Kept, |line| TrustSource::Shared { root: line.event.clone() })
+        let shared = |root: &EventId| TrustSource::Shared { root: root.clone() };
+        self.served_by.as_ref().map_or(TrustSource::Kept, shared)
     }
 }
 

@@ -7,6 +7,8 @@ use portreeve_replay::{Explanation, ReplayError, explain, find, split};
 use crate::rig::{Rig, SEGMENT};
 use crate::{eventful, small};
 
+const ALICE: &str = "registry.lab:5000/team/signers:alice-only";
+
 fn told(rig: &Rig, uid: &str) -> Vec<Explanation> {
     let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
     let found = find(rig.lines(), &selection, 100).unwrap();
@@ -98,7 +100,7 @@ fn a_warm_review_is_told_from_a_fetched_one() {
 fn a_review_that_waited_for_what_another_one_asked_for_names_the_other() {
     let mut rig = Rig::new();
     rig.policies();
-    rig.two_reviews(["u-1", "u-2"], "registry.lab:5000/team/signers:alice-only");
+    rig.two_reviews([("u-1", ALICE), ("u-2", ALICE)]);
     let (first, second) = (told(&rig, "u-1").remove(0), told(&rig, "u-2").remove(0));
     assert!(matches!(first.containers[0].source, TrustSource::Fetched(_)));
     assert_eq!(second.containers[0].source, TrustSource::Shared { root: first.review.clone() });
@@ -107,6 +109,29 @@ fn a_review_that_waited_for_what_another_one_asked_for_names_the_other() {
     assert_eq!((&begins.event, begins.depth), (&first.review, 0));
     assert!(begins.offset < 0);
     assert!(second.render(120).contains("(asked for by another review)"));
+}
+
+#[test]
+fn what_a_warm_review_had_asked_ahead_is_told_as_what_followed_and_not_as_what_it_rests_on() {
+    const SECOND: u64 = 1_000_000;
+    let mut rig = Rig::new();
+    rig.policies();
+    rig.review("u-cold", &[ALICE]);
+    rig.wait(25 * SECOND);
+    rig.two_reviews([("u-ahead", ALICE), ("u-joins", "registry.lab:5000/team/signers:both-same")]);
+    rig.wait(10 * SECOND);
+    rig.review("u-later", &[ALICE]);
+    assert_eq!(crate::verified(&rig).first, None);
+    let [ahead, joins, later] =
+        ["u-ahead", "u-joins", "u-later"].map(|uid| told(&rig, uid).remove(0));
+    assert_eq!(ahead.decided_by.as_ref(), Some(&ahead.review));
+    assert_eq!(ahead.containers[0].source, TrustSource::Kept);
+    assert!(ahead.containers[0].credentials.is_empty(), "none was used for it");
+    assert!(ahead.render(120).contains("timestamp.json"), "the tree goes on");
+    assert_eq!(joins.containers[0].source, TrustSource::Shared { root: ahead.review });
+    let state = later.containers[0].state.as_ref().unwrap();
+    assert_eq!(later.containers[0].source, TrustSource::Kept);
+    assert!(state.micros < 11 * SECOND, "35 s after the first look, had nobody asked ahead");
 }
 
 #[test]

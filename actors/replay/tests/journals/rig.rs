@@ -253,11 +253,12 @@ impl Rig {
         root
     }
 
-    /// Two reviews of one image, the second received before the first is decided.
-    pub fn two_reviews(&mut self, uids: [&str; 2], image: &str) {
+    /// Two reviews, each a uid and an image, the second received before anything follows from the
+    /// first.
+    pub fn two_reviews(&mut self, reviews: [(&str, &str); 2]) {
         let first = self.next_event(&ActorId::Admission);
         let second = EventId { seq: first.seq + 1, ..first.clone() };
-        for (uid, root) in uids.into_iter().zip([first, second]) {
+        for ((uid, image), root) in reviews.into_iter().zip([first, second]) {
             let input = AdmissionInput::Review(review(uid, &[image]).into());
             self.queue.push_back(Waiting {
                 cause: Cause::Outside(Outside::Webhook),
