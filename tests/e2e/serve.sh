@@ -52,6 +52,16 @@ stringData:
 $(sed 's/^/    /' "$work/pki/$signer.crt")
 YAML
   done
+  cat >"$work/objects/steady.yaml" <<YAML
+apiVersion: portieris.cloud.ibm.com/v1
+kind: ImagePolicy
+metadata: {name: steady, namespace: steady}
+spec:
+  repositories:
+    - name: "$registry/team/*"
+      policy:
+        trust: {enabled: true, trustServer: "$trust_server", freshness: 9s}
+YAML
   cat >"$work/objects/credentials.yaml" <<YAML
 apiVersion: v1
 kind: Secret
@@ -163,9 +173,27 @@ check_restart() {
     "allowed $gun:v2@$second" default Pod "$gun:v2"
 }
 
+# What is asked for again seven seconds after the first look serves for nine more.
+check_steady_use() {
+  local before
+  expect "a first look at a tag asks the trust server" "allowed $gun:v2@$second" default Pod "$gun:v2"
+  before=$(notary_requests)
+  expect "within freshness a tag is admitted" "allowed $gun:v2@$second" steady Pod "$gun:v2"
+  equal "and nobody is asked for that" "$before" "$(notary_requests)"
+  sleep 7
+  expect "near the end of its freshness, too" "allowed $gun:v2@$second" steady Pod "$gun:v2"
+  for _ in $(seq 20); do
+    [ "$(notary_requests)" = "$before" ] || break
+    sleep 0.1
+  done
+  end notary
+  sleep 3
+  expect "but then it is asked for ahead of time, so that a short outage is not seen" \
+    "allowed $gun:v2@$second" steady Pod "$gun:v2"
+}
+
 check_outage() {
   local answer
-  end notary
   answer=$(review default Pod "$gun:v2")
   holds "a trust server that is down is not a missing signature" \
     "denied trust-server-unreachable" "$answer"
@@ -214,6 +242,7 @@ serve_scenario() {
   check_admission
   check_changes
   check_restart
+  check_steady_use
   check_outage
   check_journal
 }
