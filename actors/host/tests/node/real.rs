@@ -267,7 +267,7 @@ pub fn storm(stage: &Stage, node: &Node, rounds: usize) {
 #[test]
 fn replay_begins_at_any_segment_and_finds_the_same() {
     let stage = Stage::new();
-    for last in [6, 12] {
+    for last in [7, 14] {
         let options = NodeOptions { segment_bytes: 16 << 10, ..stage.options() };
         let node = start_on(&stage, Cast::real(), options);
         // How much still goes into a full segment, until the checkpoint for the next one is made,

@@ -40,7 +40,6 @@ pub(super) struct Known {
     /// The same questions by the instant for which the answer holds, the oldest first.
     by_age: BTreeSet<(Mono, Arc<Question>)>,
     /// Those that were asked ahead of time, until a newer answer is here.
-    #[serde(default)]
     renewing: BTreeSet<Arc<Question>>,
 }
 

@@ -56,11 +56,9 @@ struct Asked {
     answer: Option<Arc<Resolution>>,
     /// Why there is no newer one.
     failed: Option<Denial>,
-    /// An answer must rest on a timestamp asked for at or after this instant.
-    floor: Mono,
-    /// For how long an answer serves by the strictest of the rules, in microseconds.
-    #[serde(default)]
-    freshness: Option<u64>,
+    /// For how long an answer serves by the strictest of the rules, in microseconds: its timestamp
+    /// must have been asked for no longer than that before the review came.
+    freshness: u64,
     /// The images that depend on it.
     images: Vec<usize>,
     /// The last verified state, of whatever age.
@@ -111,12 +109,11 @@ impl Pending {
         for (index, image) in self.images.iter().enumerate() {
             for demand in image.open() {
                 let fresh = demand.requirement.freshness.unwrap_or(settings.freshness);
-                let one = self.asked.entry(Arc::clone(&demand.question)).or_default();
+                let unbound = || Asked { freshness: u64::MAX, ..Asked::default() };
+                let one = self.asked.entry(Arc::clone(&demand.question)).or_insert_with(unbound);
                 one.anchor = demand.anchor.as_ref().map(|anchor| Arc::clone(&anchor.root));
                 one.anonymous |= demand.anonymous;
-                // The strictest of the rules.
-                one.floor = one.floor.max(self.received.mono.minus(fresh));
-                one.freshness = Some(one.freshness.map_or(fresh, |other| other.min(fresh)));
+                one.freshness = one.freshness.min(fresh);
                 if !one.images.contains(&index) {
                     one.images.push(index);
                 }
@@ -149,7 +146,8 @@ impl Pending {
         if matches!(resolution.outcome, ResolutionOutcome::Verified(_)) {
             asked.remember(resolution);
         }
-        let newest = asked.answer.as_ref().map_or(asked.floor, |answer| answer.checked_at);
+        let oldest = self.received.mono.minus(asked.freshness);
+        let newest = asked.answer.as_ref().map_or(oldest, |answer| answer.checked_at);
         if resolution.checked_at >= newest || planted::is(Bug::FreshnessIgnored) {
             asked.answer = Some(Arc::clone(resolution));
             asked.failed = None;
@@ -216,8 +214,8 @@ impl Pending {
                 // answered from freshness. Without any answer, a fresh one will do.
                 let asked = self.asked.get(missing);
                 let stale = asked.is_some_and(|asked| asked.answer.is_some());
-                let floor = asked.map_or(self.received.mono, |asked| asked.floor);
-                let since = if stale { self.received.mono } else { floor };
+                let fresh = asked.filter(|_| !stale).map_or(0, |asked| asked.freshness);
+                let since = self.received.mono.minus(fresh);
                 if asked.and_then(|asked| asked.since) < Some(since) {
                     wanted.insert(Arc::clone(missing), since);
                 }
@@ -269,7 +267,7 @@ impl Pending {
     /// with the instant for which its answer holds.
     pub(super) fn ageing(&self) -> impl Iterator<Item = (&Arc<Question>, Mono)> {
         self.asked.iter().filter_map(|(question, asked)| {
-            let (checked, serves) = (asked.answer.as_ref()?.checked_at, asked.freshness?);
+            let (checked, serves) = (asked.answer.as_ref()?.checked_at, asked.freshness);
             let ages = self.received.mono.since(checked) > serves - serves / 3;
             ages.then_some((question, checked))
         })
