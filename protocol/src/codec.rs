@@ -417,7 +417,7 @@ impl<'a> Apart<'a> {
 /// so that the record is parsed once and written again without a copy.
 fn read_as_written(line: &[u8]) -> Option<(Record, Sha256)> {
     let (hash, body) = body_as_written(line)?;
-    let record: Record = serde_json::from_slice(body).ok()?;
+    let record: Record = serde_json::from_str(str::from_utf8(body).ok()?).ok()?;
     (record.v == SCHEMA && is_canonical(&record, body)).then_some((record, hash))
 }
 

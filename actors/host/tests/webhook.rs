@@ -327,6 +327,18 @@ fn without_a_legible_uid_there_is_no_review() {
     assert!(refused.is_err_and(|Unreadable(why)| why.starts_with("the body is not JSON: line 1")));
 }
 
+/// RFC 8259, section 8.1.
+#[test]
+fn what_is_not_utf_8_is_not_json_even_where_it_is_not_read() {
+    let body = pod(&json!({"containers": [], "hostname": "unread"})).to_string();
+    assert!(parse(body.as_bytes(), circumstances()).is_ok());
+    let unread = body.find("unread").unwrap();
+    let mut bytes = body.into_bytes();
+    bytes[unread] = 0xff;
+    let refused = parse(&bytes, circumstances());
+    assert!(refused.is_err_and(|Unreadable(why)| why.starts_with("the body is not JSON: line 1")));
+}
+
 #[test]
 fn what_was_too_many_or_too_long_stays_so() {
     let many = vec![json!({"name": "c", "image": "i"}); limits::REVIEW_IMAGES + 50];

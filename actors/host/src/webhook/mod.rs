@@ -9,7 +9,6 @@ mod diagnose;
 mod members;
 mod pod;
 mod probes;
-mod read_ahead;
 mod refusal;
 mod reload;
 mod review;
@@ -17,6 +16,7 @@ mod server;
 mod strangers;
 mod timeout;
 mod tls;
+mod tls_stream;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};

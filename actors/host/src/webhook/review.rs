@@ -100,9 +100,11 @@ struct UserInfo<'a> {
 /// # Errors
 /// [`Unreadable`] if no uid can be read.
 pub fn parse(body: &[u8], circumstances: Circumstances) -> Result<ReviewFacts, Unreadable> {
-    match serde_json::from_slice::<Members<Review<'_, Request<'_>>>>(body) {
-        Ok(Members(review)) => facts(review, circumstances),
-        Err(_) => diagnose::facts(body, circumstances),
+    // All of it at once is looked at faster than each of its strings (RFC 8259, section 8.1).
+    let text = std::str::from_utf8(body).ok();
+    match text.map(serde_json::from_str::<Members<Review<'_, Request<'_>>>>) {
+        Some(Ok(Members(review))) => facts(review, circumstances),
+        Some(Err(_)) | None => diagnose::facts(body, circumstances),
     }
 }
 

@@ -14,9 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
-use super::read_ahead::ReadAhead;
+use super::tls_stream::TlsStream;
 use super::{Port, Webhook};
 use crate::HostError;
 
@@ -145,13 +144,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = context.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
-    let Some(acceptor) = config.map(TlsAcceptor::from) else {
+    let Some(config) = config else {
         let client = Client { address, authenticated: false };
         return serve(stream, false, client, context).await;
     };
     let shaken = tokio::select! {
         () = told(&mut context.stop) => return,
-        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(ReadAhead::of(stream))) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE, TlsStream::accept(stream, config)) => shaken,
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
@@ -161,9 +160,9 @@ where
             return debug!(context.log, "a TLS handshake took too long"; "peer" => %address);
         }
     };
-    let session = stream.get_ref().1;
-    let authenticated = session.peer_certificates().is_some();
-    let http2 = session.alpn_protocol() == Some(b"h2");
+    let agreed = stream.state();
+    let authenticated = agreed.peer_certificates().is_some();
+    let http2 = agreed.alpn_protocol() == Some(b"h2");
     serve(stream, http2, Client { address, authenticated }, context).await;
 }
 
@@ -199,6 +198,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
+        // Otherwise `hyper` takes new room to see whether the client leaves while it waits.
+        .half_close(true)
         .header_read_timeout(HEAD)
         .max_buf_size(limits::HEAD_BYTES);
     builder
