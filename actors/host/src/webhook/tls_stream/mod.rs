@@ -80,9 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         let mut accepted = Self { partial: Vec::new(), plain: BytesMut::new(), session, stream };
         while accepted.state().is_handshaking() {
             // Whatever is sent behind the handshake is kept until it is asked for.
-            let received = poll_fn(|context| {
-                accepted.poll_receive(context, &mut ReadBuf::new(&mut [])).map_ok(drop)
-            });
+            let received =
+                poll_fn(|context| accepted.poll_receive(context, &mut ReadBuf::new(&mut [])));
             let received = received.await;
             let sent = poll_fn(|context| accepted.poll_drain(context)).await;
             received.and(sent)?;
