@@ -2,10 +2,8 @@
 
 use super::{Source, Violation};
 
-/// Lines of a file that is not a test.
+/// Lines of a file.
 pub const FILE_LINES: usize = 600;
-/// Lines of a test file.
-pub const TEST_FILE_LINES: usize = 900;
 /// Lines of a function.
 pub const FUNCTION_LINES: usize = 70;
 /// Characters of a line.
@@ -78,16 +76,12 @@ const UNFINISHED: &[&str] = &["FIXME", "XXX", "TODO", "HACK"];
 /// A file is short enough to be one concern.
 #[must_use]
 pub fn file_length(source: &Source) -> Vec<Violation> {
-    let (limit, rule) = if source.is_test() {
-        (TEST_FILE_LINES, "a test file has at most 900 lines")
-    } else {
-        (FILE_LINES, "a file has at most 600 lines")
-    };
     let lines = source.text.lines().count();
-    if lines <= limit {
+    if lines <= FILE_LINES {
         return Vec::new();
     }
-    vec![source.violation(limit + 1, rule, &format!("{lines} lines"))]
+    let rule = "a file has at most 600 lines";
+    vec![source.violation(FILE_LINES + 1, rule, &format!("{lines} lines"))]
 }
 
 /// A line fits on a screen.
@@ -247,11 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_over_600_lines_is_reported_and_a_test_file_over_900() {
-        assert_eq!(found(file_length, "a/src/b.rs", &"\n".repeat(600)), NONE);
-        assert_eq!(found(file_length, "a/src/b.rs", &"\n".repeat(601)), vec![601]);
-        assert_eq!(found(file_length, "a/tests/b.rs", &"\n".repeat(900)), NONE);
-        assert_eq!(found(file_length, "a/tests/b.rs", &"\n".repeat(901)), vec![901]);
+    fn a_file_over_600_lines_is_reported_be_it_a_test_or_not() {
+        for path in ["a/src/b.rs", "a/tests/b.rs"] {
+            assert_eq!(found(file_length, path, &"\n".repeat(600)), NONE);
+            assert_eq!(found(file_length, path, &"\n".repeat(601)), vec![601]);
+        }
     }
 
     #[test]
