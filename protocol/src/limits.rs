@@ -125,6 +125,8 @@ pub const JOURNAL_BYTES: u64 = 1 << 30;
 /// configuration says otherwise; at most a quarter of the volume. Below an eighth of it nothing is
 /// written.
 pub const JOURNAL_FREE: u64 = 256 << 20;
+/// Bytes of one line of a journal; a checkpoint of the largest node there can be is far shorter.
+pub const LINE_BYTES: usize = 256 << 20;
 /// Bytes after which a journal segment is followed by the next.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Connections to the webhook at once; further ones wait in the system's backlog.

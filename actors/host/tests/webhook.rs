@@ -301,6 +301,17 @@ fn a_missing_object_kind_or_operation_is_malformed() {
 }
 
 #[test]
+fn null_is_read_as_no_text_as_go_reads_it() {
+    let mut review = pod(&json!({"containers": [{"name": "c", "image": "nginx"}]}));
+    review["request"]["kind"]["group"] = Value::Null;
+    let owner = json!({"apiVersion": null, "kind": "X", "name": "x", "uid": null});
+    review["request"]["object"]["metadata"] = json!({"ownerReferences": [owner]});
+    let facts = parse_value(&review).unwrap();
+    assert_eq!((facts.malformed, facts.kind.group.as_str()), (None, ""));
+    assert_eq!((facts.owners[0].kind.as_str(), facts.owners[0].uid.as_str()), ("X", ""));
+}
+
+#[test]
 fn an_odd_object_of_a_kind_without_images_is_not_malformed() {
     let mut review = pod(&json!({"containers": "of another kind"}));
     review["request"]["kind"] = json!({"group": "example.com", "version": "v1", "kind": "Ship"});

@@ -14,7 +14,7 @@ use crate::gencerts::args::{self as gencerts_args, GencertsArgs};
 use crate::policy::args::PolicyCommand;
 use crate::replay::args::ReplayCommand;
 use crate::seal::args::SealCommand;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 use crate::trust::args::TrustCommand;
 use crate::{bundle, check, crds, demo, explain, gencerts, policy, replay, seal, serve, trust};
 
@@ -262,6 +262,10 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Trust(command) => trust::run(&command, &terminal),
     };
+    let done = done.and_then(|outcome| match terminal::lost_output() {
+        None => Ok(outcome),
+        Some(kind) => Err(CommandError::OutputLost { why: kind.to_string() }),
+    });
     match done {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Negative) => ExitCode::from(1),

@@ -47,6 +47,12 @@ pub enum CommandError {
         /// What went wrong.
         why: String,
     },
+    /// What was written to standard output did not arrive.
+    #[error("the output is incomplete: {why}; make room, or write it elsewhere")]
+    OutputLost {
+        /// What the operating system said.
+        why: String,
+    },
     /// Files of objects cannot be used.
     #[error("{fault}; correct it, or name other files")]
     Objects {

@@ -1,10 +1,11 @@
 //! The one place that writes to standard output and standard error.
 //!
-//! A reader that goes away (`portreeve demo | head`) is no failure of the command, so errors of
-//! writing are passed over.
+//! A reader that goes away (`portreeve demo | head`) is no failure of the command. Output that is lost
+//! otherwise, as on a full disk, is: whoever keeps a report must not take half of it for the whole.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use portreeve_protocol::letter::steers;
 
@@ -35,6 +36,25 @@ impl Style {
 enum Stream {
     Error,
     Output,
+}
+
+/// Why output was lost, the first time.
+static LOST: OnceLock<ErrorKind> = OnceLock::new();
+
+/// Why some of what was written to standard output was lost, if it was.
+pub(crate) fn lost_output() -> Option<ErrorKind> {
+    // What waits for the end of its line would fail only when the process ends, unseen.
+    note(std::io::stdout().flush());
+    LOST.get().copied()
+}
+
+fn note(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first reason is told.
+        let _ = LOST.set(error.kind());
+    }
 }
 
 /// A stream to a person or a file.
@@ -123,11 +143,11 @@ impl Terminal {
     }
 
     fn write(&self, line: &str) {
-        let written = match self.stream {
-            Stream::Error => writeln!(std::io::stderr().lock(), "{line}"),
-            Stream::Output => writeln!(std::io::stdout().lock(), "{line}"),
-        };
-        drop(written);
+        match self.stream {
+            // There is nowhere else to say it.
+            Stream::Error => drop(writeln!(std::io::stderr().lock(), "{line}")),
+            Stream::Output => note(writeln!(std::io::stdout().lock(), "{line}")),
+        }
     }
 }
 

@@ -44,6 +44,8 @@ fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() 
     assert_eq!(explained.status.code(), Some(0), "{}", text(&explained));
 
     reviews_are_found_listed_and_told(name);
+    a_segment_in_the_middle_is_no_beginning(name, &segment);
+    lost_output_is_an_error(name);
 
     let mut bytes = fs::read(&segment).unwrap();
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
@@ -55,6 +57,33 @@ fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() 
     assert_eq!(altered.status.code(), Some(1), "{}", text(&altered));
     let said = text(&altered);
     assert!(said.contains(&format!("line {line}: altered-record")), "{line} of {lines}: {said}");
+}
+
+/// Splits the journal in the middle, and joins it again.
+fn a_segment_in_the_middle_is_no_beginning(name: &str, segment: &Path) {
+    let whole = fs::read(segment).unwrap();
+    let middle = whole.iter().take(whole.len() / 2).rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let second = segment.with_file_name("00000002.ndjson");
+    fs::write(segment, &whole[..middle]).unwrap();
+    fs::write(&second, &whole[middle..]).unwrap();
+    let all = portreeve(&["replay", "verify", name]);
+    assert_eq!(all.status.code(), Some(0), "{}", text(&all));
+    let from = portreeve(&["replay", "verify", name, "--from", "2"]);
+    assert_eq!(from.status.code(), Some(2), "{}", text(&from));
+    assert!(text(&from).contains("opens neither with a start"), "{}", text(&from));
+    fs::remove_file(second).unwrap();
+    fs::write(segment, whole).unwrap();
+}
+
+/// Half a report must not be taken for the whole.
+fn lost_output_is_an_error(name: &str) {
+    for words in [&["replay", "verify", name, "--json"][..], &["explain", "--journal", name]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portreeve"));
+        let output = command.args(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains("the output is incomplete"), "{}", text(&output));
+    }
 }
 
 /// Looks through the demo's journal in every way there is.

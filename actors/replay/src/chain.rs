@@ -18,6 +18,11 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// That the journal is damaged here, as `why` says.
+    pub(crate) fn damaged(&self, why: String) -> ReplayError {
+        ReplayError::Damaged { segment: self.segment.to_string(), line: self.line, why }
+    }
+
     /// That the record here is of a newer schema, as `why` says.
     pub(crate) fn newer(&self, why: String) -> ReplayError {
         ReplayError::NewerSchema { segment: self.segment.to_string(), line: self.line, why }

@@ -79,20 +79,20 @@ pub fn recover(
     let mut found = Recovery::of_an_empty_journal();
     let mut fetchers = Fetchers::default();
     while let Some(link) = chain.next()? {
-        let (at, why) = match link {
+        let (at, why, whole) = match link {
             Link::Record { at, record, .. } => {
                 fetchers.take(record.entry, &at, blobs, &mut found)?;
                 found.advance(&at, chain.prev());
                 continue;
             }
             Link::Broken { at, kind: FindingKind::NewerSchema, text } => return Err(at.newer(text)),
-            Link::Broken { at, text, .. } => (at, text),
+            Link::Broken { at, kind, text } => (at, text, kind == FindingKind::BrokenChain),
             Link::Torn(torn) => {
                 let at = At { bytes: torn.bytes, line: torn.line, segment: torn.segment };
-                (at, "the line has no end".to_owned())
+                (at, "the line has no end".to_owned(), false)
             }
         };
-        found.tail = Some(tail(&found, &at, why, chain.rest())?);
+        found.tail = Some(tail(&found, &at, why, whole, chain.rest())?);
         break;
     }
     found.restored = fetchers.restored();
@@ -143,25 +143,26 @@ impl Recovery {
 }
 
 /// What is to be cut off from `at` on, if that is all there is: a crash leaves the last segment
-/// with an unfinished end, but nothing intact behind it.
+/// with an unfinished end, but nothing intact at it or behind it. `whole` says whether the record at
+/// it has the hash that it should have, and only follows another one.
 fn tail(
     found: &Recovery,
     at: &At,
     why: String,
+    whole: bool,
     rest: impl Iterator<Item = Result<Line, ReplayError>>,
 ) -> Result<Tail, ReplayError> {
+    let intact = |whole: bool| whole && !planted::is(Bug::DamagePassedOver);
+    if intact(whole) {
+        return Err(at.damaged(why));
+    }
     let mut lines = 1;
     for line in rest {
         let line = line?;
         let body = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
         let whole = codec::read_line(body).err().is_none_or(|error| is_newer(&error));
-        let intact = whole && !planted::is(Bug::DamagePassedOver);
-        if line.segment != at.segment || intact {
-            return Err(ReplayError::Damaged {
-                segment: at.segment.to_string(),
-                line: at.line,
-                why,
-            });
+        if line.segment != at.segment || intact(whole) {
+            return Err(at.damaged(why));
         }
         lines += 1;
     }
@@ -203,11 +204,8 @@ impl Fetchers {
                 let restored = self.resume(*checkpoint, blobs, found).map_err(blob)?;
                 // Nobody who writes checkpoints says two things of one collection.
                 if self.restored() != restored {
-                    return Err(ReplayError::Damaged {
-                        segment: at.segment.to_string(),
-                        line: at.line,
-                        why: "the checkpoint contradicts itself about what is trusted".to_owned(),
-                    });
+                    let why = "the checkpoint contradicts itself about what is trusted";
+                    return Err(at.damaged(why.to_owned()));
                 }
             }
             Entry::Delivered(delivered) => self.deliver(delivered, blobs).map_err(blob)?,

@@ -61,6 +61,14 @@ impl Journal {
         self
     }
 
+    /// Whether the first line is an intact record with which no journal can be begun, so that what
+    /// it follows would have to be read before.
+    #[must_use]
+    pub fn opens_midway(&self) -> bool {
+        let first = self.segments.first().and_then(|segment| opening(segment));
+        first.is_some_and(|entry| !is_beginning(&entry))
+    }
+
     /// All lines, segment by segment. After an error there are no more.
     #[must_use]
     pub fn lines(&self) -> Lines {
@@ -137,6 +145,10 @@ impl Open {
 /// The next line with its end, or what there is if it has none. It is what `read_until` of the
 /// standard library does, with a quarter of its instructions: replay waits for this.
 fn line_of(file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    line_within(limits::LINE_BYTES, file)
+}
+
+fn line_within(most: usize, file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut line = Vec::new();
     loop {
         let ahead = match file.fill_buf() {
@@ -146,6 +158,10 @@ fn line_of(file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
         };
         let end = memchr::memchr(b'\n', ahead).map(|at| at + 1);
         let taken = end.unwrap_or(ahead.len());
+        if line.len() + taken > most {
+            let why = format!("a line has more than {most} bytes, which no record has");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
         line.extend_from_slice(&ahead[..taken]);
         file.consume(taken);
         if end.is_some() || taken == 0 {
@@ -156,13 +172,18 @@ fn line_of(file: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
 
 /// Whether a journal can be begun with this segment.
 pub(super) fn begins(segment: &Path) -> bool {
-    let Ok(file) = File::open(segment) else { return false };
-    let Ok(mut line) = line_of(&mut BufReader::new(file)) else { return false };
-    if line.pop() != Some(b'\n') {
-        return false;
-    }
-    codec::read_line(&line)
-        .is_ok_and(|(it, _)| matches!(it.entry, Entry::Checkpoint(_) | Entry::Started(_)))
+    opening(segment).is_some_and(|entry| is_beginning(&entry))
+}
+
+/// The entry of a segment's first record, if that is intact.
+fn opening(segment: &Path) -> Option<Entry> {
+    let mut line = line_of(&mut BufReader::new(File::open(segment).ok()?)).ok()?;
+    line.pop().filter(|end| *end == b'\n')?;
+    codec::read_line(&line).ok().map(|(record, _)| record.entry)
+}
+
+const fn is_beginning(entry: &Entry) -> bool {
+    matches!(entry, Entry::Checkpoint(_) | Entry::Started(_))
 }
 
 fn open_segment(path: &Path) -> std::io::Result<Open> {
@@ -236,6 +257,20 @@ mod tests {
             for line in [&b"one\n"[..], b"\n", b"a longer line\n", b"no end", b"", b""] {
                 assert_eq!(line_of(&mut file)?, line, "{room} bytes at once");
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_longer_than_any_record_is_no_line_and_takes_no_more_room() -> Outcome {
+        let text = b"12345678\n123456789";
+        for room in 1..=text.len() + 1 {
+            let mut file = BufReader::with_capacity(room, &text[..]);
+            assert_eq!(line_within(9, &mut file)?, b"12345678\n");
+            assert_eq!(line_within(9, &mut file)?, b"123456789");
+            let mut file = BufReader::with_capacity(room, &text[..]);
+            let error = line_within(8, &mut file).err().ok_or("it was read")?;
+            assert!(error.to_string().contains("more than 8 bytes"), "{error}");
         }
         Ok(())
     }

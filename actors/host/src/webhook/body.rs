@@ -14,6 +14,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a client may take to send a body.
 const TIME: Duration = Duration::from_secs(10);
+/// Of a body that is too long so much is kept: API servers write the uid before all else.
+const BEGUN_BYTES: usize = 16 * 1024;
+/// Bytes beyond the bound that are let go by, at most.
+const PASSED_BYTES: usize = 4 * limits::REVIEW_BYTES;
 
 /// The room that a body occupies, in KiB; it is given back when this is dropped.
 struct Room<'m> {
@@ -23,14 +27,14 @@ struct Room<'m> {
 
 impl Room<'_> {
     /// Takes what `bytes` need beyond what is held, waiting for others to give it back.
-    async fn hold(&mut self, bytes: usize) -> Result<(), (StatusCode, String)> {
+    async fn hold(&mut self, bytes: usize) -> Result<(), Unread> {
         let held = self.held.as_ref().map_or(0, SemaphorePermit::num_permits);
         let Some(more) = (bytes / 1024 + 1).checked_sub(held).filter(|more| *more > 0) else {
             return Ok(());
         };
         let more = self.memory.acquire_many(u32::try_from(more).unwrap_or(u32::MAX)).await;
         let more = more.map_err(|_| {
-            (StatusCode::SERVICE_UNAVAILABLE, "this replica is shutting down".to_owned())
+            Unread::new(StatusCode::SERVICE_UNAVAILABLE, "this replica is shutting down")
         })?;
         match &mut self.held {
             Some(held) => held.merge(more),
@@ -46,42 +50,53 @@ pub(super) struct Received<'m> {
     _room: Room<'m>,
 }
 
+/// A body that was not read to its end.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// What it begins with, if it was too long.
+    pub(super) begun: Vec<u8>,
+    /// The status to answer with if nothing better can be said.
+    pub(super) status: StatusCode,
+    pub(super) why: String,
+}
+
+impl Unread {
+    fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { begun: Vec::new(), status, why: why.into() }
+    }
+}
+
 /// Reads the body of a review. The room it needs is taken from `memory`, in KiB, as the bytes come:
 /// what is only announced holds up nobody.
 ///
 /// # Errors
-/// The status to answer with, and why: 413, 408, 400.
-pub(super) async fn read(
-    mut body: Incoming,
-    memory: &Semaphore,
-) -> Result<Received<'_>, (StatusCode, String)> {
+/// [`Unread`] with the status 413, 408, 400 or 503.
+pub(super) async fn read(mut body: Incoming, memory: &Semaphore) -> Result<Received<'_>, Unread> {
     let whole = async {
         if body.size_hint().exact().is_some_and(|length| length > limits::REVIEW_BYTES as u64) {
-            return Err(too_large(&mut body).await);
+            return Err(too_large(&mut body, &[]).await);
         }
         collect(&mut body, Room { held: None, memory }).await
     };
     match tokio::time::timeout(TIME, whole).await {
         Ok(read) => read,
-        Err(_) => Err((
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the body did not arrive within {} seconds", TIME.as_secs()),
-        )),
+        Err(_) => {
+            let why = format!("the body did not arrive within {} seconds", TIME.as_secs());
+            Err(Unread::new(StatusCode::REQUEST_TIMEOUT, why))
+        }
     }
 }
 
-async fn collect<'m>(
-    body: &mut Incoming,
-    mut room: Room<'m>,
-) -> Result<Received<'m>, (StatusCode, String)> {
-    let broken = |_| (StatusCode::BAD_REQUEST, "the body ended before its time".to_owned());
+async fn collect<'m>(body: &mut Incoming, mut room: Room<'m>) -> Result<Received<'m>, Unread> {
+    let broken = |_| Unread::new(StatusCode::BAD_REQUEST, "the body ended before its time");
     let mut first = Bytes::new();
     let mut joined: Option<Vec<u8>> = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let length = joined.as_ref().map_or(first.len(), Vec::len) + data.len();
         if length > limits::REVIEW_BYTES {
-            return Err(too_large(body).await);
+            let begun = joined.as_deref().unwrap_or(&first);
+            return Err(too_large(body, &[begun, &data].concat()).await);
         }
         room.hold(length).await?;
         if first.is_empty() && joined.is_none() {
@@ -93,17 +108,21 @@ async fn collect<'m>(
     Ok(Received { bytes: joined.map_or(first, Bytes::from), _room: room })
 }
 
-/// Lets as much again go by, since a client that is still sending may not see the answer.
-async fn too_large(body: &mut Incoming) -> (StatusCode, String) {
+/// Lets the rest go by, within a bound, since a client that is still sending may not see the answer.
+async fn too_large(body: &mut Incoming, read: &[u8]) -> Unread {
+    let mut begun = read.get(..BEGUN_BYTES).unwrap_or(read).to_vec();
     let mut passed = 0;
     while let Some(Ok(frame)) = body.frame().await {
-        passed += frame.data_ref().map_or(0, Bytes::len);
-        if passed > limits::REVIEW_BYTES {
+        let Some(data) = frame.data_ref() else { continue };
+        let room = BEGUN_BYTES - begun.len();
+        begun.extend_from_slice(data.get(..room).unwrap_or(data));
+        passed += data.len();
+        if passed > PASSED_BYTES {
             break;
         }
     }
     let why = format!("a review may have {} bytes", limits::REVIEW_BYTES);
-    (StatusCode::PAYLOAD_TOO_LARGE, why)
+    Unread { begun, ..Unread::new(StatusCode::PAYLOAD_TOO_LARGE, why) }
 }
 
 /// The body of an answer.

@@ -9,7 +9,7 @@ use std::fmt;
 use portreeve_protocol::messages::admission::ReviewFacts;
 use portreeve_protocol::seal::ANNOTATION;
 use portreeve_protocol::workload::{Carrier, carrier};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::review::{self, Circumstances, Unreadable, cut};
@@ -20,10 +20,8 @@ pub(super) fn facts(body: &[u8], circumstances: Circumstances) -> Result<ReviewF
         let (line, column) = (error.line(), error.column());
         Unreadable(format!("the body is not JSON: line {line}, column {column}"))
     })?;
-    let doubled = doubled_member(body);
-    if let Some(path) = &doubled
-        && ["apiVersion", "kind", "request", "request.uid"].contains(&path.as_str())
-    {
+    let doubled = doubled_members(body);
+    if let Some(path) = doubled.of_envelope {
         return Err(Unreadable(format!("`{path}` stands twice in the body")));
     }
     let text = |pointer: &str| tree.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -39,11 +37,13 @@ pub(super) fn facts(body: &[u8], circumstances: Circumstances) -> Result<ReviewF
         user: cut(text("/request/userInfo/username")),
         ..review::empty(uid, version, circumstances)
     };
-    let operation = review::operation(text("/request/operation"));
+    // One that may be either of two is none: most exempt a review.
+    let stated = if doubled.operation { "" } else { text("/request/operation") };
+    let operation = review::operation(stated);
     facts.operation = *operation.as_ref().unwrap_or(&facts.operation);
     let dry_run = tree.pointer("/request/dryRun");
     facts.dry_run = dry_run.and_then(Value::as_bool).unwrap_or_default();
-    let doubled = doubled.map(|path| format!("`{path}` stands twice"));
+    let doubled = doubled.first.map(|path| format!("`{path}` stands twice"));
     let known = doubled.or_else(|| envelope_fault(&tree)).or(operation.err());
     facts.malformed = known.or_else(|| {
         let kind = &facts.kind;
@@ -171,19 +171,38 @@ fn list_fault(value: &Value, path: &str, list: &str, shapes: &[(&str, Shape)]) -
     })
 }
 
-/// The path of the first member that stands twice in its object; names that are not plain words are
-/// shown as `…`, since they may be data.
-fn doubled_member(body: &[u8]) -> Option<String> {
-    let mut found = None;
+/// Members that stand twice in their objects.
+#[derive(Default)]
+struct Doubled {
+    /// The first of them, by its path; names that are not plain words are shown as `…`, since they
+    /// may be data.
+    first: Option<String>,
+    /// Without which there is no knowing whom to answer, and in which way.
+    of_envelope: Option<String>,
+    operation: bool,
+}
+
+impl Doubled {
+    fn note(&mut self, path: String) {
+        self.operation |= path == "request.operation";
+        if ["apiVersion", "kind", "request", "request.uid"].contains(&path.as_str()) {
+            self.of_envelope.get_or_insert_with(|| path.clone());
+        }
+        self.first.get_or_insert(path);
+    }
+}
+
+fn doubled_members(body: &[u8]) -> Doubled {
+    let mut found = Doubled::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let walk = Walk { found: &mut found, path: String::new() };
-    // Ends with an error at the first doubled member; any other error was reported before.
+    // Any error was reported before.
     let _ = walk.deserialize(&mut reader);
     found
 }
 
 struct Walk<'f> {
-    found: &'f mut Option<String>,
+    found: &'f mut Doubled,
     path: String,
 }
 
@@ -246,8 +265,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             let dot = if self.path.is_empty() { "" } else { "." };
             let path = format!("{}{dot}{shown}", self.path);
             if !seen.insert(name) {
-                *self.found = Some(path);
-                return Err(A::Error::custom("doubled"));
+                self.found.note(path.clone());
             }
             map.next_value_seed(Walk { found: self.found, path })?;
         }

@@ -41,7 +41,7 @@ use crate::node::{Answer, Node};
 use crate::seals::Sealer;
 pub use answer::{EVENT_ANNOTATION, RECORD_ANNOTATION, SealChange, decided};
 use answer::{Form, sealed};
-use body::Outgoing;
+use body::{Outgoing, Unread};
 use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
@@ -253,9 +253,14 @@ impl Webhook {
         let begun = self.clock.mono();
         let body = match body::read(request.into_body(), memory).await {
             Ok(body) => body,
-            Err((status, why)) => {
-                self.metrics.unreadable(status.as_u16());
-                return plain(status, &why);
+            Err(Unread { begun, status, why }) => {
+                return match refusal::rescue(&begun, circumstances(), Unreadable(why)) {
+                    Ok(facts) => self.review(Arc::new(facts)).await,
+                    Err(Unreadable(why)) => {
+                        self.metrics.unreadable(status.as_u16());
+                        plain(status, &why)
+                    }
+                };
             }
         };
         if body.bytes.is_empty() {

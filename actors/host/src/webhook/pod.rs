@@ -79,15 +79,15 @@ impl<'de> Visitor<'de> for OnlySeal {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Owner<'a> {
     #[serde(borrow, default)]
-    pub(super) api_version: Text<'a>,
+    pub(super) api_version: Option<Text<'a>>,
     #[serde(default)]
     pub(super) controller: Option<bool>,
     #[serde(default)]
-    pub(super) kind: Text<'a>,
+    pub(super) kind: Option<Text<'a>>,
     #[serde(default)]
-    pub(super) name: Text<'a>,
+    pub(super) name: Option<Text<'a>>,
     #[serde(default)]
-    pub(super) uid: Text<'a>,
+    pub(super) uid: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -81,11 +81,18 @@ struct Request<'a> {
 #[derive(Default, Deserialize)]
 struct Kind<'a> {
     #[serde(borrow, default)]
-    group: Text<'a>,
+    group: Option<Text<'a>>,
     #[serde(default)]
-    kind: Text<'a>,
+    kind: Option<Text<'a>>,
     #[serde(default)]
-    version: Text<'a>,
+    version: Option<Text<'a>>,
+}
+
+impl Kind<'_> {
+    fn read(&self) -> GroupKind {
+        let Self { group, kind, version } = self;
+        GroupKind { group: short(group), kind: short(kind), version: short(version) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -123,7 +130,7 @@ fn facts(
         request.sub_resource.map(|text| cut::<String>(&text.0)).filter(|text| !text.is_empty());
     let mut facts = ReviewFacts {
         dry_run: request.dry_run.unwrap_or_default(),
-        kind: group_kind(&kind.group.0, &kind.kind.0, &kind.version.0),
+        kind: kind.read(),
         name: text(request.name),
         namespace: text(request.namespace),
         sub_resource,
@@ -176,11 +183,11 @@ fn objects(
         let owners = metadata.owner_references.iter().flatten().take(limits::REVIEW_IMAGES);
         facts.owners = owners
             .map(|owner| OwnerFact {
-                api_version: cut(&owner.api_version.0),
+                api_version: short(&owner.api_version),
                 controller: owner.controller.unwrap_or_default(),
-                kind: cut(&owner.kind.0),
-                name: cut(&owner.name.0),
-                uid: cut(&owner.uid.0),
+                kind: short(&owner.kind),
+                name: short(&owner.name),
+                uid: short(&owner.uid),
             })
             .collect();
     }
@@ -265,8 +272,12 @@ pub(super) fn operation(text: &str) -> Result<Operation, String> {
     }
 }
 
-pub(super) fn text(text: Option<Text<'_>>) -> String {
-    text.map(|text| cut(&text.0)).unwrap_or_default()
+fn text(text: Option<Text<'_>>) -> String {
+    short(&text)
+}
+
+fn short(text: &Option<Text<'_>>) -> String {
+    text.as_ref().map(|text| cut(&text.0)).unwrap_or_default()
 }
 
 /// No name in Kubernetes, and no image reference that is judged, is longer than this; one byte is

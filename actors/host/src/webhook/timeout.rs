@@ -15,7 +15,7 @@ const LONGEST: u64 = 30 * SECOND;
 pub fn budget(query: Option<&str>) -> u64 {
     let pairs = query.unwrap_or_default().split('&');
     let stated = pairs.filter_map(|pair| pair.strip_prefix("timeout=")).find_map(duration::parse);
-    let patience = stated.unwrap_or(limits::DEFAULT_TIMEOUT).min(LONGEST);
+    let patience = stated.filter(|time| *time > 0).unwrap_or(limits::DEFAULT_TIMEOUT).min(LONGEST);
     patience.saturating_sub(limits::DEADLINE_MARGIN).max(patience / 2)
 }
 
@@ -34,6 +34,7 @@ mod tests {
     fn no_usable_timeout_means_the_default_and_a_long_one_is_cut() {
         assert_eq!(budget(None), 9 * SECOND);
         assert_eq!(budget(Some("timeout=soon")), 9 * SECOND);
+        assert_eq!(budget(Some("timeout=0s")), 9 * SECOND);
         assert_eq!(budget(Some("timeout=10h")), 29 * SECOND);
     }
 }

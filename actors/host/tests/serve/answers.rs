@@ -104,6 +104,69 @@ async fn a_body_that_is_not_json_throughout_is_denied_by_the_uid_that_can_be_rea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_review_that_is_too_long_or_breaks_off_is_denied_by_the_uid_it_begins_with() {
+    let fixture = fixture(Some(POLICY), None).await;
+    // As API servers write it: the uid before all else.
+    let body = concat!(
+        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"#,
+        r#""uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},"operation":"CREATE","#,
+        r#""object":{"x":"#,
+    );
+    let long = format!("{body}\"{}\"}}}}}}", "x".repeat(limits::REVIEW_BYTES + 1));
+    let odd = format!("{body}NaN}}}}}}");
+    for (sent, why) in [
+        (long.as_str(), "a review may have 8388608 bytes"),
+        (odd.as_str(), "the body is not JSON"),
+        (&body[..body.len() - 30], "the body is not JSON"),
+    ] {
+        let (status, text) = fixture.admit(sent.to_owned()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["apiVersion"], "admission.k8s.io/v1beta1");
+        let response = &answer["response"];
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
+        let message = response["status"]["message"].as_str().unwrap();
+        assert!(message.contains(why) && message.contains("review-malformed"), "{message}");
+    }
+    for ambiguous in [
+        r#"{"request":{"uid":"u-1","uid":"u-1","#,
+        r#"{"request":{"uid":"u-1"},"request":{"uid":"u-2""#,
+        r#"{"request":{"u"#,
+        r#"["#,
+    ] {
+        let (status, text) = fixture.admit(ambiguous).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_that_could_be_of_two_operations_or_kinds_is_exempt_by_neither() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let text = pod("u-1", "elsewhere.example/app:1").to_string();
+    let of = |from: &str, to: &str| {
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        text.replace(from, to)
+    };
+    let create = r#""operation":"CREATE""#;
+    let status = format!(r#"{create},"subResource":"status""#);
+    for body in [
+        of(create, r#""operation":"CREATE","operation":"DELETE""#),
+        of(create, &format!(r#"{status},"x":1,"x":2,"operation":"CONNECT""#)),
+        of(create, &format!(r#""subResource":"x",{status}"#)),
+        of(create, r#""operation":"FROB","subResource":"status""#),
+        of(r#""kind":"Pod""#, r#""kind":"Pod","kind":"Eviction""#)
+            .replace(r#""group":"""#, r#""group":"policy""#),
+        of(create, &status).replace(r#""kind":{"group":"","kind":"Pod","version":"v1"},"#, ""),
+    ] {
+        let (status, text) = fixture.admit(body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["response"]["allowed"], json!(false), "{body}");
+        assert!(text.contains("review-malformed"), "{text} to {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_method_is_told_the_right_one_in_the_header() {
     let fixture = fixture(Some(POLICY), None).await;
     for (request, allowed) in [(get("/admit"), "POST"), (post("/readyz"), "GET, HEAD")] {

@@ -1,6 +1,6 @@
 //! What people are told about a decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use portreeve_protocol::decision::{BundleRef, SealOf};
@@ -73,20 +73,31 @@ pub(super) fn remark(verdict: &ContainerVerdict, text: &str) -> String {
     ["container `", &shown(&verdict.container), "`: ", text].concat()
 }
 
-/// Remarks as far as they fit into the size of one message, equal ones once.
+/// Remarks as far as they fit into the size of one message, equal ones once, and how many do not.
 pub(super) fn bounded(remarks: Vec<String>) -> Vec<String> {
-    let mut room = limits::MESSAGE_BYTES;
+    let mut bytes = 0;
     let mut kept: Vec<String> = Vec::new();
+    let mut left_out = BTreeSet::new();
     for remark in remarks {
-        if remark.len() > room {
-            break;
-        }
         // There is no room for many.
-        if !kept.contains(&remark) {
-            room -= remark.len();
+        if kept.contains(&remark) {
+            continue;
+        }
+        bytes += remark.len();
+        if bytes <= limits::MESSAGE_BYTES {
             kept.push(remark);
+        } else {
+            left_out.insert(remark);
         }
     }
+    if left_out.is_empty() {
+        return kept;
+    }
+    let room = limits::MESSAGE_BYTES - LEFT_OUT_BYTES;
+    while kept.iter().map(String::len).sum::<usize>() > room {
+        left_out.extend(kept.pop());
+    }
+    kept.push(format!("{} more did not fit here", left_out.len()));
     kept
 }
 

@@ -4,7 +4,7 @@
 //! otherwise `*.trusted.example/*` would cover `evil.example/x.trusted.example/y`.
 
 use portreeve_protocol::planted::{self, Bug};
-use portreeve_protocol::reference::{ImageReference, Spelling, normal_host};
+use portreeve_protocol::reference::{ImageReference, Spelling, normal_host, split_port};
 
 /// How closely a pattern fits; the greatest decides. Text that a pattern spells in a shorter
 /// equivalent way counts as if it were spelt in full, so that equal patterns fit equally.
@@ -44,8 +44,7 @@ impl Subject {
     /// Whether `pattern` covers the image, and how closely.
     #[must_use]
     pub fn fit(&self, pattern: &str) -> Option<Specificity> {
-        // `name:*` says what `name` says: any tag, and no tag as well.
-        let pattern = pattern.strip_suffix(":*").filter(|it| !it.is_empty()).unwrap_or(pattern);
+        let pattern = without_any_tag(pattern);
         if pattern == "*" {
             return Some(Specificity { exact: false, host: 0, path: 0 });
         }
@@ -84,19 +83,15 @@ impl Subject {
     /// A pattern with a host.
     fn fit_host(&self, first: &str, rest: &str) -> Option<Specificity> {
         let wild = first.contains('*');
-        let lower = first.to_ascii_lowercase();
-        let host = match normal_host(first) {
-            Ok(host) if !wild => host,
-            Ok(_) | Err(_) => lower.strip_suffix('.').unwrap_or(&lower).to_owned(),
-        };
+        let host = HostPattern::new(first);
         self.spellings.iter().find_map(|spelling| {
-            if !spelling.host.as_deref().is_some_and(|it| glob(&host, it)) {
+            if !spelling.host.as_deref().is_some_and(|it| host.covers(it)) {
                 return None;
             }
             let exact = self.fit_path(rest, &spelling.path)? && !wild;
             // A host with `*` fits less closely than the host itself, whichever spelling it fits.
             let full = self.host.len();
-            let host = if wild { literal(&host).min(full.saturating_sub(1)) } else { full };
+            let host = if wild { literal(&host.text).min(full.saturating_sub(1)) } else { full };
             Some(Specificity { exact, host, path: literal(rest) + spelling.left_out })
         })
     }
@@ -131,6 +126,46 @@ impl Subject {
         let mut suffixes = self.suffixes.iter().filter(|it| it.contains('@') == digest);
         suffixes.any(|it| glob(pattern, &format!("{path}{it}"))).then_some(!wild)
     }
+}
+
+/// The host of a pattern, in the form in which hosts of references are.
+struct HostPattern {
+    /// It covers only what is reached at port 443, which references of most hosts leave out.
+    only_https: bool,
+    text: String,
+}
+
+impl HostPattern {
+    fn new(written: &str) -> Self {
+        if let Ok(text) = normal_host(written)
+            && !written.contains('*')
+        {
+            return Self { only_https: false, text };
+        }
+        let lower = written.to_ascii_lowercase();
+        let (name, port) = split_port(&lower);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let digits = port.map(|port| port.trim_start_matches('0'));
+        match digits {
+            None => Self { only_https: false, text: name.to_owned() },
+            Some("443") => Self { only_https: true, text: name.to_owned() },
+            Some(port) => Self { only_https: false, text: format!("{name}:{port}") },
+        }
+    }
+
+    fn covers(&self, host: &str) -> bool {
+        if !self.only_https {
+            return glob(&self.text, host);
+        }
+        let (name, port) = split_port(host);
+        port.is_none_or(|port| port == "443") && glob(&self.text, name)
+    }
+}
+
+/// `name:*` says what `name` says: any tag, and no tag as well. Behind an `@` it says "any digest".
+pub(crate) fn without_any_tag(pattern: &str) -> &str {
+    let name = pattern.strip_suffix(":*").filter(|it| !it.is_empty() && !it.contains('@'));
+    name.unwrap_or(pattern)
 }
 
 /// Bytes of a pattern that are not `*`.

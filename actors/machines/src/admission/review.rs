@@ -200,8 +200,10 @@ fn exempt(facts: &ReviewFacts) -> Option<&'static str> {
             if facts.sub_resource.is_some() && planted::is(Bug::EphemeralUnseen) {
                 return Some("no-image");
             }
+            // Of what cannot be read, nobody knows what it is.
+            let legible = facts.malformed.is_none();
             match carrier(group, kind, facts.sub_resource.as_deref()) {
-                Carrier::NoImage => Some("no-image"),
+                Carrier::NoImage => legible.then_some("no-image"),
                 Carrier::PodSpec(_) | Carrier::EphemeralContainers | Carrier::Unknown => None,
             }
         }

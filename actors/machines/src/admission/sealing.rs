@@ -76,9 +76,10 @@ fn entry(seals: &Seals, concluded: &mut Concluded) -> Option<SealEntry> {
     if verdict.verdict != Verdict::Allowed(Admitted::Unchanged) {
         return None;
     }
-    let digest = named_digest(&verdict.image);
-    let same = |entry: &&SealEntry| match digest {
-        Some(digest) => entry.digest == digest,
+    let named = named_digest(&verdict.image);
+    let same = |entry: &&SealEntry| match &named {
+        // An image of a volume may have the name of a container.
+        Some((gun, digest)) => entry.digest == *digest && *entry.repository == **gun,
         None => entry.reference == verdict.image,
     };
     // The newest generation comes first.
@@ -86,9 +87,10 @@ fn entry(seals: &Seals, concluded: &mut Concluded) -> Option<SealEntry> {
     known.find(|entry| entry.container == verdict.container && same(entry)).cloned()
 }
 
-fn named_digest(image: &str) -> Option<Sha256> {
+/// The collection and the digest that an image names.
+fn named_digest(image: &str) -> Option<(String, Sha256)> {
     let reference = image.parse::<portreeve_protocol::reference::ImageReference>().ok()?;
-    reference.digest
+    Some((reference.gun(), reference.digest?))
 }
 
 fn fits(claims: &SealClaims) -> bool {

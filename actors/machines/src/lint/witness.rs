@@ -5,7 +5,7 @@
 
 use portreeve_protocol::reference::ImageReference;
 
-use crate::admission::pattern::Subject;
+use crate::admission::pattern::{Subject, without_any_tag};
 
 /// What nobody writes into a pattern.
 const FRESH: &str = "zq7w";
@@ -69,7 +69,7 @@ fn of_texts(pattern: &str, texts: impl Iterator<Item = String>) -> Vec<Witness> 
 
 /// `pattern` with `host` for each `*` of the host and `path` for those behind it.
 fn filled(pattern: &str, host: &str, path: &str) -> String {
-    let pattern = pattern.strip_suffix(":*").filter(|it| !it.is_empty()).unwrap_or(pattern);
+    let pattern = without_any_tag(pattern);
     let (name, digest) = match pattern.split_once('@') {
         None => (pattern, None),
         Some((name, digest)) => (name, Some(digest)),
@@ -120,6 +120,11 @@ mod tests {
             "bitnami/*",
             "a.example/x@sha256:5*",
             "*@sha256:5f*",
+            "a.example/x@sha256:*",
+            "a.example/x:1@sha256:*",
+            "*@sha256:*",
+            "*.example.:5000/*",
+            "*.example:0443/*",
             "*/*",
             "*/shop/web:1",
             "localhost/*",

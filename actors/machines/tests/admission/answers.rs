@@ -3,6 +3,7 @@
 
 use portreeve_protocol::evidence::TargetEntry;
 use portreeve_protocol::messages::admission::{AdmissionEffect, ResolutionOutcome};
+use portreeve_protocol::policy::{Mode, Rule};
 use portreeve_protocol::{DenyCode, Fact, limits};
 
 use crate::world::{
@@ -73,6 +74,24 @@ pub fn messages_are_bounded_and_say_what_they_leave_out() {
     let decision = answer(&World::with(Vec::new()).review(&facts));
     assert!(decision.message.len() <= limits::MESSAGE_BYTES);
     assert!(!decision.message.contains('\u{7}'));
+}
+
+#[test]
+fn warnings_are_bounded_and_say_how_many_were_left_out() {
+    let warns = Rule { mode: Mode::Warn, ..rule("*", trust(&[])) };
+    let images: Vec<String> =
+        (0..60).map(|at| format!("registry.example/{}{at}", "a".repeat(200))).collect();
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    for (few, left_out) in [(&images[..1], false), (&images[..], true)] {
+        let mut world = World::with(vec![policy("default", vec![warns.clone()])]);
+        world.pod(few);
+        let review = world.last();
+        let warnings = answer(&world.deadline(&review)).warnings;
+        assert!(warnings.iter().map(String::len).sum::<usize>() <= limits::MESSAGE_BYTES);
+        let last = warnings.last().unwrap();
+        let said = format!("{} more did not fit here", few.len() + 1 - warnings.len());
+        assert_eq!(*last == said, left_out, "{warnings:?}");
+    }
 }
 
 #[test]

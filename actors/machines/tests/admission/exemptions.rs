@@ -60,6 +60,20 @@ pub fn subresources_without_images_are_allowed_and_recorded() {
 }
 
 #[test]
+fn a_malformed_review_is_not_taken_for_one_without_images() {
+    for (name, sub) in [("Deployment", "status"), ("", "status"), ("Eviction", "eviction")] {
+        let mut facts = pod(&[]);
+        facts.kind = kind(if name == "Eviction" { "policy" } else { "apps" }, name);
+        facts.sub_resource = Some(sub.to_owned());
+        facts.malformed = Some("`request.operation` stands twice".to_owned());
+        let decision = answer(&denying().review(&facts));
+        assert_eq!(code(&decision), Some(DenyCode::ReviewMalformed), "{name}/{sub}");
+        facts.operation = Operation::Delete;
+        assert!(answer(&denying().review(&facts)).allowed, "deletions are never in the way");
+    }
+}
+
+#[test]
 pub fn ephemeral_containers_are_judged_as_others_are() {
     let mut facts = pod(&["nginx"]);
     facts.sub_resource = Some("ephemeralcontainers".to_owned());

@@ -79,6 +79,52 @@ fn a_pattern_with_a_digest_covers_that_digest_only() {
 }
 
 #[test]
+fn a_pattern_may_cover_every_digest_and_nothing_without_one() {
+    let digest = format!("@sha256:{}", "ab".repeat(32));
+    for (pattern, name) in [
+        ("registry.example/a@sha256:*", "registry.example/a"),
+        ("registry.example/a@*", "registry.example/a"),
+        ("registry.example/*@sha256:*", "registry.example/a"),
+        ("registry.example/a:1@sha256:*", "registry.example/a:1"),
+        ("registry.example/a:*@sha256:*", "registry.example/a:1"),
+        ("*@sha256:*", "registry.example/a"),
+        ("*:*@sha256:*", "registry.example/a:1"),
+    ] {
+        let image = format!("{name}{digest}");
+        assert!(covers(pattern, &image), "{pattern} {image}");
+        assert!(!covers(pattern, name), "{pattern} {name}");
+    }
+    let pinned = format!("registry.example/a{digest}");
+    assert!(fit("registry.example/a@sha256:*", &pinned) > fit("registry.example/a", &pinned));
+    assert!(fit("*@sha256:*", &pinned) > fit("*", &pinned));
+}
+
+#[test]
+fn a_host_with_an_asterisk_is_read_as_hosts_of_images_are() {
+    for (pattern, image) in [
+        ("*.example.:5000/*", "eu.example:5000/a"),
+        ("*.example.:5000/*", "eu.example.:05000/a"),
+        ("*.EXAMPLE./*", "eu.example/a"),
+        ("*.example:0443/*", "eu.example/a"),
+        ("*.example:443/*", "eu.example:443/a"),
+        ("*.example/*", "eu.example.:0443/a"),
+        ("reg*:443/*", "registry:443/a"),
+        ("reg*:443/*", "reg.example/a"),
+    ] {
+        assert!(covers(pattern, image), "{pattern} {image}");
+    }
+    for (pattern, image) in [
+        ("*.example:443/*", "eu.example:5000/a"),
+        ("reg*:443/*", "reg.example:5000/a"),
+        ("*.example.:5000/*", "eu.example/a"),
+    ] {
+        assert!(!covers(pattern, image), "{pattern} {image}");
+    }
+    let image = "eu.example/a";
+    assert_eq!(fit("*.example:443/*", image), fit("*.example/*", image));
+}
+
+#[test]
 fn every_pattern_covers_every_spelling_of_an_image_or_none() {
     let images = [
         "nginx",

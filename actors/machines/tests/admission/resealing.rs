@@ -3,7 +3,7 @@
 
 use portreeve_protocol::decision::SealOf;
 use portreeve_protocol::messages::admission::{
-    AdmissionEffect, AdmissionInput, ImageFact, Operation, OwnerFact, OwnerOutcome,
+    AdmissionEffect, AdmissionInput, ContainerList, ImageFact, Operation, OwnerFact, OwnerOutcome,
     ResolutionOutcome, ReviewFacts, ReviewPath, RevokeSeal,
 };
 use portreeve_protocol::policy::{Mode, Rule};
@@ -63,6 +63,27 @@ fn an_unchanged_reference_in_the_same_container_needs_no_trust_server_and_gets_n
             assert_eq!((decision.allowed, &decision.patch()), (true, &None));
         }
     }
+}
+
+#[test]
+fn a_volume_named_as_a_container_keeps_its_own_entry_of_the_seal() {
+    const SIDE: &str = "registry.example/side:1";
+    let named_alike = |mut facts: ReviewFacts| {
+        for (images, list) in [(&mut facts.images, 1), (&mut facts.old_images, 1)] {
+            if let Some(volume) = images.get_mut(list) {
+                volume.container = "c0".into();
+                volume.list = ContainerList::Volume;
+            }
+        }
+        facts
+    };
+    let mut world = world();
+    let asked = world.review(&named_alike(workload("Deployment", &[TAG, SIDE])));
+    let seal = *answer(&sign(&mut world, &asked, "image")).seal.unwrap();
+    let pinned = [at(TAG, "image"), at(SIDE, "image")];
+    let pinned = pinned.each_ref().map(String::as_str);
+    let decision = answer(&world.review(&named_alike(update(&seal, &pinned, &pinned))));
+    assert_eq!((decision.allowed, decision.seal), (true, None));
 }
 
 #[test]

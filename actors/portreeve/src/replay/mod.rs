@@ -47,6 +47,13 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
         let why = format!("{} holds no such segment", args.journal.display());
         return Err(CommandError::Usage { flag: "--from", text: first.to_string(), why });
     }
+    if let Some(first) = args.from
+        && journal.opens_midway()
+    {
+        let why = "it opens neither with a start nor with a checkpoint; name an earlier one";
+        let (flag, text) = ("--from", first.to_string());
+        return Err(CommandError::Usage { flag, text, why: why.to_owned() });
+    }
     let started = Instant::now();
     let report = run(&journal)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -129,6 +136,11 @@ pub(crate) fn show(report: &Report, terminal: &Terminal) -> Outcome {
         if count > 0 {
             terminal.line(&format!("{count} {text}"));
         }
+    }
+    if report.removed {
+        let text = "what stood before the first segment is not here, and was not verified: the \
+                    records go on from a checkpoint or a start";
+        terminal.line(text);
     }
     if let Some(torn) = &report.torn {
         let text = format!(

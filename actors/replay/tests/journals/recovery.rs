@@ -124,6 +124,21 @@ fn a_broken_record_with_intact_ones_behind_it_is_damage() {
 }
 
 #[test]
+fn a_last_record_that_is_whole_but_follows_another_is_damage_and_no_unfinished_end() {
+    let rig = eventful();
+    let lines: Vec<Line> = rig.lines().map(Result::unwrap).collect();
+    let (last, before) = (lines.len() - 1, lines.len() - 2);
+    let without = |at: usize| lines.iter().enumerate().filter(move |(it, _)| *it != at);
+    let missing = without(before).map(|(_, line)| Ok(line.clone()));
+    let doubled = lines.iter().chain([&lines[last]]).map(|line| Ok(line.clone()));
+    for edited in [missing.collect::<Vec<_>>(), doubled.collect()] {
+        let error = recover(edited.into_iter(), &rig.blobs).unwrap_err();
+        assert!(matches!(error, ReplayError::Damaged { .. }), "{error:?}");
+        assert!(error.to_string().contains("records are missing here"), "{error}");
+    }
+}
+
+#[test]
 fn what_a_newer_build_wrote_is_no_unfinished_end() {
     let rig = eventful();
     let newer = newer_line(rig.prev);
