@@ -131,6 +131,8 @@ pub const LINE_BYTES: usize = 256 << 20;
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Connections to the webhook at once; further ones wait in the system's backlog.
 pub const CONNECTIONS: usize = 4_096;
+/// Connections that one address may have in their TLS handshakes at once.
+pub const HANDSHAKES_EACH: usize = 512;
 /// Requests at once on one HTTP/2 connection.
 pub const STREAMS: u32 = 256;
 /// Bytes of the head of an HTTP request or answer.
@@ -140,6 +142,15 @@ pub const BODIES_BYTES: usize = 256 << 20;
 /// Reviews at once of callers without a client certificate, where one is asked for. They have room
 /// of their own, so that strangers take none from the API server.
 pub const STRANGERS_IN_FLIGHT: usize = 8;
+/// Connections of such callers at once, probes of kubelets included: of one address, and in all.
+pub const STRANGERS_CONNECTIONS_EACH: usize = 64;
+/// See [`STRANGERS_CONNECTIONS_EACH`].
+pub const STRANGERS_CONNECTIONS: usize = 512;
+/// Reviews of such callers that are recorded: one a second, and so many at once after a while
+/// without any. Further ones are denied as well; the records of others are worth more than those.
+pub const STRANGERS_RECORDED: u64 = 64;
+/// Bytes of each text that is kept of a review of such a caller.
+pub const STRANGERS_TEXT: usize = 256;
 /// Bytes of all review bodies being received from such callers, together: two of the largest.
 pub const STRANGERS_BYTES: usize = 16 << 20;
 /// Bytes of a file with certificates or a private key.

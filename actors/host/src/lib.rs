@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod crds;
 pub mod credentials;
+mod descriptors;
 pub mod error;
 pub mod events;
 pub mod journal;

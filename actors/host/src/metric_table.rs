@@ -72,7 +72,7 @@ table! {
     "fetches" counter ["result, server"] ""
         "Documents asked of trust servers, by `document`, `absent` or code of the failure";
     "handshakes_failed" counter ["why"] ""
-        "TLS handshakes that came to nothing: `aborted`, `certificate` or `timeout`";
+        "TLS handshakes that came to nothing: `aborted`, `certificate`, `crowded` or `timeout`";
     "hops_lost" counter ["actor"] ""
         "Messages between actors that were lost";
     "hops_refused" counter ["actor"] ""

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::credentials::Credentials;
+use crate::descriptors;
 use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
@@ -49,6 +50,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// `SealKeys`, `Tls` and `File` for files that cannot be used, `Listen`, and whatever
 /// [`Node::start`] reports.
 pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Running, HostError> {
+    descriptors::raise(&logger);
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);

@@ -1,7 +1,7 @@
 //! The one place that writes to standard output and standard error.
 //!
-//! A reader that goes away (`portreeve demo | head`) is no failure of the command. Output that is lost
-//! otherwise, as on a full disk, is: whoever keeps a report must not take half of it for the whole.
+//! A reader that goes away (`portreeve demo | head`) is no failure of the command. Output that is
+//! lost otherwise, as on a full disk, is: nobody is to take half a report for the whole.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;

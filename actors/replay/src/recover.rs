@@ -143,8 +143,8 @@ impl Recovery {
 }
 
 /// What is to be cut off from `at` on, if that is all there is: a crash leaves the last segment
-/// with an unfinished end, but nothing intact at it or behind it. `whole` says whether the record at
-/// it has the hash that it should have, and only follows another one.
+/// with an unfinished end, but nothing intact at it or behind it. `whole` says whether the record
+/// there has the hash that it should have, and only follows another one.
 fn tail(
     found: &Recovery,
     at: &At,

@@ -61,7 +61,7 @@ they come faster than they can be written, further ones are dropped, and a later
 | warning | Nothing is broken yet, but a person should look: trust data refused, a root \
     trusted at first use, a policy that cannot be understood, a certificate that ends within 14 \
     days. |
-| info | The life of the node, every denial, and a client certificate that was refused. |
+| info | The life of the node, every recorded denial, and a client certificate that was refused. |
 | debug | Every allow, every refresh of a collection, every connection that came to nothing. |
 | trace | Single deliveries. |
 

@@ -218,7 +218,9 @@ impl JournalThread {
         let writing = going && !self.degraded;
         match item {
             Item::Stop => Ok(()),
-            Item::Cut(machines) if writing && !self.unsure => self.cut(machines),
+            Item::Cut(machines) if writing && !self.unsure && self.wants_cut() => {
+                self.cut(machines)
+            }
             Item::Cut(_) => Ok(()),
             Item::Flush(reply) => {
                 let written = if writing { self.put(false) } else { Ok(()) };
@@ -281,6 +283,11 @@ impl JournalThread {
         hash.map(drop)
     }
 
+    /// Whether the next segment should begin. It may be asked for again before it has.
+    fn wants_cut(&self) -> bool {
+        self.writer.full() || !self.whole
+    }
+
     /// Begins a segment with a checkpoint.
     fn cut(&mut self, machines: Vec<(ActorId, Kept)>) -> io::Result<()> {
         self.put(false)?;
@@ -308,7 +315,7 @@ impl JournalThread {
     fn put(&mut self, answers: bool) -> io::Result<()> {
         let written = self.writer.write()?;
         self.facts.metrics().journal_written(written.records, written.bytes);
-        if self.writer.full() || !self.whole {
+        if self.wants_cut() {
             self.items.gauges().cut_wanted.store(true, Ordering::Relaxed);
         }
         if answers && self.durability == Durability::Group {

@@ -204,6 +204,14 @@ impl Node {
         (answer, draft.and_then(Draft::into_text))
     }
 
+    /// The answer to a review that is denied and becomes no event, so that nothing is recorded.
+    pub(crate) fn deny_unrecorded(&self, uid: &str, why: Denial) -> Answer {
+        let Unanswered { review, why } = self.denied(why.code, why.detail);
+        let answer = Answer { decision: denial::local(review, uid, why), record: None };
+        self.inner.links.facts.metrics().reviewed(&answer.decision, 0);
+        answer
+    }
+
     async fn ask(
         &self,
         facts: &Arc<ReviewFacts>,

@@ -14,6 +14,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a client may take to send a body.
 const TIME: Duration = Duration::from_secs(10);
+/// How long the rest of one that is too long is waited for.
+const REST: Duration = Duration::from_secs(3);
 /// Of a body that is too long so much is kept: API servers write the uid before all else.
 const BEGUN_BYTES: usize = 16 * 1024;
 /// Bytes beyond the bound that are let go by, at most.
@@ -108,19 +110,23 @@ async fn collect<'m>(body: &mut Incoming, mut room: Room<'m>) -> Result<Received
     Ok(Received { bytes: joined.map_or(first, Bytes::from), _room: room })
 }
 
-/// Lets the rest go by, within a bound, since a client that is still sending may not see the answer.
+/// Lets the rest go by, within bounds: a client that is still sending may not see the answer.
 async fn too_large(body: &mut Incoming, read: &[u8]) -> Unread {
     let mut begun = read.get(..BEGUN_BYTES).unwrap_or(read).to_vec();
-    let mut passed = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        let Some(data) = frame.data_ref() else { continue };
-        let room = BEGUN_BYTES - begun.len();
-        begun.extend_from_slice(data.get(..room).unwrap_or(data));
-        passed += data.len();
-        if passed > PASSED_BYTES {
-            break;
+    let rest = async {
+        let mut passed = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(data) = frame.data_ref() else { continue };
+            let room = BEGUN_BYTES - begun.len();
+            begun.extend_from_slice(data.get(..room).unwrap_or(data));
+            passed += data.len();
+            if passed > PASSED_BYTES {
+                break;
+            }
         }
-    }
+    };
+    // What came until then will do.
+    let _ = tokio::time::timeout(REST, rest).await;
     let why = format!("a review may have {} bytes", limits::REVIEW_BYTES);
     Unread { begun, ..Unread::new(StatusCode::PAYLOAD_TOO_LARGE, why) }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod diagnose;
+mod guests;
 mod members;
 mod pod;
 mod probes;
@@ -27,8 +28,8 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use portreeve_protocol::entry::Answered;
-use portreeve_protocol::limits;
 use portreeve_protocol::messages::admission::{Peer, ReviewFacts, ReviewPath};
+use portreeve_protocol::{Denial, DenyCode, ProtocolError, limits};
 use slog::{Logger, error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
@@ -230,10 +231,11 @@ impl Webhook {
     async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             let why = "a review is sent as Content-Type application/json";
-            self.metrics.unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16());
-            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+            return self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
         let budget = budget(request.uri().query());
+        // While it waits, the rest of the head only takes room.
+        let body = request.into_body();
         let circumstances = || Circumstances {
             budget,
             path,
@@ -246,43 +248,64 @@ impl Webhook {
             None => None,
             Some(strangers) => match strangers.place().await {
                 Some(place) => Some(place),
-                None => return plain(StatusCode::SERVICE_UNAVAILABLE, strangers::TOO_MANY),
+                None => {
+                    return self.refuse(StatusCode::SERVICE_UNAVAILABLE, strangers::TOO_MANY);
+                }
             },
         };
         let memory = strangers.map_or(&self.memory, Strangers::memory);
         let begun = self.clock.mono();
-        let body = match body::read(request.into_body(), memory).await {
+        let body = match body::read(body, memory).await {
             Ok(body) => body,
             Err(Unread { begun, status, why }) => {
                 return match refusal::rescue(&begun, circumstances(), Unreadable(why)) {
-                    Ok(facts) => self.review(Arc::new(facts)).await,
-                    Err(Unreadable(why)) => {
-                        self.metrics.unreadable(status.as_u16());
-                        plain(status, &why)
-                    }
+                    Ok(facts) => self.review_from(strangers, facts).await,
+                    Err(Unreadable(why)) => self.refuse(status, &why),
                 };
             }
         };
         if body.bytes.is_empty() {
-            self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
-            return plain(StatusCode::BAD_REQUEST, "the body is empty; a review is sent in it");
+            let why = "the body is empty; a review is sent in it";
+            return self.refuse(StatusCode::BAD_REQUEST, why);
         }
         let received = self.clock.mono();
         self.metrics.step(Step::Receive, received.since(begun));
         let parsed = parse(&body.bytes, circumstances());
         let parsed = parsed.or_else(|why| refusal::rescue(&body.bytes, circumstances(), why));
-        let parsed = parsed.map(Arc::new);
         self.metrics.step(Step::Parse, self.clock.mono().since(received));
         match parsed {
             Ok(facts) => {
                 drop(body);
-                self.review(facts).await
+                self.review_from(strangers, facts).await
             }
-            Err(Unreadable(why)) => {
-                self.metrics.unreadable(StatusCode::BAD_REQUEST.as_u16());
-                plain(StatusCode::BAD_REQUEST, &why)
-            }
+            Err(Unreadable(why)) => self.refuse(StatusCode::BAD_REQUEST, &why),
         }
+    }
+
+    /// Refuses what cannot be answered as a review.
+    fn refuse(&self, status: StatusCode, why: &str) -> Reply {
+        self.metrics.unreadable(status.as_u16());
+        plain(status, why)
+    }
+
+    /// As [`Webhook::review`], at less cost for a stranger, whose reviews are denied anyway.
+    async fn review_from(&self, strangers: Option<&Strangers>, facts: ReviewFacts) -> Reply {
+        let Some(strangers) = strangers else { return self.review(Arc::new(facts)).await };
+        let facts = strangers::reduced(facts);
+        if strangers.may_record(self.clock.mono()) {
+            return self.review(Arc::new(facts)).await;
+        }
+        let why = Denial::new(DenyCode::ClientUnauthenticated, strangers::UNRECORDED);
+        let answer = self.node.deny_unrecorded(&facts.uid, why);
+        match decided(facts.version, &answer, None) {
+            Ok(bytes) => json(bytes.into()),
+            Err(failure) => self.unwritten(&failure),
+        }
+    }
+
+    fn unwritten(&self, failure: &ProtocolError) -> Reply {
+        error!(self.log, "an answer cannot be written"; "why" => %failure);
+        self.refuse(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
     }
 
     /// Has the machines decide; the node sees to it that there is an answer in time.
@@ -300,11 +323,7 @@ impl Webhook {
         }
         let bytes = match written.map_or_else(|| sealed(&answer, form, &self.sealer), Ok) {
             Ok(bytes) => bytes,
-            Err(failure) => {
-                error!(self.log, "an answer cannot be written"; "why" => %failure);
-                let why = "the answer cannot be written";
-                return plain(StatusCode::INTERNAL_SERVER_ERROR, why);
-            }
+            Err(failure) => return self.unwritten(&failure),
         };
         self.metrics.stands_on(&answer.decision);
         self.metrics.step(Step::Answer, self.clock.mono().since(released));

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -14,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_io_timeout::TimeoutStream;
 
+use super::guests::Guests;
 use super::tls_stream::TlsStream;
 use super::{Port, Webhook};
 use crate::HostError;
@@ -27,6 +30,12 @@ const HEAD: Duration = Duration::from_secs(300);
 const _: () = assert!(HEAD.as_secs() > 90, "an API server closes after 90 seconds; we must not");
 /// How long answers under way may take once the server is told to end.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take none of what is sent to it.
+const TAKE: Duration = Duration::from_secs(60);
+/// What the head of a stranger's request over HTTP/2 may have, in bytes.
+const STRANGERS_HEAD: u32 = 16 << 10;
+/// What a stranger may send over HTTP/2 before somebody reads it, in bytes.
+const STRANGERS_WINDOW: u32 = 64 << 10;
 /// How long to wait before accepting again when the system is out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,6 +58,7 @@ pub(super) struct Client {
 struct Context {
     log: Logger,
     port: Port,
+    shaking: Arc<Guests>,
     stop: watch::Receiver<bool>,
     tls: Tls,
     webhook: Arc<Webhook>,
@@ -70,7 +80,8 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
-        let context = Context { log, port, stop: stopped, tls, webhook };
+        let shaking = Guests::new(limits::CONNECTIONS, limits::HANDSHAKES_EACH);
+        let context = Context { log, port, shaking, stop: stopped, tls, webhook };
         let task = tokio::spawn(accept(listener, context.clone()));
         Ok(Self { address, context, stop, task })
     }
@@ -104,16 +115,20 @@ async fn accept(listener: TcpListener, mut context: Context) {
             accepted = next(&listener, &slots) => accepted,
         };
         match accepted {
-            Some((stream, address, slot)) => {
+            Ok((stream, address, slot)) => {
                 let context = context.clone();
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
-                    connection(stream, address.ip().to_canonical(), context).await;
+                    // Who takes nothing would hold a connection for as long as they like.
+                    let mut stream = TimeoutStream::new(stream);
+                    stream.set_write_timeout(Some(TAKE));
+                    connection(Box::pin(stream), address.ip().to_canonical(), context).await;
                     drop(slot);
                 });
             }
-            None => {
-                warn!(context.log, "a connection could not be accepted"; "port" => ?context.port);
+            Err(failure) => {
+                warn!(context.log, "a connection could not be accepted";
+                    "port" => ?context.port, "why" => %failure);
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -132,10 +147,10 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
 
-async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    let (stream, address) = listener.accept().await.ok()?;
-    Some((stream, address, slot))
+async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Result<Accepted> {
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, slot))
 }
 
 /// Serves one connection. Clients that go away in the middle are nothing to speak of.
@@ -147,6 +162,9 @@ where
     let Some(config) = config else {
         let client = Client { address, authenticated: false };
         return serve(stream, false, client, context).await;
+    };
+    let Some(shaking) = context.shaking.admit(address) else {
+        return context.webhook.metrics.handshake_failed("crowded");
     };
     let shaken = tokio::select! {
         () = told(&mut context.stop) => return,
@@ -160,10 +178,19 @@ where
             return debug!(context.log, "a TLS handshake took too long"; "peer" => %address);
         }
     };
+    drop(shaking);
     let agreed = stream.state();
     let authenticated = agreed.peer_certificates().is_some();
     let http2 = agreed.alpn_protocol() == Some(b"h2");
-    serve(stream, http2, Client { address, authenticated }, context).await;
+    let client = Client { address, authenticated };
+    let webhook = Arc::clone(&context.webhook);
+    let Some(strangers) = webhook.strangers.as_ref().filter(|_| !authenticated) else {
+        return serve(stream, http2, client, context).await;
+    };
+    let Some(_place) = strangers.connections().admit(address) else {
+        return webhook.metrics.handshake_failed("crowded");
+    };
+    serve(stream, http2, client, context).await;
 }
 
 impl Context {
@@ -187,38 +214,36 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (webhook, port) = (Arc::clone(&context.webhook), context.port);
+    let stranger = webhook.strangers.is_some() && !client.authenticated;
     let asked = Arc::new(Notify::new());
+    let begun = Arc::new(AtomicBool::new(false));
     let (mut leaving, leave) = (webhook.leaving.subscribe(), Arc::clone(&asked));
+    let begins = Arc::clone(&begun);
     let service = service_fn(move |request| {
         let webhook = Arc::clone(&webhook);
+        begins.store(true, Ordering::Relaxed);
         asked.notify_one();
         async move { webhook.respond(port, client, request).await }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Otherwise `hyper` takes new room to see whether the client leaves while it waits.
-        .half_close(true)
-        .header_read_timeout(HEAD)
-        .max_buf_size(limits::HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(60)))
-        .max_concurrent_streams(limits::STREAMS)
-        .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX));
-    let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+    let builder = protocol(http2, stranger);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
+    // `hyper` waits for the first bytes of HTTP/2 for as long as it takes.
+    let silent = tokio::time::sleep(HEAD);
     // A connection that comes while this replica leaves is of use for one request.
     let leave = async {
         told(&mut leaving).await;
         leave.notified().await;
     };
-    tokio::pin!(connection, leave);
-    let mut staying = http2;
+    tokio::pin!(connection, leave, silent);
+    let (mut staying, mut patient) = (http2, true);
     loop {
         tokio::select! {
+            () = silent.as_mut(), if patient => {
+                patient = false;
+                if !begun.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
             ended = connection.as_mut() => {
                 if ended.is_err() {
                     debug!(context.log, "a connection broke"; "peer" => %client.address);
@@ -236,4 +261,31 @@ where
             }
         }
     }
+}
+
+/// How HTTP is spoken on a connection; with less room for a stranger.
+fn protocol(http2: bool, stranger: bool) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Otherwise `hyper` takes new room to see whether the client leaves while it waits.
+        .half_close(true)
+        .header_read_timeout(HEAD)
+        .max_buf_size(limits::HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(60)))
+        .max_concurrent_streams(limits::STREAMS)
+        .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX));
+    if stranger {
+        builder
+            .http2()
+            .initial_connection_window_size(STRANGERS_WINDOW)
+            .initial_stream_window_size(STRANGERS_WINDOW)
+            .max_concurrent_streams(u32::try_from(limits::STRANGERS_IN_FLIGHT).unwrap_or(1))
+            .max_header_list_size(STRANGERS_HEAD);
+    }
+    if http2 { builder.http2_only() } else { builder.http1_only() }
 }

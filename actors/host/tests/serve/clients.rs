@@ -11,7 +11,9 @@ use portreeve_protocol::limits;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::rig::{ClientCa, Fixture, POLICY, fixture, get, http1, pod, read, review, until};
+use super::rig::{
+    ClientCa, Fixture, PATIENCE, POLICY, fixture, get, http1, pod, read, review, until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_client_ca_only_verified_clients_may_send_reviews() {
@@ -122,4 +124,63 @@ async fn strangers_that_dawdle_keep_no_review_of_a_known_client_waiting() {
     let response = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
     assert_eq!(response["allowed"], json!(true));
     drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_of_strangers_take_little_of_the_journal_however_many_and_large_they_are() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let mut sender = http1(fixture.connect(b"http/1.1", false).await).await;
+    let mut large = pod("u-stranger", "registry.example/app:1");
+    let image = format!("registry.example/{}:1", "a".repeat(900));
+    let container = json!({"name": "c".repeat(900), "image": image});
+    large["request"]["object"]["spec"]["containers"] = vec![container; 500].into();
+    large["request"]["userInfo"]["username"] = "d".repeat(90_000).into();
+    let (large, asked) = (large.to_string(), limits::STRANGERS_RECORDED as usize + 20);
+    for _ in 0..asked {
+        sender.ready().await.unwrap();
+        let answer = sender.send_request(review(large.clone())).await.unwrap();
+        let (status, text) = read(answer).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        assert!(text.contains("\"allowed\":false") && text.contains("u-stranger"), "{text}");
+        assert!(text.contains("client-unauthenticated"), "{text}");
+    }
+    let known = fixture.response(&pod("u-known", "registry.example/app:1")).await;
+    assert_eq!(known["allowed"], json!(true));
+    let journal = fixture.journal();
+    let recorded = journal.lines().filter(|line| line.contains("u-stranger"));
+    let (count, bytes) = recorded.fold((0, 0), |(n, sum), line| (n + 1, sum + line.len()));
+    // As many as there may be at once, and one for each second that this takes.
+    assert!((64..asked + 1).contains(&count) && bytes < count * 3_000, "{count} with {bytes}");
+    assert!(journal.contains("u-known"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_strangers_leave_room_for_known_clients() {
+    let fixture = fixture(Some(POLICY), Some(ClientCa::new())).await;
+    let mut strangers = Vec::new();
+    for _ in 0..limits::STRANGERS_CONNECTIONS_EACH + 3 {
+        strangers.push(fixture.connect(b"h2", false).await);
+    }
+    let turned_away = async {
+        for stranger in strangers.iter_mut().rev().take(3) {
+            // With or without an alert.
+            let _ = stranger.read_to_end(&mut Vec::new()).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, turned_away).await.unwrap();
+    let (status, _) = fixture.admit(pod("u-1", "registry.example/app:1").to_string()).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, metrics) = fixture.get("/metrics").await;
+    assert!(metrics.contains("portreeve_handshakes_failed_total{why=\"crowded\"} 3"), "{metrics}");
+    strangers.clear();
+    let freed = async {
+        loop {
+            let mut stranger = fixture.connect(b"http/1.1", false).await;
+            let _ = stranger.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+            if stranger.read_u8().await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("they give their places back");
 }

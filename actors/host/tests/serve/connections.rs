@@ -110,3 +110,15 @@ async fn bodies_that_are_announced_and_never_sent_hold_up_nobody() {
     assert_eq!(response["allowed"], json!(true));
     drop(silent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_announced_too_long_is_refused_as_such_though_none_of_it_comes() {
+    let fixture = fixture(Some(POLICY), None).await;
+    let mut stream = fixture.connect(b"http/1.1", false).await;
+    let head = "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Content-Length: 99999999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
