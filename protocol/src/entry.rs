@@ -45,6 +45,14 @@ pub enum Entry {
     Started(Arc<Started>),
 }
 
+impl Entry {
+    /// Whether a journal can be begun with it: machines need nothing of what stood before.
+    #[must_use]
+    pub const fn is_beginning(&self) -> bool {
+        matches!(self, Self::Checkpoint(_) | Self::Started(_))
+    }
+}
+
 /// The answer to a review left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use portreeve_protocol::codec::Undecided;
-use portreeve_protocol::{Entry, ProtocolError, Record, Sha256, codec};
+use portreeve_protocol::{ProtocolError, Record, Sha256, codec};
 
 use crate::{FindingKind, Line, ReplayError, TornTail};
 
@@ -104,7 +104,7 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
     /// Whether the record may come next. The first one follows nothing, unless the journal can be
     /// begun with it: then what it follows may have been removed.
     fn goes_on_with(&self, record: &Record) -> bool {
-        let begins = matches!(record.entry, Entry::Checkpoint(_) | Entry::Started(_));
+        let begins = record.entry.is_beginning();
         match self.prev {
             Some(prev) => record.prev == prev,
             None => begins || record.prev == Sha256::ZERO,

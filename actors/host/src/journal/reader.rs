@@ -66,7 +66,7 @@ impl Journal {
     #[must_use]
     pub fn opens_midway(&self) -> bool {
         let first = self.segments.first().and_then(|segment| opening(segment));
-        first.is_some_and(|entry| !is_beginning(&entry))
+        first.is_some_and(|entry| !entry.is_beginning())
     }
 
     /// All lines, segment by segment. After an error there are no more.
@@ -172,7 +172,7 @@ fn line_within(most: usize, file: &mut impl BufRead) -> std::io::Result<Vec<u8>>
 
 /// Whether a journal can be begun with this segment.
 pub(super) fn begins(segment: &Path) -> bool {
-    opening(segment).is_some_and(|entry| is_beginning(&entry))
+    opening(segment).is_some_and(|entry| entry.is_beginning())
 }
 
 /// The entry of a segment's first record, if that is intact.
@@ -180,10 +180,6 @@ fn opening(segment: &Path) -> Option<Entry> {
     let mut line = line_of(&mut BufReader::new(File::open(segment).ok()?)).ok()?;
     line.pop().filter(|end| *end == b'\n')?;
     codec::read_line(&line).ok().map(|(record, _)| record.entry)
-}
-
-const fn is_beginning(entry: &Entry) -> bool {
-    matches!(entry, Entry::Checkpoint(_) | Entry::Started(_))
 }
 
 fn open_segment(path: &Path) -> std::io::Result<Open> {

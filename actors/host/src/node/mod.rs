@@ -191,13 +191,12 @@ impl Node {
     ) -> (Answer, Option<Vec<u8>>) {
         let links = &self.inner.links;
         let begun = links.clock.mono();
-        let released =
-            self.ask(&facts, scribe).await.unwrap_or_else(|Unanswered { review, why }| {
-                let uid = &facts.uid;
-                slog::info!(links.facts.log(), "denied by the host"; "uid" => uid,
+        let released = self.ask(&facts, scribe).await.unwrap_or_else(|unanswered| {
+            let (uid, why) = (&facts.uid, &unanswered.why);
+            slog::info!(links.facts.log(), "denied by the host"; "uid" => uid,
                 "code" => why.code.code(), "why" => &why.detail);
-                Answer { decision: denial::local(review, uid, why), record: None }.into()
-            });
+            unrecorded(uid, unanswered).into()
+        });
         let Released { answer, draft } = released;
         let micros = links.clock.mono().since(begun);
         links.facts.metrics().reviewed(&answer.decision, micros);
@@ -206,8 +205,7 @@ impl Node {
 
     /// The answer to a review that is denied and becomes no event, so that nothing is recorded.
     pub(crate) fn deny_unrecorded(&self, uid: &str, why: Denial) -> Answer {
-        let Unanswered { review, why } = self.denied(why.code, why.detail);
-        let answer = Answer { decision: denial::local(review, uid, why), record: None };
+        let answer = unrecorded(uid, self.denied(why.code, why.detail));
         self.inner.links.facts.metrics().reviewed(&answer.decision, 0);
         answer
     }
@@ -403,4 +401,9 @@ impl Drop for Place<'_> {
             self.inner.left.notify_waiters();
         }
     }
+}
+
+/// The answer to a review of which no record says anything.
+fn unrecorded(uid: &str, Unanswered { review, why }: Unanswered) -> Answer {
+    Answer { decision: denial::local(review, uid, why), record: None }
 }

@@ -76,7 +76,7 @@ impl Unread {
 pub(super) async fn read(mut body: Incoming, memory: &Semaphore) -> Result<Received<'_>, Unread> {
     let whole = async {
         if body.size_hint().exact().is_some_and(|length| length > limits::REVIEW_BYTES as u64) {
-            return Err(too_large(&mut body, &[]).await);
+            return Err(too_large(&mut body, Vec::new()).await);
         }
         collect(&mut body, Room { held: None, memory }).await
     };
@@ -97,8 +97,10 @@ async fn collect<'m>(body: &mut Incoming, mut room: Room<'m>) -> Result<Received
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let length = joined.as_ref().map_or(first.len(), Vec::len) + data.len();
         if length > limits::REVIEW_BYTES {
-            let begun = joined.as_deref().unwrap_or(&first);
-            return Err(too_large(body, &[begun, &data].concat()).await);
+            let mut begun = Vec::new();
+            keep(&mut begun, joined.as_deref().unwrap_or(&first));
+            keep(&mut begun, &data);
+            return Err(too_large(body, begun).await);
         }
         room.hold(length).await?;
         if first.is_empty() && joined.is_none() {
@@ -111,14 +113,12 @@ async fn collect<'m>(body: &mut Incoming, mut room: Room<'m>) -> Result<Received
 }
 
 /// Lets the rest go by, within bounds: a client that is still sending may not see the answer.
-async fn too_large(body: &mut Incoming, read: &[u8]) -> Unread {
-    let mut begun = read.get(..BEGUN_BYTES).unwrap_or(read).to_vec();
+async fn too_large(body: &mut Incoming, mut begun: Vec<u8>) -> Unread {
     let rest = async {
         let mut passed = 0;
         while let Some(Ok(frame)) = body.frame().await {
             let Some(data) = frame.data_ref() else { continue };
-            let room = BEGUN_BYTES - begun.len();
-            begun.extend_from_slice(data.get(..room).unwrap_or(data));
+            keep(&mut begun, data);
             passed += data.len();
             if passed > PASSED_BYTES {
                 break;
@@ -129,6 +129,12 @@ async fn too_large(body: &mut Incoming, read: &[u8]) -> Unread {
     let _ = tokio::time::timeout(REST, rest).await;
     let why = format!("a review may have {} bytes", limits::REVIEW_BYTES);
     Unread { begun, ..Unread::new(StatusCode::PAYLOAD_TOO_LARGE, why) }
+}
+
+/// Adds what there is room for in the beginning that is kept.
+fn keep(begun: &mut Vec<u8>, data: &[u8]) {
+    let room = BEGUN_BYTES - begun.len();
+    begun.extend_from_slice(data.get(..room).unwrap_or(data));
 }
 
 /// The body of an answer.

@@ -227,6 +227,11 @@ impl Webhook {
         }
     }
 
+    /// The room of strangers, if the client is one.
+    fn room_of_strangers(&self, client: Client) -> Option<&Strangers> {
+        self.strangers.as_ref().filter(|_| !client.authenticated)
+    }
+
     /// Answers a review.
     async fn receive(&self, path: ReviewPath, client: Client, request: Request<Incoming>) -> Reply {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
@@ -242,7 +247,7 @@ impl Webhook {
             peer: Peer { address: client.address.to_string(), authenticated: client.authenticated },
             sealer: self.sealer.clone(),
         };
-        let strangers = self.strangers.as_ref().filter(|_| !client.authenticated);
+        let strangers = self.room_of_strangers(client);
         // Held until the answer is there.
         let _place = match strangers {
             None => None,

@@ -88,13 +88,6 @@ struct Kind<'a> {
     version: Option<Text<'a>>,
 }
 
-impl Kind<'_> {
-    fn read(&self) -> GroupKind {
-        let Self { group, kind, version } = self;
-        GroupKind { group: short(group), kind: short(kind), version: short(version) }
-    }
-}
-
 #[derive(Deserialize)]
 struct UserInfo<'a> {
     #[serde(borrow, default)]
@@ -120,24 +113,28 @@ fn facts(
     circumstances: Circumstances,
 ) -> Result<ReviewFacts, Unreadable> {
     let sealer = circumstances.sealer.clone();
-    let version = version(&text(review.kind), &text(review.api_version))?;
+    let version = version(&text(review.kind.as_ref()), &text(review.api_version.as_ref()))?;
     let Some(Members(request)) = review.request else {
         return Err(Unreadable("the review has no `request`".to_owned()));
     };
-    let uid = uid(&text(request.uid))?;
+    let uid = uid(&text(request.uid.as_ref()))?;
     let kind = request.kind.unwrap_or_default();
     let sub_resource =
         request.sub_resource.map(|text| cut::<String>(&text.0)).filter(|text| !text.is_empty());
     let mut facts = ReviewFacts {
         dry_run: request.dry_run.unwrap_or_default(),
-        kind: kind.read(),
-        name: text(request.name),
-        namespace: text(request.namespace),
+        kind: GroupKind {
+            group: text(kind.group.as_ref()),
+            kind: text(kind.kind.as_ref()),
+            version: text(kind.version.as_ref()),
+        },
+        name: text(request.name.as_ref()),
+        namespace: text(request.namespace.as_ref()),
         sub_resource,
-        user: text(request.user_info.and_then(|user| user.0.username)),
+        user: text(request.user_info.as_ref().and_then(|user| user.username.as_ref())),
         ..empty(uid, version, circumstances)
     };
-    match operation(&text(request.operation)) {
+    match operation(&text(request.operation.as_ref())) {
         Ok(operation) => facts.operation = operation,
         Err(why) => facts.malformed = Some(why),
     }
@@ -183,11 +180,11 @@ fn objects(
         let owners = metadata.owner_references.iter().flatten().take(limits::REVIEW_IMAGES);
         facts.owners = owners
             .map(|owner| OwnerFact {
-                api_version: short(&owner.api_version),
+                api_version: text(owner.api_version.as_ref()),
                 controller: owner.controller.unwrap_or_default(),
-                kind: short(&owner.kind),
-                name: short(&owner.name),
-                uid: short(&owner.uid),
+                kind: text(owner.kind.as_ref()),
+                name: text(owner.name.as_ref()),
+                uid: text(owner.uid.as_ref()),
             })
             .collect();
     }
@@ -272,12 +269,8 @@ pub(super) fn operation(text: &str) -> Result<Operation, String> {
     }
 }
 
-fn text(text: Option<Text<'_>>) -> String {
-    short(&text)
-}
-
-fn short(text: &Option<Text<'_>>) -> String {
-    text.as_ref().map(|text| cut(&text.0)).unwrap_or_default()
+fn text(text: Option<&Text<'_>>) -> String {
+    text.map(|text| cut(&text.0)).unwrap_or_default()
 }
 
 /// No name in Kubernetes, and no image reference that is judged, is longer than this; one byte is

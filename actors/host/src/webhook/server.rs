@@ -184,7 +184,7 @@ where
     let http2 = agreed.alpn_protocol() == Some(b"h2");
     let client = Client { address, authenticated };
     let webhook = Arc::clone(&context.webhook);
-    let Some(strangers) = webhook.strangers.as_ref().filter(|_| !authenticated) else {
+    let Some(strangers) = webhook.room_of_strangers(client) else {
         return serve(stream, http2, client, context).await;
     };
     let Some(_place) = strangers.connections().admit(address) else {
@@ -214,7 +214,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (webhook, port) = (Arc::clone(&context.webhook), context.port);
-    let stranger = webhook.strangers.is_some() && !client.authenticated;
+    let stranger = webhook.room_of_strangers(client).is_some();
     let asked = Arc::new(Notify::new());
     let begun = Arc::new(AtomicBool::new(false));
     let (mut leaving, leave) = (webhook.leaving.subscribe(), Arc::clone(&asked));
@@ -235,7 +235,7 @@ where
         leave.notified().await;
     };
     tokio::pin!(connection, leave, silent);
-    let (mut staying, mut patient) = (http2, true);
+    let (mut staying, mut patient) = (http2, http2);
     loop {
         tokio::select! {
             () = silent.as_mut(), if patient => {

@@ -93,10 +93,8 @@ async fn a_body_that_is_not_json_throughout_is_denied_by_the_uid_that_can_be_rea
     let surrogate = body.replace("registry.example", "registry\\ud800example");
     assert_ne!(surrogate, body);
     for sent in [bytes, surrogate.into_bytes(), format!("{body} x").into_bytes()] {
-        let (status, text) = fixture.send(review(sent)).await;
-        assert_eq!(status, StatusCode::OK, "{text}");
-        let response: Value = serde_json::from_str(&text).unwrap();
-        let response = &response["response"];
+        let answer = fixture.answer(sent).await;
+        let response = &answer["response"];
         assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
         let message = response["status"]["message"].as_str().unwrap();
         assert!(message.contains("the body is not JSON: line 1"), "{message}");
@@ -119,9 +117,7 @@ async fn a_review_that_is_too_long_or_breaks_off_is_denied_by_the_uid_it_begins_
         (odd.as_str(), "the body is not JSON"),
         (&body[..body.len() - 30], "the body is not JSON"),
     ] {
-        let (status, text) = fixture.admit(sent.to_owned()).await;
-        assert_eq!(status, StatusCode::OK, "{text}");
-        let answer: Value = serde_json::from_str(&text).unwrap();
+        let answer = fixture.answer(sent.to_owned()).await;
         assert_eq!(answer["apiVersion"], "admission.k8s.io/v1beta1");
         let response = &answer["response"];
         assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
@@ -158,11 +154,9 @@ async fn a_review_that_could_be_of_two_operations_or_kinds_is_exempt_by_neither(
             .replace(r#""group":"""#, r#""group":"policy""#),
         of(create, &status).replace(r#""kind":{"group":"","kind":"Pod","version":"v1"},"#, ""),
     ] {
-        let (status, text) = fixture.admit(body.clone()).await;
-        assert_eq!(status, StatusCode::OK, "{text}");
-        let answer: Value = serde_json::from_str(&text).unwrap();
+        let answer = fixture.answer(body.clone()).await;
         assert_eq!(answer["response"]["allowed"], json!(false), "{body}");
-        assert!(text.contains("review-malformed"), "{text} to {body}");
+        assert!(answer.to_string().contains("review-malformed"), "{answer} to {body}");
     }
 }
 

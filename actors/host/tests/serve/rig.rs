@@ -143,9 +143,14 @@ impl Fixture {
     }
 
     pub async fn response(&self, review: &Value) -> Value {
-        let (status, body) = self.admit(review.to_string()).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["response"].take()
+        self.answer(review.to_string()).await["response"].take()
+    }
+
+    /// The AdmissionReview that answers this body.
+    pub async fn answer(&self, body: impl Into<Bytes>) -> Value {
+        let (status, text) = self.admit(body).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        serde_json::from_str(&text).unwrap()
     }
 
     pub fn journal(&self) -> String {

@@ -41,18 +41,15 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
         Some(first) => open(&args.journal)?.since(first),
         None => open(&args.journal)?,
     };
-    if let Some(first) = args.from
-        && !journal.segments().iter().any(|path| is_segment(path, first))
-    {
-        let why = format!("{} holds no such segment", args.journal.display());
-        return Err(CommandError::Usage { flag: "--from", text: first.to_string(), why });
-    }
-    if let Some(first) = args.from
-        && journal.opens_midway()
-    {
-        let why = "it opens neither with a start nor with a checkpoint; name an earlier one";
-        let (flag, text) = ("--from", first.to_string());
-        return Err(CommandError::Usage { flag, text, why: why.to_owned() });
+    if let Some(first) = args.from {
+        let refused = |why| CommandError::Usage { flag: "--from", text: first.to_string(), why };
+        if !journal.segments().iter().any(|path| is_segment(path, first)) {
+            return Err(refused(format!("{} holds no such segment", args.journal.display())));
+        }
+        if journal.opens_midway() {
+            let why = "it opens neither with a start nor with a checkpoint; name an earlier one";
+            return Err(refused(why.to_owned()));
+        }
     }
     let started = Instant::now();
     let report = run(&journal)?;
