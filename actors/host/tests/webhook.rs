@@ -111,6 +111,26 @@ fn every_image_of_every_recorded_review_is_found_at_its_pointer() {
 }
 
 #[test]
+fn an_object_without_metadata_has_no_place_for_a_seal() {
+    let key = tempfile::tempdir().unwrap();
+    let key = key.path().join("seal.key");
+    portreeve_host::seals::make_key(&key).unwrap();
+    let sealer = Sealer::default();
+    sealer.replace(portreeve_host::seals::KeyFile::at(&key).read().unwrap());
+    let sealing = |review: &Value| {
+        let circumstances = Circumstances { sealer: sealer.clone(), ..circumstances() };
+        parse(review.to_string().as_bytes(), circumstances).unwrap().sealing
+    };
+    let mut review = pod(&json!({"containers": [{"name": "a", "image": "x"}]}));
+    assert!(sealing(&review));
+    let object = review["request"]["object"].as_object_mut().unwrap();
+    object["metadata"] = Value::Null;
+    assert!(!sealing(&review), "a patch cannot add to what is not there");
+    review["request"]["object"].as_object_mut().unwrap().remove("metadata");
+    assert!(!sealing(&review));
+}
+
+#[test]
 fn a_recorded_deployment_is_reduced_to_its_facts() {
     let at = "/spec/template/spec";
     let expected = ReviewFacts {

@@ -57,6 +57,43 @@ fn the_demo_holds_and_its_journal_replays_and_explains_until_a_byte_is_edited() 
     assert_eq!(altered.status.code(), Some(1), "{}", text(&altered));
     let said = text(&altered);
     assert!(said.contains(&format!("line {line}: altered-record")), "{line} of {lines}: {said}");
+    what_stands_before_an_edit_is_told(name, &segment, line);
+}
+
+/// The end of the journal is altered at `line`.
+fn what_stands_before_an_edit_is_told(name: &str, segment: &Path, line: usize) {
+    let uid = some_uid(segment);
+    let told = portreeve(&["explain", &uid, "--journal", name]);
+    assert_eq!(told.status.code(), Some(2), "{}", text(&told));
+    assert!(String::from_utf8_lossy(&told.stdout).contains(&uid), "{}", text(&told));
+    assert!(String::from_utf8_lossy(&told.stderr).contains(&format!("line {line}: ")));
+    let listed = portreeve(&["explain", "--journal", name, "--json"]);
+    assert_eq!(listed.status.code(), Some(2), "{}", text(&listed));
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert!(listed["found"].as_u64().is_some_and(|found| found > 1), "{listed}");
+    assert!(listed["broken_off"].as_str().is_some_and(|why| why.contains("replay verify")));
+    let none = portreeve(&["explain", "no-such-uid", "--journal", name]);
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(2), 0), "{}", text(&none));
+}
+
+#[test]
+fn a_blob_that_cannot_be_read_is_not_called_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().to_str().unwrap();
+    let demo = portreeve(&["demo", "--journal", name]);
+    assert_eq!(demo.status.code(), Some(0), "{}", text(&demo));
+    let blobs = directory.path().join("blobs/sha256");
+    for shelf in fs::read_dir(&blobs).unwrap() {
+        for blob in fs::read_dir(shelf.unwrap().path()).unwrap() {
+            let path = blob.unwrap().path();
+            fs::remove_file(&path).unwrap();
+            // Nobody can read a directory as if it were a document, whatever his rights.
+            fs::create_dir(path).unwrap();
+        }
+    }
+    let verified = portreeve(&["replay", "verify", name]);
+    assert_eq!(verified.status.code(), Some(2), "{}", text(&verified));
+    assert!(text(&verified).contains("cannot be read"), "{}", text(&verified));
 }
 
 /// Splits the journal in the middle, and joins it again.

@@ -19,6 +19,16 @@ pub enum ReplayError {
         /// What is wrong with the blob.
         source: ProtocolError,
     },
+    /// A blob that a record needs is there, perhaps, but cannot be read.
+    #[error("{segment} line {line}: {source}; see to it that this process may read all blobs")]
+    BlobUnread {
+        /// The segment.
+        segment: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What the operating system said of the blob.
+        source: ProtocolError,
+    },
     /// A record is broken and records behind it are not, so this is no torn tail; or a checkpoint
     /// contradicts itself.
     #[error(

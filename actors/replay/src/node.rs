@@ -15,7 +15,7 @@ use portreeve_protocol::{
 use crate::ledger::{Last, Ledger};
 use crate::machines::Machines;
 use crate::path::Step;
-use crate::verify::{Fault, Stop, blob_fault};
+use crate::verify::{Fault, Stop, blob_stop};
 use crate::{FindingKind, difference, input_name, start};
 
 /// Whether the machine panicked on the delivery.
@@ -130,7 +130,7 @@ impl Node {
         // Nobody else holds the input of a record that was just read, so nothing is copied here.
         Arc::make_mut(&mut delivered.input)
             .hydrate(blobs)
-            .map_err(|error| placed(blob_fault(&error)))?;
+            .map_err(|error| blob_stop(error).placed(placed))?;
         let unparsable =
             |error: ProtocolError| placed(Fault::new(FindingKind::Unparsable, error.to_string()));
         let stateless = event.actor.kind() == ActorKind::Verify;
@@ -279,7 +279,7 @@ impl Node {
         }
     }
 
-    /// An answer must be the decision, or a denial by the host in its place.
+    /// An answer must be the decision, or a denial by the host in its place; of a review that came.
     pub(crate) fn answered(&mut self, answered: &Answered) -> Result<(), Stop> {
         let Answered { allowed, code, review, .. } = answered;
         let class = code.map(DenyCode::class);
@@ -287,7 +287,10 @@ impl Node {
             !allowed && matches!(class, Some(DenyClass::Internal | DenyClass::Unavailable));
         let fits = match self.ledger.unanswered.remove(review) {
             Some(decided) => decided == (*allowed, *code) || in_its_place,
-            None => !allowed || self.lost || review.seq <= self.ledger.forgotten,
+            None => {
+                let came = review.seq <= self.ledger.last(&review.actor).seq;
+                self.lost || review.seq <= self.ledger.forgotten || (came && in_its_place)
+            }
         };
         if fits {
             return Ok(());

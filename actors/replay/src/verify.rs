@@ -23,7 +23,8 @@ const STRIDE: u64 = 256;
 /// is not known, so only the stateless verifiers are compared until the next start of the node.
 ///
 /// # Errors
-/// `Read` as handed in, `TooMuch` if more is outstanding than a node may have.
+/// `Read` as handed in, `BlobUnread` if a blob cannot be read though it may be there, `TooMuch` if
+/// more is outstanding than a node may have.
 pub fn verify(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     blobs: &dyn BlobSource,
@@ -142,7 +143,7 @@ impl Replay<'_> {
     /// tell, the machines go on from it.
     fn checkpoint(&mut self, mut checkpoint: Checkpoint) -> Result<(), Stop> {
         let started = Arc::make_mut(&mut checkpoint.started);
-        started.hydrate(self.blobs).map_err(|error| blob_fault(&error))?;
+        started.hydrate(self.blobs).map_err(blob_stop)?;
         let known = match &self.node {
             Some(node) => node.met(&checkpoint)?,
             None => false,
@@ -169,16 +170,16 @@ impl Replay<'_> {
         let resumed = Node::resume(&checkpoint, self.blobs);
         self.node = Some(resumed.map_err(|error| {
             if matches!(error, ProtocolError::Record { .. }) {
-                Fault::new(FindingKind::CheckpointMismatch, error.to_string())
+                Fault::new(FindingKind::CheckpointMismatch, error.to_string()).into()
             } else {
-                blob_fault(&error)
+                blob_stop(error)
             }
         })?);
         Ok(())
     }
 
     fn started(&mut self, mut started: Arc<Started>) -> Result<(), Stop> {
-        Arc::make_mut(&mut started).hydrate(self.blobs).map_err(|error| blob_fault(&error))?;
+        Arc::make_mut(&mut started).hydrate(self.blobs).map_err(blob_stop)?;
         let ended = self.node.take();
         if let (Some(node), Some(before)) = (&ended, &mut self.before) {
             before.left = node.leaves()?;
@@ -219,29 +220,40 @@ impl Fault {
     }
 }
 
-/// What is wrong with a blob, as a fault of the record that names it.
-pub(crate) fn blob_fault(error: &ProtocolError) -> Fault {
-    let kind = if matches!(error, ProtocolError::BlobAltered { .. }) {
-        FindingKind::BlobAltered
-    } else {
-        FindingKind::BlobMissing
-    };
-    Fault::new(kind, error.to_string())
+/// Why replay stops at a record whose blob cannot be had: one that is missing or altered is a fault
+/// of the journal, one that cannot be read says nothing of it.
+pub(crate) fn blob_stop(error: ProtocolError) -> Stop {
+    if matches!(error, ProtocolError::BlobUnreadable { .. }) {
+        return Stop::Unreadable(error);
+    }
+    let altered = matches!(error, ProtocolError::BlobAltered { .. });
+    let kind = if altered { FindingKind::BlobAltered } else { FindingKind::BlobMissing };
+    Fault::new(kind, error.to_string()).into()
 }
 
 /// Why replay stops at a record.
 pub(crate) enum Stop {
     Fault(Box<Fault>),
     TooMuch,
+    /// A blob cannot be read.
+    Unreadable(ProtocolError),
 }
 
 impl Stop {
+    /// The same, with more said of a fault.
+    pub(crate) fn placed(self, place: impl FnOnce(Fault) -> Fault) -> Self {
+        match self {
+            Self::Fault(fault) => place(*fault).into(),
+            Self::TooMuch | Self::Unreadable(_) => self,
+        }
+    }
+
     fn at(self, at: &At, limit: usize) -> Result<Finding, ReplayError> {
+        let (segment, line) = (at.segment.to_string(), at.line);
         match self {
             Self::Fault(fault) => Ok(fault.at(at)),
-            Self::TooMuch => {
-                Err(ReplayError::TooMuch { segment: at.segment.to_string(), line: at.line, limit })
-            }
+            Self::TooMuch => Err(ReplayError::TooMuch { segment, line, limit }),
+            Self::Unreadable(source) => Err(ReplayError::BlobUnread { segment, line, source }),
         }
     }
 }

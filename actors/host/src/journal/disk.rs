@@ -14,7 +14,8 @@ pub trait Disk: Send + Sync + 'static {
     /// What the operating system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
 
-    /// Cuts a segment to `length` bytes; to none at all removes it.
+    /// Cuts a segment to `length` bytes; to none at all removes it. One that is gone is short
+    /// enough.
     ///
     /// # Errors
     /// What the operating system says.
@@ -93,8 +94,8 @@ pub trait SegmentFile: Send {
     /// Ends when all that was written is durable.
     ///
     /// # Errors
-    /// What the operating system says; what was written may then be lost, and a later success
-    /// proves nothing about it.
+    /// What the operating system says, or that the file was deleted; what was written may then be
+    /// lost, and a later success proves nothing about it.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -108,7 +109,12 @@ impl SegmentFile for File {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.sync_data()?;
+        // What has no name any more is gone with this process, however durable it is.
+        if rustix::fs::fstat(&*self)?.st_nlink == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the segment was deleted"));
+        }
+        Ok(())
     }
 }
 
@@ -140,13 +146,19 @@ impl Disk for FileSystem {
     }
 
     fn cut(&self, path: &Path, length: u64) -> io::Result<()> {
-        if length == 0 {
-            fs::remove_file(path)?;
-            return sync_directory_of(path);
+        let cut = || {
+            if length == 0 {
+                fs::remove_file(path)?;
+                return sync_directory_of(path);
+            }
+            let file = OpenOptions::new().write(true).open(path)?;
+            file.set_len(length)?;
+            file.sync_all()
+        };
+        match cut() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
         }
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(length)?;
-        file.sync_all()
     }
 
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -189,6 +201,21 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_that_somebody_deleted_is_not_durable_and_needs_no_cut() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("00000001.ndjson");
+        let mut segment = FileSystem.create(&path)?;
+        segment.append(b"one\n")?;
+        segment.sync()?;
+        fs::remove_file(&path)?;
+        segment.append(b"two\n")?;
+        let refused = segment.sync().err().ok_or_else(|| io::Error::other("it was synced"))?;
+        assert!(refused.to_string().contains("deleted"), "{refused}");
+        FileSystem.cut(&path, 4)?;
+        FileSystem.cut(&path, 0)
+    }
 
     #[test]
     fn a_file_of_any_length_is_gone_once_it_is_removed() -> io::Result<()> {

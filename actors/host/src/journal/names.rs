@@ -1,12 +1,12 @@
 //! Which blobs a segment names: noted while it is written, or found by reading it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use portreeve_protocol::Sha256;
 
+use super::layout;
 use super::stored::{SPAN, Stored};
 
 /// Bytes that are read in one go.
@@ -37,7 +37,7 @@ impl Names {
     /// # Errors
     /// What reading the file ends with.
     pub(super) fn read_on(&mut self, path: &Path, stored: &Stored) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = layout::open(path)?;
         // A name may have been cut in two by the end that was read last.
         self.known = file.seek(SeekFrom::Start(self.known.saturating_sub(SPAN as u64)))?;
         let mut bytes = Vec::new();

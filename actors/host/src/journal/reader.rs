@@ -47,8 +47,7 @@ impl Journal {
     /// The journal without the segments before number `first`.
     #[must_use]
     pub fn since(mut self, first: u32) -> Self {
-        let first = layout::segment(&self.dir, first);
-        self.segments.retain(|segment| *segment >= first);
+        self.segments.retain(|segment| layout::number(segment) >= Some(first));
         self
     }
 
@@ -177,13 +176,13 @@ pub(super) fn begins(segment: &Path) -> bool {
 
 /// The entry of a segment's first record, if that is intact.
 fn opening(segment: &Path) -> Option<Entry> {
-    let mut line = line_of(&mut BufReader::new(File::open(segment).ok()?)).ok()?;
+    let mut line = line_of(&mut BufReader::new(layout::open(segment).ok()?)).ok()?;
     line.pop().filter(|end| *end == b'\n')?;
     codec::read_line(&line).ok().map(|(record, _)| record.entry)
 }
 
 fn open_segment(path: &Path) -> std::io::Result<Open> {
-    let file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let file = BufReader::with_capacity(1 << 16, layout::open(path)?);
     Ok(Open { file, number: 0, segment: name(path).into() })
 }
 
@@ -224,7 +223,7 @@ impl BlobSource for FileBlobs {
             digest: *digest,
             why: error.to_string(),
         };
-        let file = match File::open(layout::blob(&self.dir, digest)) {
+        let file = match layout::open(&layout::blob(&self.dir, digest)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(ProtocolError::BlobMissing { digest: *digest });

@@ -187,6 +187,9 @@ fn objects(
                 uid: text(owner.uid.as_ref()),
             })
             .collect();
+    } else {
+        // A patch cannot add to what is not there.
+        facts.sealing = false;
     }
     let Carrier::PodSpec(at) = carrier else { return Ok(()) };
     let spec = object.pod_spec(at);

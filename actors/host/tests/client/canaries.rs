@@ -128,10 +128,9 @@ impl Scene {
         for uid in uids {
             let uid = (*uid).to_owned();
             let selection = Selection { uid: Some(uid.clone()), ..Selection::default() };
-            let found = portreeve_replay::find(journal.lines(), &selection, 10).unwrap();
+            let found = portreeve_replay::find(journal.lines(), &selection, 10);
             let events = found.matches.into_iter().map(|it| it.event).collect();
-            let told =
-                portreeve_replay::explain(journal.lines(), &journal.blobs(), events).unwrap();
+            let told = portreeve_replay::explain(journal.lines(), &journal.blobs(), events).reviews;
             assert!(!told.is_empty(), "{uid} is not in the journal");
             let told = told.iter().map(|explanation| explanation.render(100).into_bytes());
             self.written.extend(told);

@@ -66,6 +66,22 @@ fn an_allow_whose_sync_fails_is_denied_and_its_record_is_gone() {
 }
 
 #[test]
+fn a_segment_that_somebody_deletes_is_noticed_before_anything_more_is_allowed() {
+    let stage = Stage::new();
+    let node = stage.start();
+    assert!(stage.review(&node, "allow").decision.allowed);
+    std::fs::remove_file(stage.segment(1)).unwrap();
+    assert_eq!(code(&stage.review(&node, "allow")), Some(DenyCode::JournalUnavailable));
+    stage.eventually("records are written again", || node.health().journal_writable.then_some(()));
+    let allowed = stage.review(&node, "allow");
+    assert!(allowed.decision.allowed);
+    stage.stop(node);
+    let kept = std::fs::read_to_string(stage.segment(2)).unwrap();
+    assert!(kept.contains("the segment was deleted"), "the gap says why");
+    assert!(kept.contains(&allowed.record.unwrap().to_hex()));
+}
+
+#[test]
 fn while_the_disk_hangs_denials_and_exempt_answers_leave_and_allows_are_denied() {
     let stage = Stage::new();
     let node = stage.start();

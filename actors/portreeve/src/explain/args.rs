@@ -17,9 +17,11 @@ Reviews are named by their uid, or looked for; all that is asked for must hold. 
 in full, several are listed, the newest last; `--all` tells each of them in full. A journal whose
 oldest segments were removed is explained from its first checkpoint on.
 
-TIME is a date as of RFC 3339 such as 2026-11-25T06:00:00Z, or a time ago such as 15m, 2h30m or 7d.
+TIME is a date as of RFC 3339 such as 2026-11-25T06:00:00Z, a day of UTC such as 2026-11-25, or a
+time ago such as 15m, 2h30m or 7d.
 
-The exit status is 0 if a review was found, 1 if the journal holds none, 2 otherwise.
+The exit status is 0 if a review was found, 1 if the journal holds none, 2 otherwise. Of a journal
+with a line that cannot be believed, what stands before that line is told, and the status is 2.
 
 Examples:
   portreeve explain f84dc9d7-3e80-415b-8069-96c8b455281c --journal /var/lib/portreeve
@@ -138,8 +140,10 @@ fn instant(text: &str, now: Wall) -> Result<Wall, String> {
     if let Some(micros) = ago(text) {
         return Ok(Wall(now.0.saturating_sub(i64::try_from(micros).unwrap_or(i64::MAX))));
     }
-    let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        "write a date such as 2026-11-25T06:00:00Z, or a time ago such as 15m, 2h or 7d".to_owned()
+    let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+    let parsed = OffsetDateTime::parse(text, &Rfc3339).or_else(|_| day()).map_err(|_| {
+        "write a date such as 2026-11-25T06:00:00Z, a day such as 2026-11-25, or a time ago \
+         such as 15m, 2h or 7d"
     })?;
     let micros = i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000));
     micros.map(Wall).map_err(|error| error.to_string())
@@ -167,7 +171,8 @@ mod tests {
         assert_eq!(instant("1d12h", now), back(129_600));
         assert_eq!(instant("2026-11-23T06:34:48Z", now), Ok(now));
         assert_eq!(instant("2026-11-23T07:34:48.000+01:00", now), Ok(now));
-        for text in ["", "yesterday", "15", "-15m", "d", "2026-11-23"] {
+        assert_eq!(instant("2026-11-23", now), back(23_688));
+        for text in ["", "yesterday", "15", "-15m", "d", "2026-11", "2026-11-23T06:34:48"] {
             let refused = instant(text, now);
             assert!(refused.is_err_and(|why| why.contains("15m")), "{text:?}");
         }

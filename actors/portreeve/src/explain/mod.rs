@@ -5,8 +5,8 @@ mod table;
 
 use portreeve_host::journal::reader::Journal;
 use portreeve_protocol::DenyCode;
-use portreeve_replay::explain::{Found, Selection, Tone};
-use portreeve_replay::{Explanation, find};
+use portreeve_replay::explain::{Explained, Found, Match, Selection, Tone};
+use portreeve_replay::{Explanation, ReplayError, find};
 use serde::Serialize;
 
 use crate::cli::Outcome;
@@ -22,42 +22,45 @@ struct Object<R> {
     left_out: u64,
     explained: bool,
     reviews: Vec<R>,
+    /// Why the journal could not be read to its end; what stands behind is not told.
+    broken_off: Option<String>,
 }
 
-/// Tells or lists the reviews that are meant.
+/// Tells or lists the reviews that are meant, as far as the journal can be read.
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Outcome, CommandError> {
     let journal = open(&args.journal)?;
     let selection = args.selection(args::now())?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let found = find(journal.lines(), &selection, limit)?;
+    let found = find(journal.lines(), &selection, limit);
     // Two reviews of one uid are both what was asked for.
     let in_full = args.all || found.matches.len() == 1 || only_uid(&selection);
     let outcome = if found.matches.is_empty() { Outcome::Negative } else { Outcome::Good };
-    match (args.json, in_full) {
-        (true, true) => {
-            let told = explanations(&journal, &found)?;
-            terminal.line(&object(&found, true, told.iter().map(Explanation::view).collect()));
-        }
-        (true, false) => {
-            terminal.line(&object(
-                &found,
-                false,
-                found.matches.iter().map(|it| it.view()).collect(),
-            ));
-        }
-        (false, _) if found.matches.is_empty() => nothing(args, &selection, &found, terminal),
-        (false, true) => {
+    let mut broken_off = found.broken_off.clone();
+    if in_full && !found.matches.is_empty() {
+        let told = explanations(&journal, &found);
+        broken_off = broken_off.or(told.broken_off);
+        if args.json {
+            let views = told.reviews.iter().map(Explanation::view).collect();
+            terminal.line(&object(&found, true, views, broken_off.as_ref()));
+        } else {
             left_out(&found, terminal);
-            tell(&explanations(&journal, &found)?, terminal);
+            tell(&told.reviews, terminal);
         }
-        (false, false) => {
-            left_out(&found, terminal);
-            table::show(&found.matches, terminal);
-            let text = "One is told in full by its uid: portreeve explain UID; `--all` tells each.";
-            terminal.styled(Style::Quiet, text);
-        }
+    } else if args.json {
+        let views = found.matches.iter().map(Match::view).collect();
+        terminal.line(&object(&found, in_full, views, broken_off.as_ref()));
+    } else if !found.matches.is_empty() {
+        left_out(&found, terminal);
+        table::show(&found.matches, terminal);
+        let text = "One is told in full by its uid: portreeve explain UID; `--all` tells each.";
+        terminal.styled(Style::Quiet, text);
+    } else if broken_off.is_none() {
+        nothing(args, &selection, &found, terminal);
     }
-    Ok(outcome)
+    match broken_off {
+        Some(why) => Err(why.into()),
+        None => Ok(outcome),
+    }
 }
 
 /// Prints the explanations of all reviews of `uid`; returns how many there are.
@@ -67,10 +70,13 @@ pub(crate) fn explain(
     terminal: &Terminal,
 ) -> Result<usize, CommandError> {
     let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
-    let found = find(journal.lines(), &selection, usize::MAX)?;
-    let told = explanations(journal, &found)?;
-    tell(&told, terminal);
-    Ok(told.len())
+    let found = find(journal.lines(), &selection, usize::MAX);
+    let Explained { broken_off, reviews } = explanations(journal, &found);
+    tell(&reviews, terminal);
+    match found.broken_off.or(broken_off) {
+        Some(why) => Err(why.into()),
+        None => Ok(reviews.len()),
+    }
 }
 
 fn only_uid(selection: &Selection) -> bool {
@@ -78,14 +84,20 @@ fn only_uid(selection: &Selection) -> bool {
     selection.uid.is_some() && others == Selection::default()
 }
 
-fn explanations(journal: &Journal, found: &Found) -> Result<Vec<Explanation>, CommandError> {
+fn explanations(journal: &Journal, found: &Found) -> Explained {
     let events = found.matches.iter().map(|it| it.event.clone()).collect();
-    Ok(portreeve_replay::explain(journal.lines(), &journal.blobs(), events)?)
+    portreeve_replay::explain(journal.lines(), &journal.blobs(), events)
 }
 
-fn object<R: Serialize>(found: &Found, explained: bool, reviews: Vec<R>) -> String {
+fn object<R: Serialize>(
+    found: &Found,
+    explained: bool,
+    reviews: Vec<R>,
+    broken_off: Option<&ReplayError>,
+) -> String {
     let count = reviews.len() as u64 + found.left_out;
-    let object = Object { found: count, left_out: found.left_out, explained, reviews };
+    let broken_off = broken_off.map(ToString::to_string);
+    let object = Object { found: count, left_out: found.left_out, explained, reviews, broken_off };
     // Its maps have strings for keys, so that it can always be written.
     serde_json::to_string(&object).unwrap_or_default()
 }

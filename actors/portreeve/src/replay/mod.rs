@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use portreeve_host::journal::reader::Journal;
+use portreeve_host::journal::{Journal, layout};
 use portreeve_replay::{Checked, Finding, FindingKind, Progress, ReplayError, Report};
 
 use crate::cli::Outcome;
@@ -43,7 +43,7 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
     };
     if let Some(first) = args.from {
         let refused = |why| CommandError::Usage { flag: "--from", text: first.to_string(), why };
-        if !journal.segments().iter().any(|path| is_segment(path, first)) {
+        if !journal.segments().iter().any(|path| layout::number(path) == Some(first)) {
             return Err(refused(format!("{} holds no such segment", args.journal.display())));
         }
         if journal.opens_midway() {
@@ -63,11 +63,6 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
     let text = format!("{seconds:.1} s, {} records a second", grouped(rate));
     terminal.styled(Style::Quiet, &text);
     Ok(outcome)
-}
-
-fn is_segment(path: &Path, number: u32) -> bool {
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
-    stem.and_then(|stem| stem.parse().ok()) == Some(number)
 }
 
 /// Runs the journal again, with the progress on standard error.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::cut::Cut;
 use super::select::{Selection, refused};
 use super::{text, view};
+use crate::ReplayError;
 use crate::chain::At;
 
 /// Reviews that wait for their decision at most. The one that waits longest is then taken for one
@@ -21,6 +22,8 @@ const WAITING: usize = 1 << 16;
 /// What a journal holds of the reviews that are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
+    /// Why the journal was not read to its end, if it was not: what stands behind is not told.
+    pub broken_off: Option<ReplayError>,
     /// How many more there are, all received before those told.
     pub left_out: u64,
     /// The newest, in the order they were received.

@@ -211,36 +211,46 @@ impl Explanation {
     }
 }
 
-/// Finds the newest `limit` reviews that are meant.
-///
-/// # Errors
-/// As [`explain`].
+/// Explanations, and how far the journal could be read for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Why the journal was not read to its end, if it was not: what stands behind is not told.
+    pub broken_off: Option<ReplayError>,
+    /// The reviews, in the order they were received.
+    pub reviews: Vec<Explanation>,
+}
+
+/// Finds the newest `limit` reviews that are meant, up to the end of the journal or to the first
+/// line that cannot be read or does not follow the one before.
 pub fn find(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     selection: &Selection,
     limit: usize,
-) -> Result<Found, ReplayError> {
+) -> Found {
     let mut finder = find::Finder::new(selection, limit);
-    records(lines, |at, entry| finder.record(at, &entry))?;
-    Ok(finder.finish())
+    let broken_off = records(lines, |at, entry| finder.record(at, &entry)).err();
+    Found { broken_off, ..finder.finish() }
 }
 
-/// Explains the reviews that came in these events, in the order they were received. The machines
-/// are not run again: [`verify`](crate::verify()) says whether the journal is to be believed.
-///
-/// # Errors
-/// `Unreadable` if a line before the end is not the next record, `Read` as handed in.
+/// Explains the reviews that came in these events, in the order they were received, by what stands
+/// in the journal up to the first line that cannot be read or does not follow the one before. The
+/// machines are not run again: [`verify`](crate::verify()) says whether the journal is to be
+/// believed.
 pub fn explain(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     blobs: &dyn BlobSource,
     reviews: BTreeSet<EventId>,
-) -> Result<Vec<Explanation>, ReplayError> {
+) -> Explained {
     let mut collector = collect::Collector::new(reviews);
-    records(lines, |at, entry| collector.record(at, entry))?;
-    Ok(collector.finish(blobs))
+    let broken_off = records(lines, |at, entry| collector.record(at, entry)).err();
+    Explained { broken_off, reviews: collector.finish(blobs) }
 }
 
 /// Hands over the records one after the other.
+///
+/// # Errors
+/// `Unreadable` or `NewerSchema` if a line before the end is not the next record, `Read` as handed
+/// in.
 fn records(
     lines: impl Iterator<Item = Result<Line, ReplayError>>,
     mut take: impl FnMut(&At, Entry),

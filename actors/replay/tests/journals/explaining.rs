@@ -11,9 +11,9 @@ const ALICE: &str = "registry.lab:5000/team/signers:alice-only";
 
 fn told(rig: &Rig, uid: &str) -> Vec<Explanation> {
     let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
-    let found = find(rig.lines(), &selection, 100).unwrap();
+    let found = find(rig.lines(), &selection, 100);
     let events = found.matches.into_iter().map(|found| found.event).collect();
-    explain(rig.lines(), &rig.blobs, events).unwrap()
+    explain(rig.lines(), &rig.blobs, events).reviews
 }
 
 #[test]
@@ -200,13 +200,22 @@ fn no_line_is_wider_than_asked_where_words_allow_and_no_escape_reaches_the_termi
 }
 
 #[test]
-fn a_damaged_journal_is_not_explained() {
+fn a_damaged_journal_is_explained_up_to_the_damage_and_no_further() {
     let mut rig = small();
-    rig.journal[200] ^= 1;
-    let found = find(split(SEGMENT, &rig.journal), &Selection::default(), 1).map(|_| ());
-    let told = explain(split(SEGMENT, &rig.journal), &rig.blobs, Default::default()).map(|_| ());
-    for error in [found.unwrap_err(), told.unwrap_err()] {
-        assert!(matches!(error, ReplayError::Unreadable { line: 1, .. }), "{error:?}");
+    let whole = find(rig.lines(), &Selection::default(), 100);
+    let [.., last] = &whole.matches[..] else { panic!("{whole:?}") };
+    let (before, behind) = (whole.matches.len() - 1, last.line);
+    let ends = rig.journal.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let start = ends.map(|(at, _)| at + 1).nth(usize::try_from(behind).unwrap() - 2).unwrap();
+    rig.journal[start + 200] ^= 1;
+    let damaged = || split(SEGMENT, &rig.journal);
+    let found = find(damaged(), &Selection::default(), 100);
+    assert_eq!(found.matches, whole.matches[..before]);
+    let events = whole.matches.iter().map(|it| it.event.clone()).collect();
+    let told = explain(damaged(), &rig.blobs, events);
+    assert_eq!(told.reviews.len(), before);
+    for error in [found.broken_off.unwrap(), told.broken_off.unwrap()] {
+        assert!(matches!(error, ReplayError::Unreadable { line, .. } if line == behind));
         assert!(error.to_string().contains("replay verify"), "{error}");
     }
 }

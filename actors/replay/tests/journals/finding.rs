@@ -8,7 +8,7 @@ use crate::eventful;
 use crate::rig::Rig;
 
 fn found(rig: &Rig, selection: Selection, limit: usize) -> Found {
-    find(rig.lines(), &selection, limit).unwrap()
+    find(rig.lines(), &selection, limit)
 }
 
 /// The uids of what is found in `eventful`, in order.

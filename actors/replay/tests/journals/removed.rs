@@ -8,11 +8,11 @@ use crate::verified;
 
 /// The only review that the journal holds.
 fn only(rig: &Rig) -> Explanation {
-    let found = find(rig.lines(), &Selection::default(), 10).unwrap();
+    let found = find(rig.lines(), &Selection::default(), 10);
     assert_eq!(found.matches.len(), 1);
     assert_eq!(found.matches[0].outcome, ReviewOutcome::Allowed);
     let events = found.matches.into_iter().map(|found| found.event).collect();
-    explain(rig.lines(), &rig.blobs, events).unwrap().remove(0)
+    explain(rig.lines(), &rig.blobs, events).reviews.remove(0)
 }
 
 fn with_policies() -> Rig {
@@ -72,9 +72,9 @@ fn a_checkpoint_in_the_middle_changes_nothing_that_is_told() {
         rig.review("u-warm", &["registry.lab:5000/team/signers:alice-only", "quay.io/a/b:1"]);
         assert_eq!(verified(&rig).first, None);
         let selection = Selection { uid: Some("u-warm".to_owned()), ..Selection::default() };
-        let found = find(rig.lines(), &selection, 10).unwrap();
+        let found = find(rig.lines(), &selection, 10);
         let events = found.matches.into_iter().map(|found| found.event).collect();
-        let mut told = explain(rig.lines(), &rig.blobs, events).unwrap();
+        let mut told = explain(rig.lines(), &rig.blobs, events).reviews;
         told.iter_mut().for_each(|told| told.line = 0);
         told
     };

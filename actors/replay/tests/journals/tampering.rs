@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portreeve_protocol::entry::{Delivered, Panicked};
+use portreeve_protocol::entry::{Answered, Delivered, Panicked};
 use portreeve_protocol::messages::admission::AdmissionInput;
 use portreeve_protocol::messages::notary::{NotaryInput, VerifierRefused};
 use portreeve_protocol::messages::verify::VerifyInput;
@@ -192,6 +192,39 @@ fn a_denial_by_the_host_in_place_of_the_decision_is_no_mismatch() {
     });
     let report = verify(split(SEGMENT, &journal), &rig.blobs, &mut |_| {}).unwrap();
     assert_eq!(report.first, None);
+}
+
+/// The finding in a journal that tells of one more answer, made of a recorded denial.
+fn with_another_answer(make: impl Fn(&mut Answered)) -> (Option<u64>, Finding) {
+    let rig = eventful();
+    let mut at = None;
+    let journal = forge(&rig, |line, mut entry| {
+        if let (Entry::Answered(answered), None) = (&mut entry, at)
+            && let Some(mut denied) = answered.iter().find(|one| !one.allowed).cloned()
+        {
+            at = Some(line);
+            make(&mut denied);
+            answered.push(denied);
+        }
+        Some(entry)
+    });
+    (at, finding(&rig, &journal))
+}
+
+#[test]
+fn a_denial_that_nobody_decided_is_reported() {
+    let (at, found) = with_another_answer(|_| ());
+    assert_eq!((Some(found.line), found.kind), (at, FindingKind::AnswerMismatch));
+    assert!(found.text.contains("sent as deny"), "{}", found.text);
+}
+
+#[test]
+fn a_denial_by_the_host_of_a_review_that_never_came_is_reported() {
+    let (at, found) = with_another_answer(|denied| {
+        denied.code = Some(DenyCode::JournalUnavailable);
+        denied.review.seq += 1_000;
+    });
+    assert_eq!((Some(found.line), found.kind), (at, FindingKind::AnswerMismatch));
 }
 
 #[test]
