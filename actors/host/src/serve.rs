@@ -18,13 +18,12 @@ use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::credentials::Credentials;
 use crate::descriptors;
-use crate::events::EventSink;
 use crate::metrics::Metrics;
 use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
-use crate::webhook::{Listeners, WebhookOptions};
+use crate::webhook::{Certificates, Listeners, TlsPaths, WebhookOptions};
 use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
@@ -55,6 +54,8 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
+    // A start that comes to nothing for its files leaves no trace in the journal.
+    let certificates = certificates(&config, &clock, &metrics, &logger)?;
     let mut source = Source::open(&config.objects).await?;
     let credentials = source.credentials(&clock, &metrics, &logger);
     let looks = source.owners(&owners, &metrics);
@@ -75,9 +76,18 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
             owners: &owners,
         };
         let objects = source.watch(&node, &around).await?;
-        let sealer = owners.sealer().clone();
-        let listening = listen(&node, &config, clock, metrics, sealer, events, &logger).await;
-        Ok::<_, HostError>((objects, listening?))
+        let listening = Listeners::start(WebhookOptions {
+            certificates,
+            clock,
+            events,
+            listen: config.listen,
+            log: logger.clone(),
+            metrics: Arc::clone(&metrics),
+            metrics_listen: config.metrics_listen,
+            node: node.clone(),
+            sealer: owners.sealer().clone(),
+        });
+        Ok::<_, HostError>((objects, listening.await?))
     };
     match around.await {
         Ok((objects, listeners)) => {
@@ -236,29 +246,18 @@ fn control(
         .ok()
 }
 
-async fn listen(
-    node: &Node,
+fn certificates(
     config: &Config,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    sealer: Sealer,
-    events: Option<Arc<dyn EventSink>>,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
     log: &Logger,
-) -> Result<Listeners, HostError> {
-    Listeners::start(WebhookOptions {
+) -> Result<Certificates, HostError> {
+    let paths = TlsPaths {
+        certificate: config.tls_cert.clone(),
         client_ca: config.client_ca.clone(),
-        clock,
-        events,
-        listen: config.listen,
-        log: log.clone(),
-        metrics,
-        metrics_listen: config.metrics_listen,
-        node: node.clone(),
-        sealer,
-        tls_cert: config.tls_cert.clone(),
-        tls_key: config.tls_key.clone(),
-    })
-    .await
+        key: config.tls_key.clone(),
+    };
+    Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(metrics))
 }
 
 /// Runs what blocks where it may.

@@ -26,7 +26,7 @@ use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::owners::NoOwners;
 use portreeve_host::seals::Sealer;
-use portreeve_host::webhook::{Listeners, WebhookOptions, budget};
+use portreeve_host::webhook::{Certificates, Listeners, TlsPaths, WebhookOptions, budget};
 use portreeve_lab::LoopbackTls;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::ReviewFacts;
@@ -230,19 +230,25 @@ fn webhook(
         std::fs::write(&path, text).map_err(TestError::file(&path))?;
         Ok::<_, TestError>(path)
     };
-    Ok(WebhookOptions {
+    let paths = TlsPaths {
+        certificate: write("tls.crt", &tls.certificate_pem())?,
         client_ca: None,
+        key: write("tls.key", &tls.key_pem())?,
+    };
+    let log = Logger::root(slog::Discard, slog::o!());
+    let metrics = Arc::new(Metrics::new("test"));
+    let certificates = Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics));
+    Ok(WebhookOptions {
+        certificates: certificates.map_err(node_failed)?,
         clock: clock.clone(),
         events: None,
         // Nobody connects to it.
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        log: Logger::root(slog::Discard, slog::o!()),
-        metrics: Arc::new(Metrics::new("test")),
+        log,
+        metrics,
         metrics_listen: None,
         node: node.clone(),
         sealer: Sealer::default(),
-        tls_cert: write("tls.crt", &tls.certificate_pem())?,
-        tls_key: write("tls.key", &tls.key_pem())?,
     })
 }
 

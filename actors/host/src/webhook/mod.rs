@@ -21,7 +21,6 @@ mod tls_stream;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -43,17 +42,17 @@ use crate::seals::Sealer;
 pub use answer::{EVENT_ANNOTATION, RECORD_ANNOTATION, SealChange, decided};
 use answer::{Form, sealed};
 use body::{Outgoing, Unread};
-use reload::Certificates;
+pub use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
 use strangers::Strangers;
 pub use timeout::budget;
-use tls::TlsPaths;
+pub use tls::TlsPaths;
 
 /// What the HTTP side needs.
 pub struct WebhookOptions {
-    /// PEM file of the CAs whose clients may send reviews; `None` lets anyone.
-    pub client_ca: Option<PathBuf>,
+    /// The certificate to show, and of whom to ask one.
+    pub certificates: Certificates,
     /// The clocks.
     pub clock: Clock,
     /// Who is told of decisions besides the sender of a workload, if anybody is.
@@ -70,10 +69,6 @@ pub struct WebhookOptions {
     pub node: Node,
     /// Makes and checks seals.
     pub sealer: Sealer,
-    /// PEM file of the server's certificate chain, leaf first.
-    pub tls_cert: PathBuf,
-    /// PEM file of the server's private key.
-    pub tls_key: PathBuf,
 }
 
 /// The two listeners.
@@ -113,14 +108,10 @@ impl Listeners {
     /// Starts to listen.
     ///
     /// # Errors
-    /// `Tls` for a file that cannot be used, `Listen`.
+    /// `Listen`.
     pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { client_ca, clock, events, listen, log, metrics, node, .. } = options;
-        let strangers = client_ca.is_some().then(Strangers::new);
-        let (certificate, key) = (options.tls_cert, options.tls_key);
-        let paths = TlsPaths { certificate, client_ca, key };
-        let certificates =
-            Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics))?;
+        let WebhookOptions { certificates, clock, events, listen, log, metrics, .. } = options;
+        let strangers = certificates.asks_clients().then(Strangers::new);
         let webhook = Arc::new(Webhook {
             clock,
             events,
@@ -128,7 +119,7 @@ impl Listeners {
             log: log.clone(),
             memory: Semaphore::new(limits::BODIES_BYTES >> 10),
             metrics,
-            node,
+            node: options.node,
             sealer: options.sealer,
             strangers,
         });

@@ -33,7 +33,8 @@ const SOON: i64 = 14 * DAY;
 const DAY: i64 = 86_400;
 
 /// The certificate in force, kept up to date by a task.
-pub(super) struct Certificates {
+pub struct Certificates {
+    asks_clients: bool,
     current: watch::Receiver<Arc<ServerConfig>>,
     task: JoinHandle<()>,
 }
@@ -56,12 +57,13 @@ impl Certificates {
     ///
     /// # Errors
     /// `Tls` for files that cannot be used: a server does not start without a certificate.
-    pub(super) fn start(
+    pub fn start(
         paths: TlsPaths,
         clock: Clock,
         log: Logger,
         metrics: Arc<Metrics>,
     ) -> Result<Self, HostError> {
+        let asks_clients = paths.client_ca.is_some();
         let changed = Arc::new(Notify::new());
         // Before the first reading, so that no change is missed.
         let watcher = watcher(&paths, &changed, &log);
@@ -82,7 +84,12 @@ impl Certificates {
                 keeper.warn();
             }
         });
-        Ok(Self { current, task })
+        Ok(Self { asks_clients, current, task })
+    }
+
+    /// Whether clients are asked for a certificate.
+    pub(super) const fn asks_clients(&self) -> bool {
+        self.asks_clients
     }
 
     /// The configuration for a connection that begins now.

@@ -17,12 +17,15 @@ const CERTIFICATE: &str = "cannot use the certificate chain in";
 const KEY: &str = "cannot use the private key in";
 const CA: &str = "cannot use the CA certificates in";
 
-/// Where the files are.
+/// Where the files are, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TlsPaths {
-    pub(super) certificate: PathBuf,
-    pub(super) client_ca: Option<PathBuf>,
-    pub(super) key: PathBuf,
+pub struct TlsPaths {
+    /// The server's certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// The CAs whose clients may send reviews; `None` lets anyone.
+    pub client_ca: Option<PathBuf>,
+    /// The server's private key.
+    pub key: PathBuf,
 }
 
 /// What the files held at one time. It holds a private key, so it can be neither shown nor written.

@@ -60,6 +60,17 @@ async fn a_certificate_that_ends_within_fourteen_days_is_warned_of() {
 }
 
 /// Swaps the files as the kubelet does: a link to a directory is replaced in one step.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_a_usable_certificate_leaves_no_trace_in_the_journal() {
+    let files = tempfile::tempdir().unwrap();
+    let mut config = config(files.path(), &LoopbackTls::new().unwrap());
+    config.tls_cert = write(files.path(), "none.crt", "not a certificate");
+    let journal = config.journal_dir.clone();
+    let refused = serve(config, Clock::system(), silent()).await.err().unwrap();
+    assert!(refused.to_string().contains("none.crt"), "{refused}");
+    assert!(!journal.exists(), "an incarnation was begun");
+}
+
 fn swap(files: &Path, round: u32, certificate: &str, key: &str) {
     let directory = files.join(format!("..{round}"));
     fs::create_dir(&directory).unwrap();
