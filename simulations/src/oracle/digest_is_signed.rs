@@ -122,8 +122,10 @@ fn pinned(
         else {
             return false;
         };
-        let pins = |mode: Mode, asks: bool| !asks || mode != Mode::Audit;
-        rules.iter().all(|(_, rule)| rule.mutate_image && pins(rule.mode, rule.trust.is_some()))
+        let has =
+            |mode: Mode| rules.iter().any(|(_, rule)| rule.trust.is_some() && rule.mode == mode);
+        let changes = has(Mode::Enforce) || !has(Mode::Audit);
+        changes && rules.iter().all(|(_, rule)| rule.mutate_image)
     };
     let may_change = may_change(case) && reference.digest.is_none();
     let all = case.policies.iter().all(|policies| mutates(policies));

@@ -182,7 +182,9 @@ impl ImageCase {
                 }),
             }
         }
-        self.mutate = all_mutate && modes.iter().all(|mode| *mode != Mode::Audit);
+        // What enforces is not loosened by a rule that only records.
+        let enforces = modes.contains(&Mode::Enforce);
+        self.mutate = all_mutate && (enforces || !modes.contains(&Mode::Audit));
         self.sealable = all_mutate && modes.iter().all(|mode| *mode == Mode::Enforce);
         // The stricter first, so that the order of objects never matters where digests differ.
         demands.sort_by_key(|demand: &Demand| std::cmp::Reverse(strictness(demand.mode)));
@@ -341,11 +343,15 @@ impl ImageCase {
         }
         let enforced = self.demands.iter().any(|demand| demand.mode == Mode::Enforce);
         self.verdict = match (worst(failures), released) {
-            // What enforcing rules verified stays pinned, whatever other rules only warn of.
-            (Some((denial, Mode::Warn)), Some(Met { verified, warnings })) if enforced => {
+            // What enforcing rules verified stays pinned, whatever other rules warn of or record.
+            (Some((denial, mode)), Some(Met { verified, warnings }))
+                if enforced && mode != Mode::Enforce =>
+            {
                 self.warnings = warnings;
-                let Denial { code, detail } = &denial;
-                self.warnings.push(format!("would be denied: {detail} ({})", code.code()));
+                if mode == Mode::Warn {
+                    let Denial { code, detail } = &denial;
+                    self.warnings.push(format!("would be denied: {detail} ({})", code.code()));
+                }
                 self.overruled = Some(denial);
                 Some(Verdict::Allowed(Admitted::Verified(verified)))
             }

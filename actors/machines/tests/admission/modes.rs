@@ -67,17 +67,31 @@ pub fn the_strictest_failing_rule_counts() {
 }
 
 #[test]
-fn what_an_enforcing_rule_verified_is_pinned_also_where_a_warning_rule_fails() {
-    let failing = || mode(Mode::Warn, by_alice());
-    let enforced = || mode(Mode::Enforce, trust(&[]));
-    for rules in [vec![enforced(), failing()], vec![failing(), enforced()]] {
+fn what_an_enforcing_rule_verified_is_pinned_also_where_a_milder_rule_fails() {
+    for milder in [Mode::Warn, Mode::Audit] {
+        let failing = || mode(milder, by_alice());
+        let enforced = || mode(Mode::Enforce, trust(&[]));
+        for rules in [vec![enforced(), failing()], vec![failing(), enforced()]] {
+            let decision = under(rules, image());
+            assert!(decision.allowed);
+            assert!(decision.patch().is_some_and(|patch| patch.contains(&at(TAG, "image"))));
+            let warned = decision.warnings.iter().any(|it| it.contains("would be denied"));
+            assert_eq!(warned, milder == Mode::Warn);
+            assert_eq!(decision.audit["would-deny"], "c0=signer-missing");
+            let verdict = &decision.verdicts[0].verdict;
+            assert!(matches!(verdict, Verdict::Allowed(Admitted::Verified(_))));
+            assert_eq!(decision.seal, None);
+        }
+    }
+}
+
+#[test]
+fn a_rule_that_only_records_takes_no_pin_from_one_that_enforces_and_every_pin_from_one_that_warns()
+{
+    for (other, pinned) in [(Mode::Enforce, true), (Mode::Warn, false)] {
+        let rules = vec![mode(Mode::Audit, trust(&[])), mode(other, trust(&[]))];
         let decision = under(rules, image());
-        assert!(decision.allowed);
-        assert!(decision.patch().is_some_and(|patch| patch.contains(&at(TAG, "image"))));
-        assert!(decision.warnings.iter().any(|it| it.contains("would be denied")));
-        assert_eq!(decision.audit["would-deny"], "c0=signer-missing");
-        assert!(matches!(decision.verdicts[0].verdict, Verdict::Allowed(Admitted::Verified(_))));
-        assert_eq!(decision.seal, None);
+        assert_eq!((decision.allowed, decision.patch().is_some()), (true, pinned), "{other:?}");
     }
 }
 
