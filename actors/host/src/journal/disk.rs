@@ -146,19 +146,16 @@ impl Disk for FileSystem {
     }
 
     fn cut(&self, path: &Path, length: u64) -> io::Result<()> {
-        let cut = || {
-            if length == 0 {
-                fs::remove_file(path)?;
-                return sync_directory_of(path);
-            }
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.set_len(length)?;
-            file.sync_all()
-        };
-        match cut() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
+        if !fs::exists(path)? {
+            return Ok(());
         }
+        if length == 0 {
+            fs::remove_file(path)?;
+            return sync_directory_of(path);
+        }
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
     }
 
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -225,7 +225,7 @@ impl BlobSource for FileBlobs {
         };
         let file = match layout::open(&layout::blob(&self.dir, digest)) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if is_gone(&error) => {
                 return Err(ProtocolError::BlobMissing { digest: *digest });
             }
             Err(error) => return Err(unreadable(error)),

@@ -130,9 +130,10 @@ impl Scene {
             let selection = Selection { uid: Some(uid.clone()), ..Selection::default() };
             let found = portreeve_replay::find(journal.lines(), &selection, 10);
             let events = found.matches.into_iter().map(|it| it.event).collect();
-            let told = portreeve_replay::explain(journal.lines(), &journal.blobs(), events).reviews;
-            assert!(!told.is_empty(), "{uid} is not in the journal");
-            let told = told.iter().map(|explanation| explanation.render(100).into_bytes());
+            let told = portreeve_replay::explain(journal.lines(), &journal.blobs(), events);
+            assert_eq!((found.broken_off, told.broken_off), (None, None));
+            assert!(!told.reviews.is_empty(), "{uid} is not in the journal");
+            let told = told.reviews.iter().map(|explanation| explanation.render(100).into_bytes());
             self.written.extend(told);
         }
         read_all(self.files.path(), &mut self.written);

@@ -59,7 +59,6 @@ async fn a_certificate_that_ends_within_fourteen_days_is_warned_of() {
     }
 }
 
-/// Swaps the files as the kubelet does: a link to a directory is replaced in one step.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_without_a_usable_certificate_leaves_no_trace_in_the_journal() {
     let files = tempfile::tempdir().unwrap();
@@ -71,6 +70,7 @@ async fn a_start_without_a_usable_certificate_leaves_no_trace_in_the_journal() {
     assert!(!journal.exists(), "an incarnation was begun");
 }
 
+/// Swaps the files as the kubelet does: a link to a directory is replaced in one step.
 fn swap(files: &Path, round: u32, certificate: &str, key: &str) {
     let directory = files.join(format!("..{round}"));
     fs::create_dir(&directory).unwrap();

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Outcome, Co
     let mut broken_off = found.broken_off.clone();
     if in_full && !found.matches.is_empty() {
         let told = explanations(&journal, &found);
-        broken_off = broken_off.or(told.broken_off);
+        broken_off = told.broken_off;
         if args.json {
             let views = told.reviews.iter().map(Explanation::view).collect();
             terminal.line(&object(&found, true, views, broken_off.as_ref()));
@@ -57,10 +57,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Outcome, Co
     } else if broken_off.is_none() {
         nothing(args, &selection, &found, terminal);
     }
-    match broken_off {
-        Some(why) => Err(why.into()),
-        None => Ok(outcome),
-    }
+    broken_off.map_or(Ok(outcome), |why| Err(why.into()))
 }
 
 /// Prints the explanations of all reviews of `uid`; returns how many there are.
@@ -73,10 +70,7 @@ pub(crate) fn explain(
     let found = find(journal.lines(), &selection, usize::MAX);
     let Explained { broken_off, reviews } = explanations(journal, &found);
     tell(&reviews, terminal);
-    match found.broken_off.or(broken_off) {
-        Some(why) => Err(why.into()),
-        None => Ok(reviews.len()),
-    }
+    broken_off.map_or(Ok(reviews.len()), |why| Err(why.into()))
 }
 
 fn only_uid(selection: &Selection) -> bool {
@@ -84,9 +78,11 @@ fn only_uid(selection: &Selection) -> bool {
     selection.uid.is_some() && others == Selection::default()
 }
 
+/// What was found, in full, up to where one of both readings broke off.
 fn explanations(journal: &Journal, found: &Found) -> Explained {
     let events = found.matches.iter().map(|it| it.event.clone()).collect();
-    portreeve_replay::explain(journal.lines(), &journal.blobs(), events)
+    let told = portreeve_replay::explain(journal.lines(), &journal.blobs(), events);
+    Explained { broken_off: found.broken_off.clone().or(told.broken_off), ..told }
 }
 
 fn object<R: Serialize>(

@@ -11,9 +11,7 @@ const ALICE: &str = "registry.lab:5000/team/signers:alice-only";
 
 fn told(rig: &Rig, uid: &str) -> Vec<Explanation> {
     let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
-    let found = find(rig.lines(), &selection, 100);
-    let events = found.matches.into_iter().map(|found| found.event).collect();
-    explain(rig.lines(), &rig.blobs, events).reviews
+    rig.told(rig.found(&selection, 100))
 }
 
 #[test]
@@ -202,7 +200,7 @@ fn no_line_is_wider_than_asked_where_words_allow_and_no_escape_reaches_the_termi
 #[test]
 fn a_damaged_journal_is_explained_up_to_the_damage_and_no_further() {
     let mut rig = small();
-    let whole = find(rig.lines(), &Selection::default(), 100);
+    let whole = rig.found(&Selection::default(), 100);
     let [.., last] = &whole.matches[..] else { panic!("{whole:?}") };
     let (before, behind) = (whole.matches.len() - 1, last.line);
     let ends = rig.journal.iter().enumerate().filter(|(_, byte)| **byte == b'\n');

@@ -2,13 +2,12 @@
 
 use portreeve_protocol::{DenyCode, EventId, Wall};
 use portreeve_replay::explain::{Found, Match, ReviewOutcome, Selection};
-use portreeve_replay::find;
 
 use crate::eventful;
 use crate::rig::Rig;
 
 fn found(rig: &Rig, selection: Selection, limit: usize) -> Found {
-    find(rig.lines(), &selection, limit)
+    rig.found(&selection, limit)
 }
 
 /// The uids of what is found in `eventful`, in order.

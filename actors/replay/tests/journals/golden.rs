@@ -11,8 +11,8 @@ use portreeve_protocol::policy::Mode;
 use portreeve_protocol::{
     ActorId, Admitted, CredentialRef, Denial, DenyCode, Outside, Sha256, Tolerated, Verdict,
 };
+use portreeve_replay::Explanation;
 use portreeve_replay::explain::{CredentialUse, Selection, StateAge, TrustSource};
-use portreeve_replay::{Explanation, explain, find};
 use serde_json::Value;
 
 use crate::eventful;
@@ -23,9 +23,7 @@ const SIGNED: &str = "registry.lab:5000/team/signers:alice-only";
 
 fn told(rig: &Rig, uid: &str) -> Explanation {
     let selection = Selection { uid: Some(uid.to_owned()), ..Selection::default() };
-    let found = find(rig.lines(), &selection, 1);
-    let events = found.matches.into_iter().map(|found| found.event).collect();
-    explain(rig.lines(), &rig.blobs, events).reviews.remove(0)
+    rig.told(rig.found(&selection, 1)).remove(0)
 }
 
 /// The only explanation of a review that is changed from the usual one.
@@ -156,7 +154,7 @@ fn the_page_names_every_member_of_an_explanation_in_json() {
     for told in [told(&rig, "u-warm"), told(&rig, "u-down"), reviewed(|_| ()), judged(sealed())] {
         members(&serde_json::to_value(told.view()).unwrap(), &mut found);
     }
-    let all = find(rig.lines(), &Selection::default(), 10);
+    let all = rig.found(&Selection::default(), 10);
     for one in &all.matches {
         members(&serde_json::to_value(one.view()).unwrap(), &mut found);
     }

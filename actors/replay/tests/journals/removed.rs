@@ -1,18 +1,17 @@
 //! Journals whose oldest segments were removed: they begin with a checkpoint.
 
+use portreeve_replay::Explanation;
 use portreeve_replay::explain::{AnswerState, Fate, ReviewOutcome, Selection, TrustSource};
-use portreeve_replay::{Explanation, explain, find};
 
 use crate::rig::{GUN, Rig, SERVER};
 use crate::verified;
 
 /// The only review that the journal holds.
 fn only(rig: &Rig) -> Explanation {
-    let found = find(rig.lines(), &Selection::default(), 10);
+    let found = rig.found(&Selection::default(), 10);
     assert_eq!(found.matches.len(), 1);
     assert_eq!(found.matches[0].outcome, ReviewOutcome::Allowed);
-    let events = found.matches.into_iter().map(|found| found.event).collect();
-    explain(rig.lines(), &rig.blobs, events).reviews.remove(0)
+    rig.told(found).remove(0)
 }
 
 fn with_policies() -> Rig {
@@ -72,9 +71,7 @@ fn a_checkpoint_in_the_middle_changes_nothing_that_is_told() {
         rig.review("u-warm", &["registry.lab:5000/team/signers:alice-only", "quay.io/a/b:1"]);
         assert_eq!(verified(&rig).first, None);
         let selection = Selection { uid: Some("u-warm".to_owned()), ..Selection::default() };
-        let found = find(rig.lines(), &selection, 10);
-        let events = found.matches.into_iter().map(|found| found.event).collect();
-        let mut told = explain(rig.lines(), &rig.blobs, events).reviews;
+        let mut told = rig.told(rig.found(&selection, 10));
         told.iter_mut().for_each(|told| told.line = 0);
         told
     };

@@ -22,7 +22,8 @@ use portreeve_protocol::messages::policy::{
 };
 use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
 use portreeve_protocol::*;
-use portreeve_replay::{Ledger, Line, ReplayError, split};
+use portreeve_replay::explain::{Found, Selection};
+use portreeve_replay::{Explanation, Ledger, Line, ReplayError, explain, find, split};
 use serde_json::Value;
 
 pub const SEGMENT: &str = "00000001.ndjson";
@@ -197,6 +198,21 @@ impl Rig {
 
     pub fn lines(&self) -> impl Iterator<Item = Result<Line, ReplayError>> {
         split(SEGMENT, &self.journal)
+    }
+
+    /// What is found in the journal, all of which can be read.
+    pub fn found(&self, selection: &Selection, limit: usize) -> Found {
+        let found = find(self.lines(), selection, limit);
+        assert_eq!(found.broken_off, None);
+        found
+    }
+
+    /// What was found in the journal, in full.
+    pub fn told(&self, found: Found) -> Vec<Explanation> {
+        let events = found.matches.into_iter().map(|found| found.event).collect();
+        let told = explain(self.lines(), &self.blobs, events);
+        assert_eq!(told.broken_off, None);
+        told.reviews
     }
 
     pub fn gap(&mut self, lost: u64) {
