@@ -20,7 +20,7 @@ use crate::{Cause, Decision, Effect, Entry, EventId, Input, Now, ProtocolError, 
 ///
 /// Records of older versions are read as well: a member that came later has a default then. Their
 /// bytes are held by their hash alone, since this build would write them otherwise.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 /// The oldest schema version this build reads.
 const OLDEST: u32 = 1;
 /// The schema version from which on the digest of effects names decisions instead of holding them:
@@ -286,9 +286,12 @@ fn in_full(effects: &[Effect]) -> Result<Vec<Value>, ProtocolError> {
     values.map_err(|error| ProtocolError::Record { why: error.to_string() })
 }
 
-/// Adds to a decision what it held when it held its patch as text and all annotations, and each pin
-/// its pointer.
+/// Adds to a decision what it held when it held its patch as text and all annotations, its seal in
+/// full, and each change of a reference with its pointer.
 fn complete(decision: &Decision, value: &mut Value) {
+    if let Some(claims) = decision.claims() {
+        value["seal"] = serde_json::json!(claims);
+    }
     value["patch"] = decision.patch().into();
     for (name, text) in decision.annotations() {
         value["audit"][name] = text.into();
@@ -296,10 +299,11 @@ fn complete(decision: &Decision, value: &mut Value) {
     let verdicts = value["verdicts"].as_array_mut();
     for (told, verdict) in decision.verdicts.iter().zip(verdicts.into_iter().flatten()) {
         for admitted in ["Sealed", "Verified"] {
-            let pin = verdict.pointer_mut(&format!("/verdict/Allowed/{admitted}/pin"));
-            if let Some(Value::Object(pin)) = pin {
-                pin.insert("pointer".to_owned(), (*told.pointer).into());
-            }
+            let admitted = verdict.pointer_mut(&format!("/verdict/Allowed/{admitted}"));
+            let Some(Value::Object(admitted)) = admitted else { continue };
+            admitted.remove("pinned");
+            let pin = told.pin().map(|to| serde_json::json!({"pointer": told.pointer, "to": to}));
+            admitted.insert("pin".to_owned(), pin.into());
         }
     }
 }

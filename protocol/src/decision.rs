@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::new_seal::NewSeal;
 use crate::policy::{Mode, PolicyRef};
 use crate::proof::{self, Proof};
+use crate::reference::{DEFAULT_TAG, split_tag};
 use crate::seal::SealClaims;
 use crate::{Denial, EventId, Sha256};
 
@@ -32,9 +34,9 @@ pub struct Decision {
     /// The event in which the review was received.
     pub review: EventId,
     /// The seal that the object is to carry, if the one it has is to be changed. The host signs it
-    /// and adds it to the patch. Since schema 2.
+    /// and adds it to the patch. Since schema 2; up to schema 6 with all that it says.
     #[serde(default)]
-    pub seal: Option<Box<SealClaims>>,
+    pub seal: Option<NewSeal>,
     /// The review's uid, as sent; two reviews may carry one.
     pub uid: String,
     /// One verdict per image reference, in the order of the object.
@@ -116,8 +118,10 @@ pub struct Verified {
     /// holds them in full.
     #[serde(with = "proof::by_digest")]
     pub evidence: Proof,
-    /// The change of the reference, if it is to be changed.
-    pub pin: Option<Pin>,
+    /// Whether the reference is to be changed ([`ContainerVerdict::pin`]). Up to schema 6 the
+    /// change itself stood there, as `pin`.
+    #[serde(alias = "pin", deserialize_with = "pinned")]
+    pub pinned: bool,
     /// The role whose entry gave the digest.
     pub released_by: Cow<'static, str>,
     /// The trust server.
@@ -133,8 +137,9 @@ pub struct Sealed {
     pub by: SealOf,
     /// The sealed digest.
     pub digest: Sha256,
-    /// The change of the reference, if it is to be changed.
-    pub pin: Option<Pin>,
+    /// Whether the reference is to be changed, as in [`Verified::pinned`].
+    #[serde(alias = "pin", deserialize_with = "pinned")]
+    pub pinned: bool,
     /// The image reference as it was submitted when it was verified.
     pub reference: Arc<str>,
     /// The collection.
@@ -167,12 +172,20 @@ pub struct Tolerated {
     pub mode: Mode,
 }
 
-/// The change of one image reference, at the pointer of the verdict that it stands in. Up to
-/// schema 4 it repeated that pointer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin {
-    /// The reference to put there.
-    pub to: String,
+/// Reads whether a reference is to be changed: as a flag, or from the change that stood there up to
+/// schema 6, or `null`. Up to schema 4 it repeated the pointer of its verdict.
+fn pinned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Flag(bool),
+        Change(Option<BTreeMap<String, String>>),
+    }
+
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Flag(pinned) => pinned,
+        Either::Change(change) => change.is_some(),
+    })
 }
 
 impl Decision {
@@ -182,6 +195,13 @@ impl Decision {
     pub fn is_exempt(&self) -> bool {
         let unchanged = |it: &ContainerVerdict| it.verdict == Verdict::Allowed(Admitted::Unchanged);
         self.allowed && self.verdicts.iter().all(unchanged)
+    }
+
+    /// What the seal says that the object is to carry; `None` if it is to carry no other, or if the
+    /// decision was read from a record.
+    #[must_use]
+    pub fn claims(&self) -> Option<SealClaims> {
+        self.seal.as_ref()?.claims()
     }
 }
 
@@ -204,19 +224,43 @@ impl Verdict {
 }
 
 impl ContainerVerdict {
-    /// The change of the reference, if it is to be changed.
+    /// What the reference becomes, if it is to be changed: `name:tag@sha256:…`, with the name as
+    /// the user spelt it.
     #[must_use]
-    pub fn pin(&self) -> Option<&Pin> {
+    pub fn pin(&self) -> Option<String> {
+        let digest = self.verdict.digest().filter(|_| self.is_pinned())?;
+        let (name, tag) = split_tag(&self.image);
+        Some([name, ":", tag.unwrap_or(DEFAULT_TAG), "@", &digest.to_oci()].concat())
+    }
+
+    /// Whether the reference is to be changed.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
         match &self.verdict {
-            Verdict::Allowed(Admitted::Sealed(sealed)) => sealed.pin.as_ref(),
-            Verdict::Allowed(Admitted::Verified(verified)) => verified.pin.as_ref(),
+            Verdict::Allowed(Admitted::Sealed(sealed)) => sealed.pinned,
+            Verdict::Allowed(Admitted::Verified(verified)) => verified.pinned,
             Verdict::Allowed(
                 Admitted::Blank
                 | Admitted::Tolerated(_)
                 | Admitted::TrustNotRequired
                 | Admitted::Unchanged,
             )
-            | Verdict::Denied(_) => None,
+            | Verdict::Denied(_) => false,
+        }
+    }
+
+    /// Has the reference be changed, if the image is one that was verified; or not.
+    pub fn set_pinned(&mut self, to: bool) {
+        match &mut self.verdict {
+            Verdict::Allowed(Admitted::Sealed(sealed)) => sealed.pinned = to,
+            Verdict::Allowed(Admitted::Verified(verified)) => verified.pinned = to,
+            Verdict::Allowed(
+                Admitted::Blank
+                | Admitted::Tolerated(_)
+                | Admitted::TrustNotRequired
+                | Admitted::Unchanged,
+            )
+            | Verdict::Denied(_) => {}
         }
     }
 }

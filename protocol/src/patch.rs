@@ -5,7 +5,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
-use crate::{ContainerVerdict, Decision, Pin, codec};
+use crate::{ContainerVerdict, Decision, codec};
 
 impl Decision {
     /// The JSON patch as text: one `replace` for each pin, in the order of the verdicts. `None` if
@@ -23,14 +23,14 @@ impl Decision {
     /// Whether anything is to be changed in the object, besides its seal.
     #[must_use]
     pub fn patches(&self) -> bool {
-        self.allowed && self.verdicts.iter().any(|verdict| verdict.pin().is_some())
+        self.allowed && self.verdicts.iter().any(ContainerVerdict::is_pinned)
     }
 }
 
 fn replace(verdict: &ContainerVerdict) -> Option<PatchOperation> {
-    let Pin { to } = verdict.pin()?;
+    let to = verdict.pin()?;
     // Pointers are made by whoever reads reviews, so that they always are some.
     let path = PointerBuf::parse(&*verdict.pointer).ok()?;
-    let value = Value::String(to.clone());
+    let value = Value::String(to);
     Some(PatchOperation::Replace(ReplaceOperation { path, value }))
 }

@@ -196,8 +196,7 @@ impl Stage {
         let mut effects = self.deliver(&AdmissionInput::Review(facts.into()))?;
         for _ in 0..ROUNDS {
             if let Some(decision) = answer(&effects) {
-                let claims = decision.seal.as_deref();
-                let text = claims.and_then(|claims| self.sealer.seal(claims));
+                let text = decision.seal.as_ref().and_then(|seal| self.sealer.give(seal));
                 let seal = text.map(|text| SealChange { annotated, text });
                 let told = Answer { decision: Arc::clone(&decision), record: None };
                 let bytes = decided(version, &told, seal.as_ref()).map_err(wrong)?;

@@ -117,7 +117,7 @@ fn by_container(decision: &Decision) -> BTreeMap<Arc<str>, String> {
     let said = decision.verdicts.iter().map(|it| {
         let said = match &it.verdict {
             Verdict::Denied(denial) => denial.code.code().to_owned(),
-            Verdict::Allowed(_) => it.pin().map(|pin| pin.to.clone()).unwrap_or_default(),
+            Verdict::Allowed(_) => it.pin().unwrap_or_default(),
         };
         (it.container.clone(), said)
     });

@@ -59,7 +59,7 @@ fn controllers(case: &Value, script: &Script) -> Controllers {
     let Some(parent) = case["parent"].as_str() else { return Controllers::Absent };
     let mut stage = Stage::new("parent", script).unwrap();
     let told = stage.review(&recorded(parent), ReviewPath::Admit, &Controllers::Absent, 0).unwrap();
-    let claims = told.decision.seal.map(|claims| *claims);
+    let claims = told.decision.claims();
     assert!(claims.is_some(), "{parent} is given no seal");
     if case["uid"].is_string() {
         return Controllers::Other(claims);

@@ -15,7 +15,7 @@ use portreeve_protocol::messages::admission::{
     ReviewVersion,
 };
 use portreeve_protocol::{
-    Admitted, ContainerVerdict, Decision, Denial, DenyCode, Pin, Proof, Sha256, Verdict, limits,
+    Admitted, ContainerVerdict, Decision, Denial, DenyCode, Proof, Sha256, Verdict, limits,
 };
 use serde_json::{Value, json};
 
@@ -413,7 +413,7 @@ fn pinned() -> ContainerVerdict {
     let verified = Verified {
         digest: Sha256::of(b"image"),
         evidence: Proof::named(Sha256::ZERO),
-        pin: Some(Pin { to: "nginx:1@sha256:1".to_owned() }),
+        pinned: true,
         released_by: "targets".into(),
         server: "https://notary.example".into(),
         signers: Vec::new(),
@@ -452,10 +452,9 @@ fn written(version: ReviewVersion, decision: Decision, record: Option<Sha256>) -
 #[test]
 fn an_allow_carries_its_patch_in_base64_and_the_hash_of_its_record() {
     let record = Sha256::of(b"record");
-    let patch = concat!(
-        r#"[{"op":"replace","path":"/spec/containers/0/image","#,
-        r#""value":"nginx:1@sha256:1"}]"#
-    );
+    let pinned = format!("nginx:1@{}", Sha256::of(b"image").to_oci());
+    let place = "/spec/containers/0/image";
+    let patch = format!(r#"[{{"op":"replace","path":"{place}","value":"{pinned}"}}]"#);
     let expected = json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",

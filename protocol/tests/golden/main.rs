@@ -27,7 +27,7 @@ macro_rules! golden {
     ($($name:literal),* $(,)?) => {
         /// Name and content of every golden file.
         const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("v6/", $name, ".jsonl")))),*];
+            &[$(($name, include_str!(concat!("v7/", $name, ".jsonl")))),*];
     };
 }
 
@@ -70,7 +70,7 @@ golden! {
     "started",
 }
 
-const EFFECTS: &str = include_str!("v6/effects.jsonl");
+const EFFECTS: &str = include_str!("v7/effects.jsonl");
 
 /// The golden file an entry belongs in. A new variant does not compile before it has a name here.
 fn file_of(entry: &Entry) -> String {
@@ -224,7 +224,7 @@ fn a_golden_line_reads_and_writes_back_to_the_same_bytes_with_the_same_hash() {
 
 #[test]
 fn a_line_of_an_older_schema_is_still_read_with_its_hash_and_its_place_in_the_chain() {
-    for (version, least) in [(1, 29), (2, 34), (3, 36), (4, 36), (5, 36)] {
+    for (version, least) in [(1, 29), (2, 34), (3, 36), (4, 36), (5, 36), (6, 36)] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = folder.join(format!("tests/golden/v{version}"));
         let mut read = 0;
@@ -259,8 +259,21 @@ fn members_are_sorted_at_every_level_and_nothing_is_between_the_tokens() {
     }
 }
 
-/// The sample of a decision as text, with the annotations that its verdicts say.
+/// The sample of a decision as text, as it was up to schema 6: with all that its seal says, and
+/// each change of a reference.
+fn in_full(text: &str) -> String {
+    let claims = samples::claims();
+    let generations = serde_json::to_string(&claims.generations).expect("JSON");
+    let digest = codec::digest(&claims).expect("JSON");
+    let to = format!("nginx:1.27@{}", samples::sha("manifest").to_oci());
+    text.replace(&format!("\"claims\":\"{digest}\""), &format!("\"generations\":{generations}"))
+        .replace("\"pinned\":true", &format!("\"pin\":{{\"to\":\"{to}\"}}"))
+        .replace("\"pinned\":false", "\"pin\":null")
+}
+
+/// The same as it was up to schema 5: with the annotations that its verdicts say as well.
 fn annotated(text: &str) -> String {
+    let text = in_full(text);
     let digest = samples::sha("manifest").to_oci();
     let digests = ["web", "child", "back", "again", "own"].map(|name| format!("{name}={digest}"));
     let audit = format!(
@@ -280,7 +293,7 @@ fn up_to_schema_5_a_decision_held_the_annotations_that_are_made_of_its_verdicts_
     codec::write_line(&entry, Sha256::ZERO, &mut text).expect("entries are plain JSON");
     let text = String::from_utf8(text).expect("JSON is UTF-8");
     let (_, body) = text.trim_end().split_once("\"record\":").expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":6", "\"v\":5");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":7", "\"v\":5");
     let older = annotated(&body);
     assert_ne!(older, body);
     let line = format!("{{\"hash\":\"{}\",\"record\":{older}}}", Sha256::of(older.as_bytes()));
@@ -288,6 +301,28 @@ fn up_to_schema_5_a_decision_held_the_annotations_that_are_made_of_its_verdicts_
     assert_eq!(read.entry, entry);
     let said = serde_json::to_string(&samples::decision().annotations()).expect("strings");
     assert!(older.contains(&format!("\"audit\":{said}")), "{said}");
+}
+
+#[test]
+fn up_to_schema_6_a_decision_held_its_seal_and_its_pins_in_full() {
+    let older = include_str!("v6/delivered-admission-review.jsonl");
+    let newer = include_str!("v7/delivered-admission-review.jsonl");
+    let mut decisions = 0;
+    for (older, newer) in older.lines().zip(newer.lines()) {
+        let (old, _) = codec::read_line(older.as_bytes()).expect("a line of schema 6");
+        let (new, _) = codec::read_line(newer.as_bytes()).expect("a line of schema 7");
+        assert_eq!(old.entry, new.entry);
+        let Entry::Delivered(delivered) = old.entry else { panic!("it is a delivery") };
+        for decision in delivered.decisions {
+            let text = codec::canonical(&decision).expect("JSON");
+            let text = String::from_utf8(text).expect("UTF-8");
+            let full = in_full(&text);
+            assert!(older.contains(&full) && full != text, "{full}");
+            assert_eq!(decision.claims(), Some(samples::claims()));
+            decisions += 1;
+        }
+    }
+    assert!(decisions > 0, "no decision was compared");
 }
 
 /// Effects stand in no record, but their digest does: their JSON may change as little.
@@ -314,8 +349,8 @@ fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named
     let held =
         |line: &str| line.replace(",\"policy_revision\"", ",\"patch\":null,\"policy_revision\"");
     let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
-    let held = |line: &str| held(line).replace("\"pin\":{", pointer);
-    let lines: Vec<String> = EFFECTS.lines().map(|line| annotated(&held(line))).collect();
+    let held = |line: &str| annotated(&held(line)).replace("\"pin\":{", pointer);
+    let lines: Vec<String> = EFFECTS.lines().map(held).collect();
     assert_eq!(older, digest(lines.iter().map(String::as_str).collect()));
     assert_ne!(found, older);
 }
@@ -334,7 +369,7 @@ fn up_to_schema_3_the_digest_of_effects_is_of_the_patch_as_well() {
     let member = format!(",\"patch\":{},\"policy_revision\"", serde_json::json!(patch));
     let text = text.replace(",\"policy_revision\"", &member);
     let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
-    let text = format!("[{}]", annotated(&text.replace("\"pin\":{", pointer)));
+    let text = format!("[{}]", annotated(&text).replace("\"pin\":{", pointer));
     let told = codec::Told::in_schema(3, &effects).expect("effects are plain JSON");
     assert_eq!(told.digest(), Sha256::of(text.as_bytes()));
 }
@@ -356,10 +391,10 @@ fn the_hash_of_a_line_is_that_of_the_bytes_of_its_record() {
 fn a_newer_schema_is_refused_as_such_and_not_as_damage() {
     let line = lines_of("gap");
     let body = line.split_once("\"record\":").map(|(_, body)| body.trim_end()).expect("a line");
-    let body = body.strip_suffix('}').expect("a line").replace("\"v\":6", "\"v\":7");
+    let body = body.strip_suffix('}').expect("a line").replace("\"v\":7", "\"v\":8");
     let line = format!("{{\"hash\":\"{}\",\"record\":{body}}}", Sha256::of(body.as_bytes()));
     let found = codec::read_line(line.as_bytes()).expect_err("a newer schema");
-    assert_eq!(found, ProtocolError::Schema { version: 7, known: 6 });
+    assert_eq!(found, ProtocolError::Schema { version: 8, known: 7 });
 }
 
 #[test]

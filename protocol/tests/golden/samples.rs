@@ -167,7 +167,7 @@ fn sealed(by: SealOf) -> Verdict {
     Verdict::Allowed(Admitted::Sealed(Box::new(Sealed {
         by,
         digest: sha("manifest"),
-        pin: None,
+        pinned: false,
         reference: "nginx:1.27".into(),
         repository: GUN.into(),
         requirement: sha("requirement"),
@@ -186,11 +186,10 @@ fn verdict(container: &str, verdict: Verdict) -> ContainerVerdict {
 }
 
 pub fn decision() -> Decision {
-    let pin = Pin { to: format!("nginx:1.27@{}", sha("manifest").to_oci()) };
     let verified = Verified {
         digest: sha("manifest"),
         evidence: evidence().into(),
-        pin: Some(pin),
+        pinned: true,
         released_by: "targets/releases".into(),
         server: SERVER.into(),
         signers: vec!["alice".to_owned()],
@@ -204,7 +203,7 @@ pub fn decision() -> Decision {
         message: "container `web`: a message with \"quotes\", é and \u{1F6A2}".to_owned(),
         policy_revision: 4,
         review: review_event(),
-        seal: Some(Box::new(claims())),
+        seal: Some(NewSeal::of(claims()).expect("JSON")),
         uid: "0df28fbd-5f5f-11e8-bc74-36e6bb280816".to_owned(),
         verdicts: vec![
             verdict("web", Verdict::Allowed(Admitted::Verified(Box::new(verified)))),

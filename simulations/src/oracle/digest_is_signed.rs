@@ -138,8 +138,8 @@ fn pinned(
             let tag = tag(reference).to_owned();
             let wanted =
                 ImageReference { digest: Some(digest), tag: Some(tag), ..reference.clone() };
-            let exact = pin.to.parse() == Ok(wanted) && verdict.pointer == image.pointer;
-            exact.then_some(()).ok_or_else(|| format!("{} is pinned to {}", image.image, pin.to))
+            let exact = pin.parse() == Ok(wanted) && verdict.pointer == image.pointer;
+            exact.then_some(()).ok_or_else(|| format!("{} is pinned to {pin}", image.image))
         }
     }
 }
@@ -157,7 +157,7 @@ fn patch(case: &Case<'_>) -> Result<(), String> {
     let decision = &case.answered.decision;
     let operation = |verdict: &ContainerVerdict| {
         let pin = verdict.pin()?;
-        Some(json!({"op": "replace", "path": verdict.pointer, "value": pin.to}))
+        Some(json!({"op": "replace", "path": verdict.pointer, "value": pin}))
     };
     let wanted: Vec<Value> = decision.verdicts.iter().filter_map(operation).collect();
     let text = decision.patch().unwrap_or_else(|| "[]".to_owned());
@@ -220,7 +220,7 @@ mod tests {
         let mut story = Story::new();
         let verdict = match verified(digest()) {
             Verdict::Allowed(Admitted::Verified(mut verified)) => {
-                verified.pin = None;
+                verified.pinned = false;
                 Verdict::Allowed(Admitted::Verified(verified))
             }
             other @ (Verdict::Allowed(_) | Verdict::Denied(_)) => other,

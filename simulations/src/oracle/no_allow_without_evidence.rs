@@ -297,7 +297,7 @@ mod tests {
         let sealed = || Sealed {
             by: SealOf::Own,
             digest,
-            pin: None,
+            pinned: false,
             reference: IMAGE.into(),
             repository: sample::GUN.into(),
             requirement: Sha256::ZERO,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portreeve_protocol::decision::{Pin, Verified};
+use portreeve_protocol::decision::Verified;
 use portreeve_protocol::entry::{Delivered, Restored, Started};
 use portreeve_protocol::evidence::{Evidence, RoleEvidence, TagView};
 use portreeve_protocol::messages::admission::{
@@ -264,7 +264,7 @@ pub fn verified(digest: Sha256) -> Verdict {
     Verdict::Allowed(Admitted::Verified(Box::new(Verified {
         digest,
         evidence: evidence(1).into(),
-        pin: Some(Pin { to: format!("{IMAGE}@{}", digest.to_oci()) }),
+        pinned: true,
         released_by: "targets/releases".into(),
         server: SERVER.into(),
         signers: vec!["alice".to_owned()],

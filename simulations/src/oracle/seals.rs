@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portreeve_protocol::decision::{SealOf, Sealed};
 use portreeve_protocol::messages::admission::{Operation, ReviewFacts};
-use portreeve_protocol::seal::{SealClaims, SealEntry};
+use portreeve_protocol::seal::SealEntry;
 use portreeve_protocol::{Admitted, EventId, Verdict};
 
 use super::{Run, Violation};
@@ -18,7 +18,7 @@ type Object<'a> = (&'a str, &'a str, &'a str);
 #[derive(Default)]
 struct Known<'a> {
     /// The entries that each object was given.
-    attached: BTreeMap<Object<'a>, Vec<&'a SealEntry>>,
+    attached: BTreeMap<Object<'a>, Vec<SealEntry>>,
     /// The Deployments that each ReplicaSet calls its controller.
     controllers: BTreeSet<(Object<'a>, &'a str)>,
     /// What each replica was asked, of this incarnation.
@@ -89,8 +89,8 @@ impl<'a> Known<'a> {
 
     /// Takes note of the seal that an object was given.
     fn attach(&mut self, facts: &'a ReviewFacts, answered: &'a Answered) {
-        let claims = answered.decision.seal.as_deref().into_iter();
-        let entries = claims.flat_map(SealClaims::entries);
+        let claims = answered.decision.claims().into_iter();
+        let entries = claims.flat_map(|claims| claims.generations).flatten();
         self.attached.entry(object(facts)).or_default().extend(entries);
     }
 
@@ -145,7 +145,7 @@ mod tests {
     use std::sync::Arc;
 
     use portreeve_protocol::messages::admission::OwnerFact;
-    use portreeve_protocol::{Decision, Sha256};
+    use portreeve_protocol::{Decision, NewSeal, SealClaims, Sha256};
 
     use super::*;
     use crate::oracle::sample::{self, IMAGE, Story, digest, facts, verified};
@@ -180,7 +180,7 @@ mod tests {
             namespace: facts.namespace.clone(),
         };
         let decision = sample::decision(&event, &facts, verified(digest()));
-        let decision = Decision { seal: Some(Box::new(claims)), ..decision };
+        let decision = Decision { seal: NewSeal::of(claims).ok(), ..decision };
         story.leave(AT + 1, AT, Arc::new(decision));
         story
     }
@@ -198,7 +198,7 @@ mod tests {
         let SealEntry { digest, reference, repository, requirement, root_keys, .. } = entry();
         let by = SealOf::Owner(kind.to_owned(), "app".to_owned());
         let sealed =
-            Sealed { by, digest, pin: None, reference, repository, requirement, root_keys };
+            Sealed { by, digest, pinned: false, reference, repository, requirement, root_keys };
         story.answer(AT + 5, &facts, Verdict::Allowed(Admitted::Sealed(Box::new(sealed))));
     }
 

@@ -53,18 +53,17 @@ enum Step {
 pub(super) struct Reply {
     allowed: bool,
     pins: Pins,
-    seal: Option<Box<SealClaims>>,
+    seal: Option<SealClaims>,
 }
 
 impl Reply {
     pub(super) fn of(answered: &Answered) -> Self {
         let allowed = answered.allowed();
         let decision = &answered.decision;
-        let pin = |verdict: &ContainerVerdict| {
-            Some((verdict.pointer.clone(), verdict.pin()?.to.as_str().into()))
-        };
+        let pin =
+            |verdict: &ContainerVerdict| Some((verdict.pointer.clone(), verdict.pin()?.into()));
         let pins = decision.verdicts.iter().filter(|_| allowed).filter_map(pin).collect();
-        Self { allowed, pins, seal: decision.seal.clone().filter(|_| allowed) }
+        Self { allowed, pins, seal: decision.claims().filter(|_| allowed) }
     }
 }
 

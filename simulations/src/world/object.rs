@@ -15,7 +15,7 @@ use crate::scenario::{Later, PlannedReview};
 pub(super) type Pins = BTreeMap<Arc<str>, Arc<str>>;
 
 /// Applies the patch of an answer: pins, and the seal.
-pub(super) fn mutate(facts: &mut ReviewFacts, pins: &Pins, seal: Option<Box<SealClaims>>) {
+pub(super) fn mutate(facts: &mut ReviewFacts, pins: &Pins, seal: Option<SealClaims>) {
     for image in &mut facts.images {
         if let Some(to) = pins.get(&image.pointer) {
             image.image = Arc::clone(to);
@@ -23,7 +23,7 @@ pub(super) fn mutate(facts: &mut ReviewFacts, pins: &Pins, seal: Option<Box<Seal
     }
     if let Some(claims) = seal {
         facts.annotated = true;
-        facts.seal = SealFact::Valid(claims);
+        facts.seal = SealFact::Valid(Box::new(claims));
     }
 }
 

@@ -7,6 +7,7 @@ mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use portreeve_protocol::NewSeal;
 use portreeve_protocol::seal::{SealClaims, SealFact};
 
 pub(crate) use file::new_line;
@@ -47,6 +48,13 @@ impl Sealer {
     #[must_use]
     pub fn seal(&self, claims: &SealClaims) -> Option<String> {
         text::write(&self.keys(), claims)
+    }
+
+    /// As [`Sealer::seal`], of the seal that a decision gives; `None` also if that was read from a
+    /// record, which does not tell all that it says.
+    #[must_use]
+    pub fn give(&self, seal: &NewSeal) -> Option<String> {
+        text::sign(&self.keys(), seal.json()?)
     }
 
     /// Whether there is a key to seal with.

@@ -57,8 +57,12 @@ pub fn read(keys: &SealKeys, text: &str) -> Result<Seal, SealFault> {
 
 /// Writes a seal with the current key; equal claims give equal text.
 pub(super) fn write(keys: &SealKeys, claims: &SealClaims) -> Option<String> {
+    sign(keys, &codec::canonical(claims).ok()?)
+}
+
+/// As [`write`], of claims that are canonical JSON already.
+pub(super) fn sign(keys: &SealKeys, claims: &[u8]) -> Option<String> {
     let (id, key) = keys.signing()?;
-    let claims = codec::canonical(claims).ok()?;
     let mut text = String::with_capacity(claims.len() / 3 * 4 + 128);
     for part in [VERSION, ".", id.as_str(), "."] {
         text.push_str(part);

@@ -76,8 +76,7 @@ pub(super) fn sealed(
     sealer: &Sealer,
 ) -> Result<Vec<u8>, ProtocolError> {
     let Form { annotated, version } = form;
-    let claims = answer.decision.seal.as_deref();
-    let text = claims.and_then(|claims| sealer.seal(claims));
+    let text = answer.decision.seal.as_ref().and_then(|seal| sealer.give(seal));
     let seal = text.map(|text| SealChange { annotated, text });
     decided(version, answer, seal.as_ref())
 }

@@ -96,7 +96,7 @@ pub(super) fn decided(
         would_deny.extend(overruled.map(|denial| message::coded(&verdict, &denial)));
         stale.extend(old.into_iter().map(|one| message::remark(&verdict, &one)));
         if may_patch && mutate && !planted::is(Bug::PinLeftOut) {
-            patch::pin(&mut verdict);
+            verdict.set_pinned(true);
         }
         remarks.extend(warnings.into_iter().map(|text| message::remark(&verdict, &text)));
         remarks.extend(message::tolerated(&verdict));
@@ -106,13 +106,13 @@ pub(super) fn decided(
     decision.allowed = decision.denial.is_none();
     if decision.allowed {
         match seal {
-            Some(Sealing::Given(claims)) => decision.seal = Some(claims),
+            Some(Sealing::Given(seal)) => decision.seal = Some(seal),
             Some(Sealing::TooLarge) => remarks.push(message::SEAL_TOO_LARGE.to_owned()),
             Some(Sealing::Left) | None => {}
         }
     } else {
         // Nothing is changed in what does not enter.
-        decision.verdicts.iter_mut().for_each(patch::unpin);
+        decision.verdicts.iter_mut().for_each(|verdict| verdict.set_pinned(false));
     }
     if pending.bundle.is_some_and(|bundle| bundle.expired) {
         remarks.insert(0, message::BUNDLE_EXPIRED.to_owned());

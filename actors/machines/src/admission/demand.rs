@@ -185,7 +185,7 @@ impl Demand {
         let verified = Verified {
             digest,
             evidence: evidence.clone(),
-            pin: None,
+            pinned: false,
             released_by: role.into(),
             server: Arc::clone(server),
             signers,

@@ -2,7 +2,7 @@
 
 use portreeve_protocol::messages::admission::{GroupKind, ReviewFacts, ReviewPath};
 use portreeve_protocol::seal::{SealClaims, SealEntry, SealFact, is_sealed_kind};
-use portreeve_protocol::{Admitted, Sha256, Verdict, codec, limits};
+use portreeve_protocol::{Admitted, NewSeal, Sha256, Verdict, codec, limits};
 
 use super::image::Concluded;
 use super::seals::Seals;
@@ -17,7 +17,7 @@ pub(super) enum Sealing {
     /// It stays as it is.
     Left,
     /// The object is to be given this one.
-    Given(Box<SealClaims>),
+    Given(NewSeal),
     /// What there is to say of the object's images does not fit into a seal.
     TooLarge,
 }
@@ -49,7 +49,10 @@ pub(super) fn seal(facts: &ReviewFacts, seals: &Seals, concluded: &mut [Conclude
         return Sealing::TooLarge;
     }
     let there = matches!(&facts.seal, SealFact::Valid(there) if **there == wanted);
-    if there { Sealing::Left } else { Sealing::Given(Box::new(wanted)) }
+    if there {
+        return Sealing::Left;
+    }
+    NewSeal::of(wanted).map_or(Sealing::TooLarge, Sealing::Given)
 }
 
 /// Whether the review is of an object that carries a seal of its own: a named workload that makes

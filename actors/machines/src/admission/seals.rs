@@ -204,7 +204,7 @@ fn sealed(by: SealOf, entry: &SealEntry) -> Sealed {
     Sealed {
         by,
         digest: entry.digest,
-        pin: None,
+        pinned: false,
         reference: entry.reference.clone(),
         repository: entry.repository.clone(),
         requirement: entry.requirement,

@@ -199,7 +199,7 @@ fn a_seal_given_before_the_bundle_raised_a_floor_stands_for_nothing() {
         |floor: u64| json!([{"gun": GUN, "firstUse": true, "floors": {"targets": floor}}]);
     let mut world = World::anchored(trust(&[]), &anchors(3));
     let mut asked = questions(&world.review(&workload("Deployment", &[GUN])));
-    let sealed = answer(&world.told(&asked.remove(0).1, good())).seal.unwrap();
+    let sealed = answer(&world.told(&asked.remove(0).1, good())).claims().unwrap();
     let owner = || OwnerOutcome::Found(Box::new(found(&sealed)));
     let effects = world.with_owner(&child(&[GUN]), owner());
     assert!(answer(&effects).allowed && questions(&effects).is_empty());

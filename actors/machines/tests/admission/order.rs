@@ -56,7 +56,7 @@ fn by_image(decision: &Decision) -> BTreeMap<Arc<str>, ContainerVerdict> {
         if let portreeve_protocol::Verdict::Allowed(portreeve_protocol::Admitted::Verified(found)) =
             &mut verdict.verdict
         {
-            found.pin = None;
+            found.pinned = false;
         }
         (verdict.image.clone(), verdict)
     });

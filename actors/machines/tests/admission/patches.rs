@@ -93,7 +93,7 @@ fn any_winning_rule_that_forbids_mutation_forbids_the_patch() {
         assert_eq!(decision.patch(), None);
         assert!(matches!(
             &decision.verdicts[0].verdict,
-            Verdict::Allowed(Admitted::Verified(found)) if found.pin.is_none()
+            Verdict::Allowed(Admitted::Verified(found)) if !found.pinned
         ));
     }
 }
@@ -136,7 +136,7 @@ fn nothing_is_patched_in_what_is_denied() {
     assert_eq!(decision.patch(), None);
     assert!(matches!(
         &decision.verdicts[0].verdict,
-        Verdict::Allowed(Admitted::Verified(found)) if found.pin.is_none()
+        Verdict::Allowed(Admitted::Verified(found)) if !found.pinned
     ));
 }
 

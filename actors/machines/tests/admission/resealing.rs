@@ -79,7 +79,7 @@ fn a_volume_named_as_a_container_keeps_its_own_entry_of_the_seal() {
     };
     let mut world = world();
     let asked = world.review(&named_alike(workload("Deployment", &[TAG, SIDE])));
-    let seal = *answer(&sign(&mut world, &asked, "image")).seal.unwrap();
+    let seal = answer(&sign(&mut world, &asked, "image")).claims().unwrap();
     let pinned = [at(TAG, "image"), at(SIDE, "image")];
     let pinned = pinned.each_ref().map(String::as_str);
     let decision = answer(&world.review(&named_alike(update(&seal, &pinned, &pinned))));
@@ -105,7 +105,7 @@ fn sample_seal() -> SealClaims {
 #[test]
 fn a_verified_workload_is_sealed_with_what_was_found() {
     let decision = signed_review(&workload("Deployment", &[TAG]));
-    let seal = decision.seal.unwrap();
+    let seal = decision.claims().unwrap();
     assert!(seal.names("Deployment", "shop", "web"));
     let [entry] = seal.generations[0].as_slice() else { panic!("{seal:?}") };
     assert_eq!((&*entry.container, &*entry.reference), ("c0", TAG));
@@ -192,7 +192,7 @@ fn a_dropped_seal_is_restored() {
     let copied = valid(&SealClaims { name: "other".to_owned(), ..seal.clone() });
     for sent in [SealFact::Absent, forged, copied] {
         let facts = ReviewFacts { seal: sent, ..update(&seal, &[&pinned], &[&pinned]) };
-        assert_eq!(answer(&world().review(&facts)).seal.as_deref(), Some(&seal));
+        assert_eq!(answer(&world().review(&facts)).claims().as_ref(), Some(&seal));
     }
 }
 
@@ -210,7 +210,7 @@ fn the_seal_of_another_object_is_not_kept_as_the_old_ones() {
 pub fn a_new_image_puts_a_generation_before_the_old_ones() {
     let old = generations(&["old"]);
     let decision = signed_review(&update(&old, &[&at(TAG, "old")], &[TAG]));
-    assert_eq!(*decision.seal.unwrap(), generations(&["image", "old"]));
+    assert_eq!(decision.claims().unwrap(), generations(&["image", "old"]));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn going_back_is_allowed_with_a_warning() {
     let decision = answer(&world().review(&facts));
     assert_eq!(by(&decision), SealOf::Earlier);
     assert!(decision.warnings[0].contains("earlier generation"), "{:?}", decision.warnings);
-    assert_eq!(*decision.seal.unwrap(), generations(&["old", "new"]), "it runs now");
+    assert_eq!(decision.claims().unwrap(), generations(&["old", "new"]), "it runs now");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn ten_generations_are_kept() {
     let names: Vec<String> = (0..limits::SEAL_GENERATIONS).map(|it| it.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let decision = signed_review(&update(&generations(&names), &[&at(TAG, "0")], &[TAG]));
-    let kept = decision.seal.unwrap().generations;
+    let kept = decision.claims().unwrap().generations;
     assert_eq!(kept.len(), limits::SEAL_GENERATIONS);
     assert_eq!(kept[0][0].digest, digest("image"));
     assert_eq!(kept[9][0].digest, digest("8"), "the oldest went");
@@ -264,10 +264,10 @@ fn a_seal_is_no_larger_than_its_annotation_may_be() {
     };
     let seal = SealClaims { generations: (0..10).map(one).collect(), ..full.clone() };
     let decision = signed_review(&update(&seal, &[], &images));
-    let kept = decision.seal.unwrap();
+    let kept = decision.claims().unwrap();
     assert_eq!(kept.generations[0], full.generations[0]);
     assert!((2..10).contains(&kept.generations.len()), "{}", kept.generations.len());
-    let bytes = codec::canonical(&*kept).unwrap().len();
+    let bytes = codec::canonical(&kept).unwrap().len();
     assert!(bytes.div_ceil(3) * 4 < limits::SEAL_BYTES, "{bytes}");
 }
 
@@ -419,7 +419,7 @@ fn a_job_of_a_sealed_cronjob_gets_a_seal_of_its_own() {
     let of_cron = found(&seal);
     let decision = answer(&world().with_owner(&facts, OwnerOutcome::Found(Box::new(of_cron))));
     assert_eq!(by(&decision), SealOf::Owner("CronJob".to_owned(), "night".to_owned()));
-    let own = decision.seal.as_ref().unwrap();
+    let own = decision.claims().unwrap();
     assert!(own.names("Job", "shop", "web"));
     assert_eq!(own.generations, seal.generations);
     assert_eq!(decision.patch(), None, "the template of a controlled workload is never changed");
@@ -477,7 +477,7 @@ fn the_validating_pass_follows_what_the_mutating_pass_let_go_back_or_go_on() {
     let admitted = answer(&world().review(&update(&seal, &[&at(TAG, "new")], &[&old])));
     let facts = ReviewFacts {
         path: ReviewPath::Validate,
-        seal: valid(&admitted.seal.unwrap()),
+        seal: valid(&admitted.claims().unwrap()),
         ..update(&seal, &[&at(TAG, "new")], &[&old])
     };
     assert!(answer(&world().review(&facts)).allowed);
@@ -490,7 +490,7 @@ fn a_seal_stands_for_the_image_in_whatever_container_it_is() {
     facts.images = vec![moved];
     let decision = answer(&world().review(&facts));
     assert_eq!(by(&decision), SealOf::Running);
-    assert_eq!(decision.seal.unwrap().generations[0][0].container, "renamed".into());
+    assert_eq!(decision.claims().unwrap().generations[0][0].container, "renamed".into());
 }
 
 #[test]

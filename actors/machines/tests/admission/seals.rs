@@ -46,7 +46,7 @@ pub fn child(images: &[&str]) -> ReviewFacts {
 pub fn sealed_under(rules: Vec<Rule>, images: &[&str]) -> SealClaims {
     let mut world = World::with(vec![policy("default", rules)]);
     let asked = world.review(&workload("Deployment", images));
-    *answer(&sign(&mut world, &asked, "image")).seal.unwrap()
+    answer(&sign(&mut world, &asked, "image")).claims().unwrap()
 }
 
 pub fn sealed(images: &[&str]) -> SealClaims {
@@ -303,7 +303,7 @@ fn requirement_of(requirement: TrustRequirement) -> Sha256 {
     world.review(&workload("Deployment", &[TAG]));
     let tag = signed(GUN, "1", digest("image"), &keys);
     let decision = answer(&world.tell(GUN, "1", verified(tag)));
-    decision.seal.unwrap().generations[0][0].requirement
+    decision.claims().unwrap().generations[0][0].requirement
 }
 
 #[test]

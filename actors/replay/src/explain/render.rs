@@ -363,7 +363,7 @@ fn evidence(verified: &Verified, page: &mut Page) {
 fn changed(verdict: &ContainerVerdict, page: &mut Page) {
     let text = match verdict.pin() {
         None => "none".to_owned(),
-        Some(pin) => format!("{} becomes {}", verdict.pointer, pin.to),
+        Some(pin) => format!("{} becomes {}", verdict.pointer, pin),
     };
     page.item(2, "change     ", &text);
 }

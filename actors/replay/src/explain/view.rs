@@ -97,7 +97,7 @@ struct VerdictView<'a> {
     /// `blank`, `sealed`, `tolerated`, `trust-not-required`, `unchanged`, `verified` or `denied`.
     reason: &'static str,
     digest: Option<String>,
-    change: Option<&'a str>,
+    change: Option<String>,
     sealed_by: Option<String>,
     mode: Option<&'static str>,
     denial: Option<DenialView<'a>>,
@@ -303,7 +303,7 @@ fn judged(of: &ContainerVerdict) -> VerdictView<'_> {
         allowed: true,
         reason,
         digest: None,
-        change: of.pin().map(|pin| pin.to.as_str()),
+        change: of.pin(),
         sealed_by: None,
         mode: None,
         denial: None,

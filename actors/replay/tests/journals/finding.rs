@@ -45,12 +45,12 @@ fn an_image_is_found_with_its_tag_without_it_and_by_the_verified_digest() {
     assert_eq!(uids(image("registry.lab:5000/team/signers")), every_tag);
 
     let rig = eventful();
-    let change = rig.lines().find_map(|line| {
+    let signed = rig.lines().find_map(|line| {
         let text = String::from_utf8(line.unwrap().bytes).unwrap();
-        let (_, rest) = text.split_once("alice-only@sha256:")?;
+        let (_, rest) = text.split_once("\"Verified\":{\"digest\":\"")?;
         Some(rest[..64].to_owned())
     });
-    let digest = format!("@sha256:{}", change.unwrap());
+    let digest = format!("@sha256:{}", signed.unwrap());
     // What was never verified is not known to be this image.
     assert_eq!(uids(image(&digest)), ["u-signed"]);
     assert!(uids(image("quay.io/a/b:2")).is_empty());

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use portreeve_protocol::decision::{Pin, SealOf, Sealed};
+use portreeve_protocol::decision::{SealOf, Sealed};
 use portreeve_protocol::messages::admission::{AdmissionInput, ImageFact, Operation, ReviewFacts};
 use portreeve_protocol::policy::Mode;
 use portreeve_protocol::{
@@ -68,7 +68,7 @@ fn sealed() -> Verdict {
     Verdict::Allowed(Admitted::Sealed(Box::new(Sealed {
         by: SealOf::Owner("ReplicaSet".to_owned(), "web-769fdccc97".to_owned()),
         digest: Sha256::of(b"image"),
-        pin: Some(Pin { to: format!("{SIGNED}@{}", Sha256::of(b"image").to_oci()) }),
+        pinned: true,
         reference: SIGNED.into(),
         repository: GUN.into(),
         requirement: Sha256::of(b"requirement"),

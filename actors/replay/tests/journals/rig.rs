@@ -24,7 +24,7 @@ use portreeve_protocol::policy::{PolicyGroup, PolicyRef};
 use portreeve_protocol::*;
 use portreeve_replay::explain::{Found, Selection};
 use portreeve_replay::{Explanation, Ledger, Line, ReplayError, explain, find, split};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub const SEGMENT: &str = "00000001.ndjson";
 pub const SERVER: &str = "https://notary.lab:4443";
@@ -171,7 +171,7 @@ impl Rig {
             return;
         }
         let record = Record { entry, prev: self.prev, v: self.schema };
-        let record = codec::canonical(&until_5(&record)).unwrap();
+        let record = codec::canonical(&as_before(&record)).unwrap();
         self.prev = Sha256::of(&record);
         let head = format!("{{\"hash\":\"{}\",\"record\":", self.prev);
         self.journal.extend([head.as_bytes(), &record, b"}\n"].concat());
@@ -501,26 +501,47 @@ pub fn review(uid: &str, images: &[&str]) -> ReviewFacts {
     }
 }
 
-/// A record in the form of the schemas up to 5: one answer for each record, and in decisions the
-/// annotations that their verdicts say.
-fn until_5(record: &Record) -> Value {
+/// A record in the form of its schema, which is an older one. Up to 6, decisions held what their
+/// seals say and the changes of references; up to 5, the annotations that their verdicts say, and a
+/// record held one answer.
+fn as_before(record: &Record) -> Value {
     let mut value = serde_json::to_value(record).unwrap();
     match &record.entry {
-        Entry::Answered(_) => {
+        Entry::Answered(_) if record.v < 6 => {
             let answered = &mut value["entry"]["Answered"];
             *answered = answered[0].take();
         }
         Entry::Delivered(delivered) => {
             for (place, decision) in delivered.decisions.iter().enumerate() {
-                let audit = &mut value["entry"]["Delivered"]["decisions"][place]["audit"];
-                for (name, text) in decision.annotations() {
-                    audit[name] = text.into();
+                let held = &mut value["entry"]["Delivered"]["decisions"][place];
+                held["seal"] = json!(decision.claims());
+                for (told, verdict) in decision.verdicts.iter().zip(0..) {
+                    pin_in_full(told, &mut held["verdicts"][verdict]["verdict"]);
+                }
+                if record.v < 6 {
+                    for (name, text) in decision.annotations() {
+                        held["audit"][name] = text.into();
+                    }
                 }
             }
         }
-        Entry::Checkpoint(_) | Entry::Gap(_) | Entry::Panicked(_) | Entry::Started(_) => {}
+        Entry::Answered(_)
+        | Entry::Checkpoint(_)
+        | Entry::Gap(_)
+        | Entry::Panicked(_)
+        | Entry::Started(_) => {}
     }
     value
+}
+
+/// Puts the change of a reference in the place of the flag that says that there is one.
+fn pin_in_full(told: &ContainerVerdict, verdict: &mut Value) {
+    for how in ["Sealed", "Verified"] {
+        let admitted = verdict.pointer_mut(&format!("/Allowed/{how}"));
+        let Some(Value::Object(admitted)) = admitted else { continue };
+        admitted.remove("pinned");
+        admitted.insert("pin".to_owned(), json!(told.pin().map(|to| json!({"to": to}))));
+    }
 }
 
 /// A record as a newer build may write it, behind the one that hashes to `prev`.
