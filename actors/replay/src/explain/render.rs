@@ -5,7 +5,7 @@ use std::fmt;
 use portreeve_protocol::decision::{ContainerVerdict, RuleRef, SealOf, Verified};
 use portreeve_protocol::evidence::RoleEvidence;
 use portreeve_protocol::letter::steers;
-use portreeve_protocol::{Admitted, Decision, DenyCode, Sha256, Verdict};
+use portreeve_protocol::{Admitted, Decision, DenyCode, NewSeal, Sha256, Verdict};
 
 use super::select::refused;
 use super::text::{counted, millis, refusal, subject};
@@ -121,7 +121,8 @@ fn change(decision: &Decision, page: &mut Page) {
         page.item(0, "Patch    ", &patch);
     }
     if let Some(seal) = &decision.seal {
-        let text = format!("for {} {} in {}", seal.kind, seal.name, seal.namespace);
+        let NewSeal { kind, name, namespace, .. } = seal;
+        let text = format!("for {kind} {name} in {namespace}, claims {}", seal.digest());
         page.item(0, "Seal     ", &text);
     }
     for (name, value) in &annotations {

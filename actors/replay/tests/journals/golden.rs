@@ -91,6 +91,7 @@ fn every_kind_of_verdict_is_told_word_for_word() {
     let rig = eventful();
     held("verified-and-not-required", &told(&rig, "u-warm"));
     held("verified-and-fetched", &reviewed(|_| ()));
+    held("verified-and-sealed", &reviewed(|facts| facts.sealing = true));
     held("denied-by-trust-data", &told(&rig, "u-unsigned"));
     held("denied-as-unreachable", &told(&rig, "u-down"));
     held("panicked", &told(&rig, "u-panic"));
@@ -162,6 +163,18 @@ fn the_page_names_every_member_of_an_explanation_in_json() {
     for name in found {
         assert!(PAGE.contains(&format!("`{name}`")), "docs/explain.md does not name `{name}`");
     }
+}
+
+#[test]
+fn a_seal_that_was_given_is_told_by_the_digest_of_what_it_says() {
+    let told = reviewed(|facts| facts.sealing = true);
+    let digest = told.decision.as_ref().and_then(|decision| decision.seal.as_ref()).unwrap();
+    let digest = digest.digest().to_hex();
+    let json = serde_json::to_value(told.view()).unwrap();
+    assert_eq!((&json["sealed"], &json["seal_claims"]), (&Value::Bool(true), &digest[..].into()));
+    assert!(told.render(200).contains(&format!("Deployment web in shop, claims {digest}")));
+    let json = serde_json::to_value(reviewed(|_| ()).view()).unwrap();
+    assert_eq!((&json["sealed"], &json["seal_claims"]), (&Value::Bool(false), &Value::Null));
 }
 
 #[test]
