@@ -228,11 +228,9 @@ impl Told {
     /// # Errors
     /// As [`canonical`].
     pub fn in_schema(schema: u32, effects: &[Effect]) -> Result<Self, ProtocolError> {
-        let told = Self::of(effects)?;
-        if schema >= DECISIONS_NAMED {
-            return Ok(told);
-        }
-        Ok(Self { digest: digest(&in_full(effects)?)?, ..told })
+        let mut told = Self::default();
+        told.tell_in_schema(schema, effects)?;
+        Ok(told)
     }
 
     /// Has it be what there is to tell of other effects, in the room that it has already.
@@ -257,6 +255,18 @@ impl Told {
         self.decisions.push(b']');
         self.effects.push(b']');
         self.digest = Sha256::of(&self.effects);
+        Ok(())
+    }
+
+    /// As [`Told::tell`], as a record of schema version `schema` tells it.
+    ///
+    /// # Errors
+    /// As [`Told::tell`].
+    pub fn tell_in_schema(&mut self, schema: u32, effects: &[Effect]) -> Result<(), ProtocolError> {
+        self.tell(effects)?;
+        if schema < DECISIONS_NAMED {
+            self.digest = digest(&in_full(effects)?)?;
+        }
         Ok(())
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Node {
     gapped: bool,
     machines: Machines,
     started: Arc<Started>,
+    /// Room for what is told of the effects of one delivery.
+    told: codec::Told,
 }
 
 impl Node {
@@ -45,6 +47,7 @@ impl Node {
             gapped: false,
             machines: Machines::new(Arc::clone(&started)),
             started,
+            told: codec::Told::default(),
         }
     }
 
@@ -146,10 +149,10 @@ impl Node {
         let Some(effects) = self.machines.deliver(&delivery, &delivered.input) else {
             return Err(placed(misdelivered(event, &delivered.input)).into());
         };
-        let told = codec::Told::in_schema(schema, &effects)?;
-        let replayed = told.digest();
+        self.told.tell_in_schema(schema, &effects)?;
+        let replayed = self.told.digest();
         let decided = match recorded {
-            Some(recorded) => told.decides(recorded),
+            Some(recorded) => self.told.decides(recorded),
             None => effects.iter().filter_map(Effect::decision).eq(delivered.decisions.iter()),
         };
         if replayed != delivered.effects || !decided {
