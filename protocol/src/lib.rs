@@ -57,4 +57,4 @@ pub use time::{Mono, Now, Wall};
 
 /// The version of the rules the machines follow. A journal written under another version replays
 /// as "different rules", not as a divergence: raise it whenever a machine may decide otherwise.
-pub const RULES_VERSION: u32 = 10;
+pub const RULES_VERSION: u32 = 11;

@@ -23,7 +23,7 @@ use crate::node::{Health, Node, NodeOptions};
 use crate::notary_client::{FetcherOptions, HttpFetcher, Proxies};
 use crate::owners::{OwnerSource, OwnerStore};
 use crate::seals::{KeyFile, KeyWatch, Sealer};
-use crate::webhook::{Certificates, Listeners, TlsPaths, WebhookOptions};
+use crate::webhook::{Certificates, Listeners, Sockets, TlsPaths, WebhookOptions};
 use objects::{Around, Objects, Source};
 
 /// A running server. Call [`Running::shutdown`] to end it in order.
@@ -54,8 +54,9 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
     let owners = OwnerStore::new(Sealer::default());
     let key_file = config.seal_key.as_deref().map(KeyFile::at);
     let keys = KeyWatch::start(key_file, owners.sealer(), &logger)?;
-    // A start that comes to nothing for its files leaves no trace in the journal.
+    // A start that comes to nothing for its files or addresses leaves no trace in the journal.
     let certificates = certificates(&config, &clock, &metrics, &logger)?;
+    let sockets = Sockets::bind(config.listen, config.metrics_listen)?;
     let mut source = Source::open(&config.objects).await?;
     let credentials = source.credentials(&clock, &metrics, &logger);
     let looks = source.owners(&owners, &metrics);
@@ -80,14 +81,13 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
             certificates,
             clock,
             events,
-            listen: config.listen,
             log: logger.clone(),
             metrics: Arc::clone(&metrics),
-            metrics_listen: config.metrics_listen,
             node: node.clone(),
             sealer: owners.sealer().clone(),
+            sockets,
         });
-        Ok::<_, HostError>((objects, listening.await?))
+        Ok::<_, HostError>((objects, listening?))
     };
     match around.await {
         Ok((objects, listeners)) => {

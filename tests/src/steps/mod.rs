@@ -26,7 +26,7 @@ use portreeve_host::metrics::Metrics;
 use portreeve_host::node::{Durability, Node, NodeOptions};
 use portreeve_host::owners::NoOwners;
 use portreeve_host::seals::Sealer;
-use portreeve_host::webhook::{Certificates, Listeners, TlsPaths, WebhookOptions, budget};
+use portreeve_host::webhook::{Certificates, Listeners, Sockets, TlsPaths, WebhookOptions, budget};
 use portreeve_lab::LoopbackTls;
 use portreeve_protocol::entry::Restored;
 use portreeve_protocol::messages::admission::ReviewFacts;
@@ -82,7 +82,7 @@ pub async fn play(scenario: &Scenario) -> Result<Played, TestError> {
     let objects = scenario.objects().map_err(node_failed)?;
     node.objects(PolicyInput::Relisted(Relisted { objects }));
     let webhook = webhook(&node, &clock, &tls, directory.path())?;
-    let listeners = Arc::new(Listeners::start(webhook).await.map_err(node_failed)?);
+    let listeners = Arc::new(Listeners::start(webhook).map_err(node_failed)?);
     let client = Arc::new(believing(tls.ca_pem())?);
     let answers = send(scenario, &node, &clock, &listeners, &client).await?;
     // The last connections end when they are next looked at.
@@ -237,18 +237,18 @@ fn webhook(
     };
     let log = Logger::root(slog::Discard, slog::o!());
     let metrics = Arc::new(Metrics::new("test"));
+    // Nobody connects to it.
+    let sockets = Sockets::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None);
     let certificates = Certificates::start(paths, clock.clone(), log.clone(), Arc::clone(&metrics));
     Ok(WebhookOptions {
         certificates: certificates.map_err(node_failed)?,
         clock: clock.clone(),
         events: None,
-        // Nobody connects to it.
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         log,
         metrics,
-        metrics_listen: None,
         node: node.clone(),
         sealer: Sealer::default(),
+        sockets: sockets.map_err(node_failed)?,
     })
 }
 

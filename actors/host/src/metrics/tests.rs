@@ -54,7 +54,7 @@ fn every_metric_is_served_with_its_value() -> Result<(), portreeve_protocol::Pro
     metrics.fetched("https://n.example:4443", &FetchOutcome::Absent, 1_500);
     let text = metrics.encode();
     for line in [
-        "portreeve_build_info{version=\"1.2.3\",rules=\"10\"} 1",
+        "portreeve_build_info{version=\"1.2.3\",rules=\"11\"} 1",
         "portreeve_facts_total{fact=\"watch-restored\"} 1",
         "portreeve_reviews_total{allowed=\"false\",code=\"not-signed\",mode=\"enforce\"} 1",
         "portreeve_journal_records_total 3",

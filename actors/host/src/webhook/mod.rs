@@ -14,6 +14,7 @@ mod refusal;
 mod reload;
 mod review;
 mod server;
+mod sockets;
 mod strangers;
 mod timeout;
 mod tls;
@@ -45,6 +46,7 @@ use body::{Outgoing, Unread};
 pub use reload::Certificates;
 pub use review::{Circumstances, Unreadable, parse};
 use server::{Client, Server};
+pub use sockets::Sockets;
 use strangers::Strangers;
 pub use timeout::budget;
 pub use tls::TlsPaths;
@@ -57,18 +59,16 @@ pub struct WebhookOptions {
     pub clock: Clock,
     /// Who is told of decisions besides the sender of a workload, if anybody is.
     pub events: Option<Arc<dyn EventSink>>,
-    /// Where reviews are received.
-    pub listen: SocketAddr,
     /// Where troubles with connections are logged.
     pub log: Logger,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
-    /// Where metrics are served without TLS.
-    pub metrics_listen: Option<SocketAddr>,
     /// Decides.
     pub node: Node,
     /// Makes and checks seals.
     pub sealer: Sealer,
+    /// Where reviews are received and metrics served.
+    pub sockets: Sockets,
 }
 
 /// The two listeners.
@@ -105,12 +105,12 @@ struct Webhook {
 type Reply = Response<Outgoing>;
 
 impl Listeners {
-    /// Starts to listen.
+    /// Starts to listen. It needs a tokio runtime around it.
     ///
     /// # Errors
     /// `Listen`.
-    pub async fn start(options: WebhookOptions) -> Result<Self, HostError> {
-        let WebhookOptions { certificates, clock, events, listen, log, metrics, .. } = options;
+    pub fn start(options: WebhookOptions) -> Result<Self, HostError> {
+        let WebhookOptions { certificates, clock, events, log, metrics, sockets, .. } = options;
         let strangers = certificates.asks_clients().then(Strangers::new);
         let webhook = Arc::new(Webhook {
             clock,
@@ -125,13 +125,10 @@ impl Listeners {
         });
         let shared = || Arc::clone(&webhook);
         let tls = Some(certificates.follow());
-        let main = Server::start(listen, tls, Port::Main, shared(), log.clone()).await?;
-        let metrics = match options.metrics_listen {
-            None => None,
-            Some(address) => {
-                Some(Server::start(address, None, Port::Metrics, shared(), log).await?)
-            }
-        };
+        let main = Server::start(sockets.main, tls, Port::Main, shared(), log.clone())?;
+        let metrics =
+            sockets.metrics.map(|it| Server::start(it, None, Port::Metrics, shared(), log));
+        let metrics = metrics.transpose()?;
         Ok(Self { _certificates: certificates, main, metrics, webhook })
     }
 

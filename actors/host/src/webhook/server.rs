@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_io_timeout::TimeoutStream;
 
 use super::guests::Guests;
+use super::sockets::Socket;
 use super::tls_stream::TlsStream;
 use super::{Port, Webhook};
 use crate::HostError;
@@ -68,17 +69,15 @@ struct Context {
 pub(super) type Tls = Option<watch::Receiver<Arc<ServerConfig>>>;
 
 impl Server {
-    /// Listens on `address`; with `tls`, speaks nothing else.
-    pub(super) async fn start(
-        address: SocketAddr,
+    /// Listens on `socket`; with `tls`, speaks nothing else. It needs a tokio runtime around it.
+    pub(super) fn start(
+        socket: Socket,
         tls: Tls,
         port: Port,
         webhook: Arc<Webhook>,
         log: Logger,
     ) -> Result<Self, HostError> {
-        let failed = |source| HostError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = socket.listen()?;
         let (stop, stopped) = watch::channel(false);
         let shaking = Guests::new(limits::CONNECTIONS, limits::HANDSHAKES_EACH);
         let context = Context { log, port, shaking, stop: stopped, tls, webhook };

@@ -41,12 +41,18 @@ async fn a_port_in_use_and_unusable_files_are_errors_that_name_them() {
         let files = tempfile::tempdir().unwrap();
         let mut config = config(files.path(), &tls);
         change(&mut config);
+        let journal = config.journal_dir.clone();
         match serve(config, Clock::system(), silent()).await {
             Ok(_) => panic!("it started"),
-            Err(error) => error,
+            Err(error) => {
+                assert!(!journal.exists(), "the journal of a server that never was");
+                error
+            }
         }
     };
     let error = fails(&|config| config.listen = address).await;
+    assert!(matches!(error, HostError::Listen { address: found, .. } if found == address));
+    let error = fails(&|config| config.metrics_listen = Some(address)).await;
     assert!(matches!(error, HostError::Listen { address: found, .. } if found == address));
     let error =
         fails(&|config| config.tls_cert = config.objects.directory().unwrap().join("none.crt"))

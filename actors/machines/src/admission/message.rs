@@ -65,12 +65,20 @@ fn sentence(verdict: &ContainerVerdict, denial: &Denial) -> String {
     let (place, image) = (shown(place), shown(image));
     let secret = if planted::is(Bug::SecretInMessage) { planted::CANARY } else { "" };
     let Denial { code, detail } = denial;
-    format!("container `{place}`, image `{image}`: {secret}{detail} ({})", code.code())
+    let what = mounted_or_run(pointer);
+    format!("{what} `{place}`, image `{image}`: {secret}{detail} ({})", code.code())
 }
 
-/// A remark on one container's image.
+/// What an image is for: a container that runs it, or a volume that mounts it.
+fn mounted_or_run(pointer: &str) -> &'static str {
+    // As the host writes it for each entry of `volumes`; a container's ends with `/image`.
+    if pointer.ends_with("/image/reference") { "volume" } else { "container" }
+}
+
+/// A remark on the image of one container or volume.
 pub(super) fn remark(verdict: &ContainerVerdict, text: &str) -> String {
-    ["container `", &shown(&verdict.container), "`: ", text].concat()
+    let ContainerVerdict { container, pointer, .. } = verdict;
+    [mounted_or_run(pointer), " `", &shown(container), "`: ", text].concat()
 }
 
 /// Remarks as far as they fit into the size of one message, equal ones once, and how many do not.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use portreeve_protocol::evidence::TargetEntry;
-use portreeve_protocol::messages::admission::{AdmissionEffect, ResolutionOutcome};
+use portreeve_protocol::messages::admission::{AdmissionEffect, ContainerList, ResolutionOutcome};
 use portreeve_protocol::policy::{Mode, Rule};
 use portreeve_protocol::{DenyCode, Fact, limits};
 
@@ -38,6 +38,27 @@ pub fn a_message_says_of_an_image_what_was_found_and_no_more() {
     let found = &decision.denial.as_ref().unwrap().detail;
     let said = format!("container `c0`, image `nginx`: {found} (no-policy). ");
     assert!(decision.message.starts_with(&said), "{}", decision.message);
+}
+
+#[test]
+fn what_is_said_of_the_image_of_a_volume_speaks_of_a_volume() {
+    let mut facts = pod(&["nginx", "nginx"]);
+    let volume = &mut facts.images[1];
+    volume.container = "models".into();
+    volume.list = ContainerList::Volume;
+    volume.pointer = "/spec/volumes/0/image/reference".into();
+    let decision = answer(&World::with_rule("quay.io/*", None).review(&facts));
+    assert!(decision.message.starts_with("container `c0`, image"), "{}", decision.message);
+    assert!(decision.message.contains("denied: volume `models`, image"), "{}", decision.message);
+    let mut world = World::with_rule("*", trust(&[]));
+    facts.images.remove(0);
+    facts.images[0].image = "registry.example/app".into();
+    world.review(&facts);
+    let mut found = signed("registry.example/app", "latest", digest("image"), &[]);
+    let other = TargetEntry::Image { length: 1, sha256: digest("other") };
+    found.view.entries.insert("targets".to_owned(), other);
+    let decision = answer(&world.tell("registry.example/app", "latest", verified(found)));
+    assert!(decision.warnings[0].starts_with("volume `models`: "), "{:?}", decision.warnings);
 }
 
 #[test]
