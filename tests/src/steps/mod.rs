@@ -7,6 +7,7 @@
 //! thread, the only other one, is waited for. What is decided, and when, is therefore the same in
 //! every run.
 
+mod lasting;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ use crate::TestError;
 use crate::https::believing;
 use crate::node::Ended;
 use crate::review::{Outcome, of_facts};
+pub use lasting::{Idler, lasting};
 use servers::Servers;
 
 /// The longest time that passes without a look at the journal: by so much an answer may leave later

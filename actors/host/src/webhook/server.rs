@@ -118,10 +118,7 @@ async fn accept(listener: TcpListener, mut context: Context) {
                 let context = context.clone();
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
-                    // Who takes nothing would hold a connection for as long as they like.
-                    let mut stream = TimeoutStream::new(stream);
-                    stream.set_write_timeout(Some(TAKE));
-                    connection(Box::pin(stream), address.ip().to_canonical(), context).await;
+                    connection(stream, address.ip().to_canonical(), context).await;
                     drop(slot);
                 });
             }
@@ -157,6 +154,10 @@ async fn connection<S>(stream: S, address: IpAddr, mut context: Context)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // Who takes nothing would hold a connection for as long as they like.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKE));
+    let stream = Box::pin(stream);
     let config = context.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
     let Some(config) = config else {
         let client = Client { address, authenticated: false };
