@@ -4,20 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portreeve_host::clock::Clock;
-use portreeve_host::node::Node;
-use portreeve_host::webhook::Listeners;
-use portreeve_lab::LoopbackTls;
 use portreeve_simulations::Scenario;
 use rustls_pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::servers::Servers;
-use super::{node_failed, options, webhook};
+use super::{Standing, node_failed};
 use crate::TestError;
-use crate::https::believing;
 
 /// After so long a connection counts as one that lasts for ever.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
@@ -42,15 +36,9 @@ pub struct Idler<'a> {
 /// `Node`, also if it does not end it within an hour, `File`, `Http`, `Content`.
 pub async fn lasting(scenario: &Scenario, idler: Idler<'_>) -> Result<Duration, TestError> {
     let Idler { protocol, room, says } = idler;
-    let tls = LoopbackTls::new().map_err(node_failed)?;
-    let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-    let clock = Clock::of_runtime(tokio::runtime::Handle::current(), scenario.start);
-    let servers = Servers::of(scenario, &clock)?;
-    let node = Node::start_here(options(scenario, &directory, &clock, servers)?);
-    let node = node.map_err(node_failed)?;
-    let listeners = Listeners::start(webhook(&node, &clock, &tls, directory.path())?);
-    let listeners = listeners.map_err(node_failed)?;
-    let mut client = believing(tls.ca_pem())?;
+    // Its files stay until the node has ended.
+    let Standing { mut client, directory: _directory, listeners, node, .. } =
+        Standing::start(scenario)?;
     client.alpn_protocols = vec![protocol.to_vec()];
     let (near, far) = tokio::io::duplex(room);
     let name = ServerName::try_from("localhost").map_err(node_failed)?;

@@ -66,6 +66,31 @@ pub struct Played {
     pub ended: Ended,
 }
 
+/// A node that has no policies yet, its listeners, and a client that believes it.
+struct Standing {
+    client: ClientConfig,
+    clock: Clock,
+    directory: TempDir,
+    listeners: Listeners,
+    node: Node,
+}
+
+impl Standing {
+    /// With the settings, trust servers and clock of the scenario.
+    fn start(scenario: &Scenario) -> Result<Self, TestError> {
+        let tls = LoopbackTls::new().map_err(node_failed)?;
+        let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
+        let clock = Clock::of_runtime(tokio::runtime::Handle::current(), scenario.start);
+        let servers = Servers::of(scenario, &clock)?;
+        let node = Node::start_here(options(scenario, &directory, &clock, servers)?);
+        let node = node.map_err(node_failed)?;
+        let listeners = Listeners::start(webhook(&node, &clock, &tls, directory.path())?);
+        let listeners = listeners.map_err(node_failed)?;
+        let client = believing(tls.ca_pem())?;
+        Ok(Self { client, clock, directory, listeners, node })
+    }
+}
+
 /// Has a node live through the scenario: its reviews are sent and its trust servers changed when
 /// that is due. Of its faults those count that concern fetches: what becomes of requests and
 /// answers on their way, and what a server makes of a request.
@@ -75,17 +100,10 @@ pub struct Played {
 /// # Errors
 /// `Node`, `File`, `Http`, `Content`.
 pub async fn play(scenario: &Scenario) -> Result<Played, TestError> {
-    let tls = LoopbackTls::new().map_err(node_failed)?;
-    let directory = tempfile::tempdir().map_err(TestError::file("a temporary directory"))?;
-    let clock = Clock::of_runtime(tokio::runtime::Handle::current(), scenario.start);
-    let servers = Servers::of(scenario, &clock)?;
-    let node = Node::start_here(options(scenario, &directory, &clock, servers)?);
-    let node = node.map_err(node_failed)?;
+    let Standing { client, clock, directory, listeners, node } = Standing::start(scenario)?;
+    let (client, listeners) = (Arc::new(client), Arc::new(listeners));
     let objects = scenario.objects().map_err(node_failed)?;
     node.objects(PolicyInput::Relisted(Relisted { objects }));
-    let webhook = webhook(&node, &clock, &tls, directory.path())?;
-    let listeners = Arc::new(Listeners::start(webhook).map_err(node_failed)?);
-    let client = Arc::new(believing(tls.ca_pem())?);
     let answers = send(scenario, &node, &clock, &listeners, &client).await?;
     // The last connections end when they are next looked at.
     while Arc::strong_count(&listeners) > 1 {
