@@ -223,16 +223,6 @@ impl Told {
         Ok(told)
     }
 
-    /// As [`Told::of`], as a record of schema version `schema` tells it.
-    ///
-    /// # Errors
-    /// As [`canonical`].
-    pub fn in_schema(schema: u32, effects: &[Effect]) -> Result<Self, ProtocolError> {
-        let mut told = Self::default();
-        told.tell_in_schema(schema, effects)?;
-        Ok(told)
-    }
-
     /// Has it be what there is to tell of other effects, in the room that it has already.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
             owners: &owners,
         };
         let objects = source.watch(&node, &around).await?;
-        let listening = Listeners::start(WebhookOptions {
+        let listeners = Listeners::start(WebhookOptions {
             certificates,
             clock,
             events,
@@ -86,8 +86,8 @@ pub async fn serve(config: Config, clock: Clock, logger: Logger) -> Result<Runni
             node: node.clone(),
             sealer: owners.sealer().clone(),
             sockets,
-        });
-        Ok::<_, HostError>((objects, listening?))
+        })?;
+        Ok::<_, HostError>((objects, listeners))
     };
     match around.await {
         Ok((objects, listeners)) => {

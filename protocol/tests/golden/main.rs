@@ -336,6 +336,12 @@ fn every_effect_is_written_as_its_golden_line_says() {
     assert!(found == EFFECTS, "golden file differs; it should hold:\nFILE effects\n{found}");
 }
 
+fn digest_in_schema_3(effects: &[Effect]) -> Sha256 {
+    let mut told = codec::Told::default();
+    told.tell_in_schema(3, effects).expect("effects are plain JSON");
+    told.digest()
+}
+
 #[test]
 fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named() {
     let effects = inputs::effects();
@@ -343,7 +349,7 @@ fn the_digest_of_effects_is_that_of_the_list_of_their_lines_with_decisions_named
     let named = |line| if str::starts_with(line, "{\"Answer\":") { "\"Answer\"" } else { line };
     let found = codec::Told::of(&effects).expect("effects are plain JSON").digest();
     assert_eq!(found, digest(EFFECTS.lines().map(named).collect()));
-    let older = codec::Told::in_schema(3, &effects).expect("effects are plain JSON").digest();
+    let older = digest_in_schema_3(&effects);
     // Up to then a decision held the patch that its pins make, which a denial has not, a pin held
     // the pointer of its verdict, and all annotations stood in a decision.
     let held =
@@ -370,8 +376,7 @@ fn up_to_schema_3_the_digest_of_effects_is_of_the_patch_as_well() {
     let text = text.replace(",\"policy_revision\"", &member);
     let pointer = "\"pin\":{\"pointer\":\"/spec/containers/0/image\",";
     let text = format!("[{}]", annotated(&text).replace("\"pin\":{", pointer));
-    let told = codec::Told::in_schema(3, &effects).expect("effects are plain JSON");
-    assert_eq!(told.digest(), Sha256::of(text.as_bytes()));
+    assert_eq!(digest_in_schema_3(&effects), Sha256::of(text.as_bytes()));
 }
 
 #[test]

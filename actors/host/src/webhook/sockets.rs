@@ -40,7 +40,8 @@ impl Socket {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
                 SocketAddr::V6(_) => TcpSocket::new_v6()?,
             };
-            // Connections of a server that ended may linger on its address.
+            // Connections of a server that ended may linger on its address. Two that do not listen
+            // yet may take the same one; the second finds out as it listens.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             Ok(Self { asked_for: address, socket })

@@ -346,12 +346,13 @@ impl Rig {
             let delivery = Delivery { event: event.clone(), now, root: root.clone() };
             let effects = self.handle(&delivery, &input);
             let decisions: Vec<_> = effects.iter().filter_map(Effect::decision).cloned().collect();
-            let digest = codec::Told::in_schema(self.schema, &effects).unwrap().digest();
+            let mut told = codec::Told::default();
+            told.tell_in_schema(self.schema, &effects).unwrap();
             let waits = decisions.is_empty() && is_review(&input);
             let delivered = Delivered {
                 cause,
                 decisions: decisions.clone(),
-                effects: digest,
+                effects: told.digest(),
                 event: event.clone(),
                 input,
                 lamport: self.lamport,

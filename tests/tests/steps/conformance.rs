@@ -1,12 +1,9 @@
 //! The scenarios of the simulator, step by step, through the real host: actix, HTTP and TLS in one
 //! thread whose time is virtual. What is decided is what the simulator decides, at whatever seed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::System;
 use portreeve_protocol::entry::Delivered;
 use portreeve_protocol::time::SECOND;
 use portreeve_protocol::{DenyCode, Entry, Mono, Wall, codec};
@@ -18,7 +15,8 @@ use portreeve_simulations::{Scenario, Summary, run, scripted};
 use portreeve_tests::review::Outcome;
 use portreeve_tests::steps::{Played, play};
 use serde_json::Value;
-use tokio::runtime::Builder;
+
+use super::in_virtual_time;
 
 /// Seeds under which the simulator must decide what the host decides.
 const SEEDS: std::ops::Range<u64> = 1..6;
@@ -58,11 +56,7 @@ impl Case {
     }
 
     fn played(&self) -> Played {
-        let system = System::with_tokio_rt(|| {
-            let builder = &mut Builder::new_current_thread();
-            builder.enable_all().start_paused(true).build().expect("a runtime starts")
-        });
-        system.block_on(play(&self.scenario)).expect("the scenario is played")
+        in_virtual_time(play(&self.scenario)).expect("the scenario is played")
     }
 
     /// What was decided about each review: the same by the host and by the simulator under every

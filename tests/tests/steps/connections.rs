@@ -1,13 +1,11 @@
 //! The bounds of a connection in time, held by the host in a time that is virtual.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::time::Duration;
 
-use actix::System;
 use portreeve_simulations::scripted;
 use portreeve_tests::steps::{Idler, lasting};
-use tokio::runtime::Builder;
+
+use super::in_virtual_time;
 
 /// What may pass besides the bound itself.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -20,11 +18,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 #[track_caller]
 fn ends_after(seconds: u64, idler: Idler<'_>) {
-    let system = System::with_tokio_rt(|| {
-        let builder = &mut Builder::new_current_thread();
-        builder.enable_all().start_paused(true).build().expect("a runtime starts")
-    });
-    let lasted = system.block_on(lasting(&scripted(), idler)).expect("it is served");
+    let lasted = in_virtual_time(lasting(&scripted(), idler)).expect("it is served");
     let bound = Duration::from_secs(seconds);
     assert!(lasted >= bound && lasted < bound + MARGIN, "it lasted {lasted:?}");
 }
