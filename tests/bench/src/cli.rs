@@ -10,8 +10,10 @@ Deployment with two containers, over TLS on 127.0.0.1, in turn to
   floor     a bare hyper + rustls + typed serde webhook that patches and decides nothing
   group     `portreeve serve`, each answer after its record is on disk
   process   `portreeve serve --durability process`, each answer after its record is written
-The servers are bound to core 0, the generator to core 1. Rounds go over all servers in turn, so
-that a busy machine disturbs them alike; believe the ratios rather than the figures.
+The servers are bound to core 0, the generator to core 1. In a round each kind of load is put on all
+servers, over kept connections, in turns of a quarter of a second, so that a busy machine disturbs
+them alike; before each turn the disk has written what was left. Believe the ratios, rather than
+the figures.
 
 Examples:
   cargo run --release -p portreeve-bench
@@ -23,7 +25,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "portreeve-bench", version, after_help = HELP)]
 pub(crate) struct Options {
-    /// Seconds of each stretch of load, at most 60
+    /// Seconds of each kind of load on each server in a round, at most 60
     #[arg(long, value_name = "N", default_value_t = 2,
         value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) seconds: u64,

@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -55,6 +56,15 @@ pub(crate) struct Client {
     uids: Arc<AtomicU64>,
 }
 
+/// The connections of one way to one server; they are kept while it is measured.
+pub(crate) enum Held {
+    Http1(Vec<Connection>),
+    Http2 { sender: http2::SendRequest<Full<Bytes>>, streams: usize },
+}
+
+/// The latencies that one worker saw, and its connection, where it has one of its own.
+type Pressed = (Vec<u64>, Option<Connection>);
+
 /// What came of one stretch of load.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stretch {
@@ -64,6 +74,17 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
+    /// What came of several under the same load, as of one.
+    pub(crate) fn joined(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.elapsed += part.elapsed;
+            all.latencies.extend(part.latencies);
+        }
+        all.latencies.sort_unstable();
+        all
+    }
+
     /// Answers in a second.
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64().max(1e-9)
@@ -95,36 +116,64 @@ impl Client {
         Ok(Self { http1: config(b"http/1.1"), http2: config(b"h2"), uids })
     }
 
-    /// Sends `template` again and again for `time`.
-    pub(crate) async fn press(
+    /// Makes the connections of one way, and has each of them answer once.
+    pub(crate) async fn hold(
         &self,
         address: SocketAddr,
         way: Way,
+        template: &Template,
+    ) -> Result<Held, BenchError> {
+        match way {
+            Way::Http1(count) => {
+                let mut connections = Vec::with_capacity(count);
+                for _ in 0..count {
+                    let mut connection = self.connect(address).await?;
+                    connection.ask(template, self.uid()).await?;
+                    connections.push(connection);
+                }
+                Ok(Held::Http1(connections))
+            }
+            Way::Http2(streams) => {
+                let mut sender = self.connect2(address).await?;
+                ask2(&mut sender, template, self.uid()).await?;
+                Ok(Held::Http2 { sender, streams })
+            }
+        }
+    }
+
+    /// Sends `template` again and again for `time`, over connections that are still good after it.
+    pub(crate) async fn press(
+        &self,
+        held: &mut Held,
         template: &Arc<Template>,
         time: Duration,
     ) -> Result<Stretch, BenchError> {
-        let mut workers = tokio::task::JoinSet::new();
-        match way {
-            Way::Http1(connections) => {
-                for _ in 0..connections {
-                    let connection = self.connect(address).await?;
+        let started = Instant::now();
+        let until = started + time;
+        let mut workers: JoinSet<Result<Pressed, BenchError>> = JoinSet::new();
+        match held {
+            Held::Http1(connections) => {
+                for connection in std::mem::take(connections) {
                     let (client, template) = (self.clone(), Arc::clone(template));
-                    workers.spawn(async move { client.worker1(connection, &template, time).await });
+                    workers
+                        .spawn(async move { client.worker1(connection, &template, until).await });
                 }
             }
-            Way::Http2(streams) => {
-                let sender = self.connect2(address).await?;
-                for _ in 0..streams {
+            Held::Http2 { sender, streams } => {
+                for _ in 0..*streams {
                     let (client, template) = (self.clone(), Arc::clone(template));
                     let sender = sender.clone();
-                    workers.spawn(async move { client.worker2(sender, &template, time).await });
+                    workers.spawn(async move { client.worker2(sender, &template, until).await });
                 }
             }
         }
-        let started = Instant::now();
         let mut stretch = Stretch::default();
         while let Some(done) = workers.join_next().await {
-            stretch.latencies.extend(done.map_err(talk("send reviews"))??);
+            let (latencies, connection) = done.map_err(talk("send reviews"))??;
+            stretch.latencies.extend(latencies);
+            if let Held::Http1(connections) = held {
+                connections.extend(connection);
+            }
         }
         stretch.elapsed = started.elapsed();
         stretch.latencies.sort_unstable();
@@ -140,20 +189,19 @@ impl Client {
     ) -> Result<Stretch, BenchError> {
         let templates = Arc::new(templates);
         let next = Arc::new(AtomicU64::new(0));
-        let mut workers = tokio::task::JoinSet::new();
+        let mut workers = JoinSet::new();
         let started = Instant::now();
         for _ in 0..connections {
             let mut connection = self.connect(address).await?;
             let (templates, next) = (Arc::clone(&templates), Arc::clone(&next));
-            let uids = Arc::clone(&self.uids);
+            let client = self.clone();
             workers.spawn(async move {
                 let mut latencies = Vec::new();
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let at = usize::try_from(at).unwrap_or(usize::MAX);
                     let Some(template) = templates.get(at) else { return Ok(latencies) };
-                    let uid = uids.fetch_add(1, Ordering::Relaxed);
-                    latencies.push(connection.ask(template, uid).await?);
+                    latencies.push(connection.ask(template, client.uid()).await?);
                 }
             });
         }
@@ -171,46 +219,30 @@ impl Client {
         &self,
         mut connection: Connection,
         template: &Template,
-        time: Duration,
-    ) -> Result<Vec<u64>, BenchError> {
-        let until = Instant::now() + time;
+        until: Instant,
+    ) -> Result<Pressed, BenchError> {
         let mut latencies = Vec::new();
         while Instant::now() < until {
-            let uid = self.uids.fetch_add(1, Ordering::Relaxed);
-            latencies.push(connection.ask(template, uid).await?);
+            latencies.push(connection.ask(template, self.uid()).await?);
         }
-        Ok(latencies)
+        Ok((latencies, Some(connection)))
     }
 
     async fn worker2(
         &self,
         mut sender: http2::SendRequest<Full<Bytes>>,
         template: &Template,
-        time: Duration,
-    ) -> Result<Vec<u64>, BenchError> {
-        const ASK: &str = "send a review over HTTP/2";
-        let until = Instant::now() + time;
+        until: Instant,
+    ) -> Result<Pressed, BenchError> {
         let mut latencies = Vec::new();
         while Instant::now() < until {
-            let uid = self.uids.fetch_add(1, Ordering::Relaxed);
-            let mut body = Vec::with_capacity(template.body_length());
-            template.write_body(uid, &mut body);
-            let request = Request::post("https://portreeve.portreeve.svc/admit?timeout=10s")
-                .header("content-type", "application/json")
-                .body(Full::new(Bytes::from(body)))
-                .map_err(talk(ASK))?;
-            let started = Instant::now();
-            let exchange = async {
-                sender.ready().await.map_err(talk(ASK))?;
-                let response = sender.send_request(request).await.map_err(talk(ASK))?;
-                let body = response.into_body().collect().await.map_err(talk(ASK))?;
-                Ok::<_, BenchError>(body.to_bytes())
-            };
-            let body = tokio::time::timeout(PATIENCE, exchange).await.map_err(talk(ASK))??;
-            latencies.push(nanos(started));
-            template.check(uid, &body)?;
+            latencies.push(ask2(&mut sender, template, self.uid()).await?);
         }
-        Ok(latencies)
+        Ok((latencies, None))
+    }
+
+    fn uid(&self) -> u64 {
+        self.uids.fetch_add(1, Ordering::Relaxed)
     }
 
     /// One kept HTTP/1.1 connection.
@@ -234,6 +266,32 @@ impl Client {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// Sends one review as a stream of its own; the time it took, in nanoseconds.
+async fn ask2(
+    sender: &mut http2::SendRequest<Full<Bytes>>,
+    template: &Template,
+    uid: u64,
+) -> Result<u64, BenchError> {
+    const ASK: &str = "send a review over HTTP/2";
+    let mut body = Vec::with_capacity(template.body_length());
+    template.write_body(uid, &mut body);
+    let request = Request::post("https://portreeve.portreeve.svc/admit?timeout=10s")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(talk(ASK))?;
+    let started = Instant::now();
+    let exchange = async {
+        sender.ready().await.map_err(talk(ASK))?;
+        let response = sender.send_request(request).await.map_err(talk(ASK))?;
+        let body = response.into_body().collect().await.map_err(talk(ASK))?;
+        Ok::<_, BenchError>(body.to_bytes())
+    };
+    let body = tokio::time::timeout(PATIENCE, exchange).await.map_err(talk(ASK))??;
+    let took = nanos(started);
+    template.check(uid, &body)?;
+    Ok(took)
 }
 
 async fn tls(
@@ -335,5 +393,13 @@ mod tests {
         assert!((stretch.quantile(0.5) - 51.0).abs() < 1.1);
         assert!((stretch.quantile(1.0) - 100.0).abs() < f64::EPSILON);
         assert!((stretch.rate() - 50.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_is_joined_counts_all_answers_over_all_of_the_time() {
+        let part = |latencies| Stretch { elapsed: Duration::from_secs(1), latencies };
+        let all = Stretch::joined(vec![part(vec![2_000, 9_000]), part(vec![1_000])]);
+        assert!((all.rate() - 1.5).abs() < f64::EPSILON);
+        assert_eq!(all.latencies, [1_000, 2_000, 9_000]);
     }
 }

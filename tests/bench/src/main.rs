@@ -11,6 +11,7 @@ mod measure;
 mod report;
 mod review;
 mod stage;
+mod turns;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -6,13 +6,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::child::{self, Server, Usage};
+use crate::child::{self, Server};
 use crate::cli::Options;
 use crate::error::{BenchError, system};
 use crate::load::{Client, Way};
-use crate::report::{Cold, Journal, Replay, Results, Row};
+use crate::report::{Cold, Journal, Replay, Results};
 use crate::review::Template;
 use crate::stage::Stage;
+use crate::turns::Turns;
 
 /// The core of all servers.
 const SERVER_CORE: usize = 0;
@@ -56,24 +57,16 @@ async fn warm(
         Server::start("group", SERVER_CORE, stage.serve("group", "group"))?,
         Server::start("process", SERVER_CORE, stage.serve("process", "process"))?,
     ];
-    for server in &servers {
-        client.connect(server.address).await?.ask(&template, 0).await?;
-    }
     let mut ways: Vec<Way> =
         options.connections.iter().map(|count| Way::Http1(usize::from(*count))).collect();
     ways.push(Way::Http2(PROMISED));
     for round in 1..=options.rounds {
         for way in &ways {
-            for server in &servers {
-                progress.say(&format!(
-                    "round {round} of {}: {}, {}",
-                    options.rounds,
-                    server.name,
-                    way.name()
-                ));
-                let row = stretch(options, client, server, *way, &template).await?;
-                results.rows.push(Row { round, ..row });
-            }
+            progress.say(&format!("round {round} of {}: {}", options.rounds, way.name()));
+            let time = Duration::from_secs(options.seconds);
+            let mut turns = Turns::begin(stage, client, &servers, *way, &template).await?;
+            turns.take(&template, time).await?;
+            results.rows.extend(turns.rows(round));
         }
     }
     for server in servers {
@@ -81,29 +74,6 @@ async fn warm(
         server.stop().await?;
     }
     Ok(())
-}
-
-async fn stretch(
-    options: &Options,
-    client: &Client,
-    server: &Server,
-    way: Way,
-    template: &Arc<Template>,
-) -> Result<Row, BenchError> {
-    let before: Usage = server.usage()?;
-    let time = Duration::from_secs(options.seconds);
-    let stretch = client.press(server.address, way, template, time).await?;
-    let cpu = server.usage()?.cpu_micros.saturating_sub(before.cpu_micros);
-    let count = stretch.latencies.len().max(1);
-    Ok(Row {
-        cpu_micros: cpu as f64 / count as f64,
-        p50: stretch.quantile(0.50),
-        p99: stretch.quantile(0.99),
-        rate: stretch.rate(),
-        round: 0,
-        server: server.name.clone(),
-        way,
-    })
 }
 
 /// Reviews of images that the server has never seen.
@@ -146,8 +116,8 @@ async fn journal(
     let template = Arc::new(Template::new(&Stage::warm())?);
     let server = Server::start("journal", SERVER_CORE, stage.serve("journal", "group"))?;
     let time = Duration::from_secs(options.seconds);
-    let way = Way::Http1(PROMISED);
-    let stretch = client.press(server.address, way, &template, time).await?;
+    let mut held = client.hold(server.address, Way::Http1(PROMISED), &template).await?;
+    let stretch = client.press(&mut held, &template, time).await?;
     server.stop().await?;
     let dir = stage.data_dir("journal");
     let (records, bytes) = count(&dir.join("journal").join("segments"))?;

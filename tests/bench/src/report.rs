@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::load::Way;
 use crate::measure::PROMISED;
+use crate::turns::TURN;
 
 /// One server under one kind of load in one round. Times are in microseconds.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) rate: f64,
     pub(crate) round: u64,
     pub(crate) server: String,
+    /// Reviews in a second in each turn.
+    pub(crate) turns: Vec<f64>,
     pub(crate) way: Way,
 }
 
@@ -68,6 +71,30 @@ struct Medians {
     way: Way,
 }
 
+/// How the ratio that is promised spreads.
+struct Spread {
+    /// Turns in all.
+    count: usize,
+    lower: f64,
+    median: f64,
+    /// The median of each round.
+    rounds: Vec<f64>,
+    upper: f64,
+}
+
+impl Row {
+    /// Reviews in a second to the floor's, turn by turn.
+    fn turn_ratios(&self, floor: &Self) -> Vec<f64> {
+        let turns = self.turns.iter().zip(&floor.turns);
+        turns.map(|(mine, floors)| mine / floors.max(1e-9)).collect()
+    }
+
+    /// The floor's CPU time for a review over this server's.
+    fn cpu_ratio(&self, floor: &Self) -> f64 {
+        floor.cpu_micros / self.cpu_micros.max(1e-9)
+    }
+}
+
 impl Results {
     /// The table, with a line end.
     pub(crate) fn table(&self) -> String {
@@ -98,19 +125,7 @@ impl Results {
                 row.cpu_ratio
             );
         }
-        let _ = writeln!(
-            out,
-            "\nMedians over the rounds. Ratios are to the floor of the same round: reviews in a \
-             second,\nand the floor's CPU time for one over the server's, which a busy machine \
-             disturbs less."
-        );
-        let ratios = self.ratios("group", Way::Http1(PROMISED), |row| row.rate);
-        let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-        if !each.is_empty() {
-            let _ = writeln!(out, "Ratio of group to floor at h1 x{PROMISED} in each round: {}", {
-                each.join(", ")
-            });
-        }
+        out.push_str(&self.reading());
         for Cold { connections, p50, p99, rate } in &self.cold {
             let (p50, p99) = (p50 / 1_000.0, p99 / 1_000.0);
             let _ = writeln!(
@@ -139,13 +154,34 @@ impl Results {
         text
     }
 
+    /// How the ratios come about, and the one that is promised.
+    fn reading(&self) -> String {
+        let mut text = format!(
+            "\nMedians over the rounds. Servers take turns of {} ms; a ratio is the median over \
+             all turns\nof the reviews in a second to the floor's in the turn next to it. The ratio by \
+             CPU is the\nfloor's CPU time for a review over the server's, which a busy machine \
+             disturbs less.\n",
+            TURN.as_millis()
+        );
+        if let Some(Spread { count, lower, median, rounds, upper }) = self.promised() {
+            let rounds: Vec<String> = rounds.iter().map(|ratio| format!("{ratio:.2}")).collect();
+            let _ = writeln!(
+                text,
+                "Ratio of group to floor at h1 x{PROMISED}: {median:.2}; half of its {count} turns \
+                 from {lower:.2} to {upper:.2}; by round {}",
+                rounds.join(", ")
+            );
+        }
+        text
+    }
+
     /// One JSON object, with a line end.
     pub(crate) fn json(&self) -> String {
         let rows = self.rows.iter().map(|row| {
             json!({
                 "cpuMicros": row.cpu_micros, "load": row.way.name(), "p50Micros": row.p50,
                 "p99Micros": row.p99, "reviewsPerSecond": row.rate, "round": row.round,
-                "server": row.server,
+                "server": row.server, "turns": row.turns,
             })
         });
         let medians = self.medians().into_iter().map(|row| {
@@ -173,7 +209,10 @@ impl Results {
             "journalInMemory": self.in_memory,
             "medians": medians.collect::<Vec<_>>(),
             "peakKib": peaks,
-            "ratios": self.ratios("group", Way::Http1(PROMISED), |row| row.rate),
+            "ratio": self.promised().map(|spread| json!({
+                "lowerQuartile": spread.lower, "median": spread.median, "rounds": spread.rounds,
+                "turns": spread.count, "upperQuartile": spread.upper,
+            })),
             "replay": {
                 "megabytesPerSecond": self.replay.megabytes, "peakKib": self.replay.peak_kib,
                 "recordsPerSecond": self.replay.rate,
@@ -183,14 +222,27 @@ impl Results {
         format!("{value}\n")
     }
 
-    /// The ratio of `server` to the floor under `way` in some value, round by round.
-    fn ratios(&self, server: &str, way: Way, value: fn(&Row) -> f64) -> Vec<f64> {
+    /// The ratio that is promised: that of `group` at as many connections as are promised.
+    fn promised(&self) -> Option<Spread> {
+        let rounds = self.ratios("group", Way::Http1(PROMISED), Row::turn_ratios);
+        let all = rounds.concat();
+        (!all.is_empty()).then(|| Spread {
+            count: all.len(),
+            lower: quantile(&all, 0.25),
+            median: quantile(&all, 0.5),
+            rounds: rounds.iter().map(|turns| quantile(turns, 0.5)).collect(),
+            upper: quantile(&all, 0.75),
+        })
+    }
+
+    /// How `server` compares with the floor under `way`, round by round.
+    fn ratios<T>(&self, server: &str, way: Way, compare: fn(&Row, &Row) -> T) -> Vec<T> {
         let of = |row: &&Row, name: &str| row.way == way && row.server == name;
         let mine = self.rows.iter().filter(|row| of(row, server));
         mine.filter_map(|row| {
             let floor =
                 self.rows.iter().find(|other| of(other, "floor") && other.round == row.round)?;
-            Some(value(row) / value(floor).max(1e-9))
+            Some(compare(row, floor))
         })
         .collect()
     }
@@ -207,15 +259,15 @@ impl Results {
             .map(|(way, server)| {
                 let of = |value: fn(&Row) -> f64| {
                     let rows = self.rows.iter().filter(|it| it.way == way && it.server == server);
-                    median(rows.map(value).collect())
+                    quantile(&rows.map(value).collect::<Vec<_>>(), 0.5)
                 };
                 Medians {
                     cpu_micros: of(|row| row.cpu_micros),
-                    cpu_ratio: median(self.ratios(server, way, |row| 1.0 / row.cpu_micros)),
+                    cpu_ratio: quantile(&self.ratios(server, way, Row::cpu_ratio), 0.5),
                     p50: of(|row| row.p50),
                     p99: of(|row| row.p99),
                     rate: of(|row| row.rate),
-                    ratio: median(self.ratios(server, way, |row| row.rate)),
+                    ratio: quantile(&self.ratios(server, way, Row::turn_ratios).concat(), 0.5),
                     server: server.to_owned(),
                     way,
                 }
@@ -224,42 +276,60 @@ impl Results {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = values.len() / 2;
-    match (values.len() % 2, values.get(at)) {
-        (_, None) => 0.0,
-        (1, Some(middle)) => *middle,
-        (_, Some(upper)) => f64::midpoint(values[at - 1], *upper),
-    }
+/// The value that `share` of them do not exceed, between two of them where it falls there.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let place = sorted.len().saturating_sub(1) as f64 * share;
+    let at = |place: f64| sorted.get(place as usize).copied().unwrap_or_default();
+    let (lower, upper) = (at(place.floor()), at(place.ceil()));
+    lower + (upper - lower) * place.fract()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(round: u64, server: &str, rate: f64) -> Row {
-        let way = Way::Http1(PROMISED);
-        Row { cpu_micros: 1.0, p50: 1.0, p99: 2.0, rate, round, server: server.to_owned(), way }
+    fn row(round: u64, server: &str, turns: &[f64]) -> Row {
+        Row {
+            cpu_micros: 1.0,
+            p50: 1.0,
+            p99: 2.0,
+            rate: 1.0,
+            round,
+            server: server.to_owned(),
+            turns: turns.to_vec(),
+            way: Way::Http1(PROMISED),
+        }
     }
 
     #[test]
-    fn the_ratio_is_taken_within_a_round() {
+    fn the_ratio_is_taken_within_a_turn() {
         let rows = vec![
-            row(1, "floor", 100.0),
-            row(1, "group", 50.0),
-            row(2, "floor", 200.0),
-            row(2, "group", 50.0),
+            row(1, "floor", &[100.0, 400.0]),
+            row(1, "group", &[50.0, 160.0]),
+            row(2, "floor", &[200.0]),
+            row(2, "group", &[50.0]),
         ];
         let results = Results { rows, ..Results::default() };
-        assert_eq!(results.ratios("group", Way::Http1(PROMISED), |row| row.rate), [0.5, 0.25]);
-        assert!(results.table().contains("0.50, 0.25"), "{}", results.table());
+        let text = results.table();
+        assert!(text.contains("0.40; half of its 3 turns from 0.33 to 0.45"), "{text}");
+        assert!(text.contains("by round 0.45, 0.25"), "{text}");
     }
 
     #[test]
-    fn a_median_of_an_even_number_lies_between() {
-        assert!((median(vec![4.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(vec![4.0, 1.0]) - 2.5).abs() < f64::EPSILON);
-        assert!(median(Vec::new()).abs() < f64::EPSILON);
+    fn without_the_promised_load_there_is_no_ratio() {
+        assert!(Results::default().promised().is_none());
+    }
+
+    #[test]
+    fn a_quantile_of_few_values_lies_between_them() {
+        let close = |values: &[f64], share, wanted: f64| {
+            assert!((quantile(values, share) - wanted).abs() < 1e-9, "{values:?} at {share}");
+        };
+        close(&[4.0, 1.0, 2.0], 0.5, 2.0);
+        close(&[4.0, 1.0], 0.5, 2.5);
+        close(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.25, 2.0);
+        close(&[], 0.5, 0.0);
     }
 }

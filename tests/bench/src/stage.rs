@@ -1,6 +1,7 @@
 //! What the servers need: certificates, a trust server with signed collections, a policy, a signer.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,6 +26,8 @@ pub(crate) struct Stage {
     directory: TempDir,
     notary: NotaryServer,
     now: Wall,
+    /// The directory, as the kernel knows it.
+    open: File,
     tls: LoopbackTls,
 }
 
@@ -40,7 +43,8 @@ impl Stage {
         let (tls, notary_tls) = (LoopbackTls::new()?, LoopbackTls::new()?);
         let notary = NotaryServer::start(&notary_tls).await?;
         let alice = Keys::fresh().signer("alice", 0, now)?;
-        let stage = Self { alice, directory, notary, now, tls };
+        let open = File::open(directory.path()).map_err(system("open the directory"))?;
+        let stage = Self { alice, directory, notary, now, open, tls };
         for gun in WARM {
             stage.sign(gun)?;
         }
@@ -75,6 +79,12 @@ impl Stage {
     /// PEM text of the CA of the servers.
     pub(crate) fn ca(&self) -> &str {
         self.tls.ca_pem()
+    }
+
+    /// Has the file system write what is left to be written, so that no server's sync waits for
+    /// what another one wrote.
+    pub(crate) fn settle(&self) -> Result<(), BenchError> {
+        rustix::fs::syncfs(&self.open).map_err(system("wait for the disk"))
     }
 
     /// The directory of the data of the server `name`.
