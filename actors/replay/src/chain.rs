@@ -39,22 +39,71 @@ pub(crate) enum Link {
     Torn(TornTail),
 }
 
+/// A line that was read and checked by itself, but not against the one before.
+///
+/// That needs no other line and no machine, so it can be done ahead of them, for many lines at once
+/// on threads of their own; see [`crate::verify_examined`].
+pub struct Examined {
+    at: At,
+    /// `None` if the line has no end.
+    read: Option<Result<Read, ProtocolError>>,
+}
+
+/// The record of a line.
+struct Read {
+    /// Of a delivery, the text of what is missing in the record.
+    decisions: Option<Box<str>>,
+    hash: Sha256,
+    record: Box<Record>,
+}
+
+/// Reads a line and checks it by itself: its hash, its form. Decisions of deliveries are left as
+/// text.
+#[must_use]
+pub fn examine(line: Line) -> Examined {
+    Examined::of(line, codec::read_undecided)
+}
+
+impl Examined {
+    fn of(line: Line, read: impl FnOnce(&[u8]) -> Result<Undecided, ProtocolError>) -> Self {
+        let bytes = line.bytes.len() as u64;
+        let boxed = |Undecided { decisions, hash, record }| {
+            let record = Box::new(record);
+            Read { decisions, hash, record }
+        };
+        let read = line.bytes.strip_suffix(b"\n").map(|body| read(body).map(boxed));
+        Self { at: At { bytes, line: line.number, segment: line.segment }, read }
+    }
+}
+
+/// What a chain is made of.
+pub(crate) trait Examine {
+    fn examine(self) -> Examined;
+}
+
+impl Examine for Examined {
+    fn examine(self) -> Examined {
+        self
+    }
+}
+
+/// A line of which nobody has read anything yet; the decisions of deliveries are read, too.
+impl Examine for Line {
+    fn examine(self) -> Examined {
+        let whole = |(record, hash)| Undecided { decisions: None, hash, record };
+        Examined::of(self, |body| codec::read_line(body).map(whole))
+    }
+}
+
 /// Reads records off lines. After a `Broken` or `Torn` it must not be asked for more records.
-pub(crate) struct Chain<I: Iterator<Item = Result<Line, ReplayError>>> {
+pub(crate) struct Chain<L: Examine, I: Iterator<Item = Result<L, ReplayError>>> {
     lines: Peekable<I>,
-    /// Whether the decisions of deliveries are left as text.
-    undecided: bool,
     prev: Option<Sha256>,
 }
 
-impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
+impl<L: Examine, I: Iterator<Item = Result<L, ReplayError>>> Chain<L, I> {
     pub(crate) fn new(lines: I) -> Self {
-        Self { lines: lines.peekable(), undecided: false, prev: None }
-    }
-
-    /// The same, leaving decisions of deliveries as text.
-    pub(crate) fn undecided(self) -> Self {
-        Self { undecided: true, ..self }
+        Self { lines: lines.peekable(), prev: None }
     }
 
     /// The hash of the last good record.
@@ -63,7 +112,7 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
     }
 
     /// The lines that were not read yet, as they are.
-    pub(crate) fn rest(self) -> impl Iterator<Item = Result<Line, ReplayError>> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = Result<L, ReplayError>> {
         self.lines
     }
 
@@ -72,23 +121,16 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
         let Some(line) = self.lines.next().transpose()? else {
             return Ok(None);
         };
-        let bytes = line.bytes.len() as u64;
-        let at = At { bytes, line: line.number, segment: line.segment };
-        let Some(body) = line.bytes.strip_suffix(b"\n") else {
+        let Examined { at, read } = line.examine();
+        let Some(read) = read else {
             return Ok(Some(self.cut_off(at)));
         };
-        let read = if self.undecided {
-            codec::read_undecided(body)
-        } else {
-            let whole = |(record, hash)| Undecided { decisions: None, hash, record };
-            codec::read_line(body).map(whole)
-        };
         Ok(Some(match read {
-            Ok(Undecided { decisions, hash, record }) if self.goes_on_with(&record) => {
+            Ok(Read { decisions, hash, record }) if self.goes_on_with(&record) => {
                 self.prev = Some(hash);
-                Link::Record { at, decisions, record: Box::new(record) }
+                Link::Record { at, decisions, record }
             }
-            Ok(Undecided { record, .. }) => {
+            Ok(Read { record, .. }) => {
                 let text = format!(
                     "the record says it follows {}, but the record before it hashes to {}: \
                      records are missing here, or in another order",
@@ -117,36 +159,6 @@ impl<I: Iterator<Item = Result<Line, ReplayError>>> Chain<I> {
         }
         let text = "the line has no end, but the journal goes on behind it".to_owned();
         Link::Broken { at, kind: FindingKind::Unparsable, text }
-    }
-}
-
-/// A line that was read and checked by itself and against the one before: a record of the chain, or
-/// what is wrong there.
-pub struct Checked(pub(crate) Link);
-
-/// What [`checked`] gives.
-pub struct CheckedLines<I: Iterator<Item = Result<Line, ReplayError>>> {
-    /// `None` behind the first thing that is wrong.
-    chain: Option<Chain<I>>,
-}
-
-/// Reads and checks lines, up to the end or to the first thing that is wrong.
-///
-/// It is the part of a verification that needs no machines, so it can run ahead of them on a
-/// thread of its own; see [`crate::verify_checked`].
-pub fn checked<I: Iterator<Item = Result<Line, ReplayError>>>(lines: I) -> CheckedLines<I> {
-    CheckedLines { chain: Some(Chain::new(lines).undecided()) }
-}
-
-impl<I: Iterator<Item = Result<Line, ReplayError>>> Iterator for CheckedLines<I> {
-    type Item = Result<Checked, ReplayError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.chain.as_mut()?.next();
-        if !matches!(next, Ok(Some(Link::Record { .. }))) {
-            self.chain = None;
-        }
-        Some(next.transpose()?.map(Checked))
     }
 }
 

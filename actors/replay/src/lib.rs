@@ -20,7 +20,7 @@ mod report;
 mod start;
 mod verify;
 
-pub use chain::{Checked, CheckedLines, checked};
+pub use chain::{Examined, examine};
 pub use error::ReplayError;
 pub use explain::{Explanation, explain, find};
 pub use ledger::{Ledger, cut};
@@ -31,4 +31,4 @@ pub use report::{
     DecisionDifference, Divergence, Finding, FindingKind, Outcome, PathStep, Progress, Report,
     TornTail,
 };
-pub use verify::{verify, verify_checked};
+pub use verify::{verify, verify_examined};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portreeve_protocol::entry::{Checkpoint, Started};
 use portreeve_protocol::{BlobSource, Entry, ProtocolError, RULES_VERSION, Record, Sha256};
 
-use crate::chain::{At, Checked, Link, checked};
+use crate::chain::{At, Chain, Examined, Link, examine};
 use crate::node::Node;
 use crate::outstanding::OUTSTANDING;
 use crate::start::{self, Before};
@@ -30,15 +30,15 @@ pub fn verify(
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
-    verify_checked(checked(lines), blobs, progress)
+    verify_examined(lines.map(|line| line.map(examine)), blobs, progress)
 }
 
-/// As [`verify`], for lines that [`checked`] has read already, such as on another thread.
+/// As [`verify`], for lines that were examined already, such as on another thread.
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_checked(
-    lines: impl Iterator<Item = Result<Checked, ReplayError>>,
+pub fn verify_examined(
+    lines: impl Iterator<Item = Result<Examined, ReplayError>>,
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
@@ -48,14 +48,14 @@ pub fn verify_checked(
 /// Verifies with at most `limit` effects outstanding.
 fn verify_within(
     limit: usize,
-    lines: impl Iterator<Item = Result<Checked, ReplayError>>,
+    lines: impl Iterator<Item = Result<Examined, ReplayError>>,
     blobs: &dyn BlobSource,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, ReplayError> {
     let mut replay = Replay { before: None, blobs, limit, node: None, report: Report::default() };
     let mut segment: Arc<str> = Arc::from("");
-    for line in lines {
-        let Checked(link) = line?;
+    let mut chain = Chain::new(lines);
+    while let Some(link) = chain.next()? {
         match link {
             Link::Torn(torn) => {
                 replay.report.torn = Some(torn);
@@ -330,7 +330,8 @@ mod tests {
         let prev = codec::write_line(&prev, Sha256::ZERO, &mut journal).unwrap();
         codec::write_line(&Entry::Delivered(delivered), prev, &mut journal).unwrap();
         let run = |limit| {
-            verify_within(limit, checked(crate::split("s", &journal)), &NoBlobs, &mut |_| {})
+            let lines = crate::split("s", &journal).map(|line| line.map(examine));
+            verify_within(limit, lines, &NoBlobs, &mut |_| {})
         };
         assert_eq!(run(1).unwrap().first, None);
         let error = run(0).unwrap_err();

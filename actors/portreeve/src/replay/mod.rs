@@ -1,30 +1,27 @@
 //! `portreeve replay verify DIR`: runs a journal again and compares.
 
+mod ahead;
 pub(crate) mod args;
 mod progress;
 mod view;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
 use portreeve_host::journal::{Journal, layout};
-use portreeve_replay::{Checked, Finding, FindingKind, Progress, ReplayError, Report};
+use portreeve_replay::{Finding, FindingKind, Progress, Report};
 
 use crate::cli::Outcome;
 use crate::error::CommandError;
 use crate::terminal::{Style, Terminal};
+use ahead::Ahead;
 use args::VerifyArgs;
 use progress::{Bar, grouped};
 
-/// Lines handed at once from the thread that reads to the one that runs the machines.
-const BATCH: usize = 32;
-/// Batches that wait at most, so that memory does not grow with the journal.
-const AHEAD: usize = 4;
-
-type Batch = Vec<Result<Checked, ReplayError>>;
+/// Threads that examine lines for that of the machines, at most: it has no use for more.
+const EXAMINERS: usize = 3;
 
 /// Opens the journal in `dir`, which must hold one.
 pub(crate) fn open(dir: &Path) -> Result<Journal, CommandError> {
@@ -69,34 +66,23 @@ pub(crate) fn verify(args: &VerifyArgs, terminal: &Terminal) -> Result<Outcome, 
 pub(crate) fn run(journal: &Journal) -> Result<Report, CommandError> {
     let bytes = AtomicU64::new(0);
     let mut bar = Bar::new(total(journal));
-    let (sender, batches) = sync_channel(AHEAD);
-    // What a line says by itself is read ahead, while the machines run what stood before.
-    thread::scope(|scope| {
-        scope.spawn(|| read_ahead(journal, &bytes, sender));
-        let mut tell = |progressed: &Progress| {
-            bar.show(progressed.records, bytes.load(Ordering::Relaxed), &progressed.segment);
-        };
-        Ok(portreeve_replay::verify_checked(in_order(batches), &journal.blobs(), &mut tell)?)
-    })
-}
-
-/// Reads the journal's lines until nobody wants them any more, and counts their bytes.
-fn read_ahead(journal: &Journal, bytes: &AtomicU64, sender: SyncSender<Batch>) {
     let lines = journal.lines().inspect(|line| {
         let length = line.as_ref().map_or(0, |line| line.bytes.len() as u64);
         bytes.fetch_add(length, Ordering::Relaxed);
     });
-    let mut lines = portreeve_replay::checked(lines);
-    loop {
-        let batch: Batch = lines.by_ref().take(BATCH).collect();
-        if batch.is_empty() || sender.send(batch).is_err() {
-            return;
+    let ahead = Ahead::new(lines);
+    // This thread has a processor of its own, as far as there are any.
+    let examiners = thread::available_parallelism().map_or(1, |count| count.get() - 1);
+    thread::scope(|scope| {
+        for _ in 0..examiners.min(EXAMINERS) {
+            scope.spawn(|| ahead.work());
         }
-    }
-}
-
-fn in_order(batches: Receiver<Batch>) -> impl Iterator<Item = Result<Checked, ReplayError>> {
-    batches.into_iter().flatten()
+        let mut tell = |progressed: &Progress| {
+            bar.show(progressed.records, bytes.load(Ordering::Relaxed), &progressed.segment);
+        };
+        let lines = ahead.in_order();
+        Ok(portreeve_replay::verify_examined(lines, &journal.blobs(), &mut tell)?)
+    })
 }
 
 /// Bytes of all segments, as far as they can be looked at; the bar is content with a guess.
