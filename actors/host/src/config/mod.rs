@@ -169,8 +169,8 @@ impl Config {
             bundle: bundle.as_ref().map(|(_, settings)| *settings),
             ..obeyed(&file, &flags, &objects)?
         };
-        let listen = flags.listen.or(file.listen);
-        let metrics = flags.metrics_listen.or(file.metrics_listen);
+        let (listen, metrics_listen) =
+            addresses(flags.listen.or(file.listen), flags.metrics_listen.or(file.metrics_listen))?;
         let node = file.node.unwrap_or_else(file::host_name);
         let client_ca = flags.client_ca.or(file.client_ca);
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
@@ -192,13 +192,10 @@ impl Config {
                     .unwrap_or(limits::JOURNAL_FREE),
             },
             data_dir,
-            listen: address("listen", listen.as_deref().unwrap_or(LISTEN))?,
+            listen,
             log: log_format(flags.log.or(file.log).as_deref())?,
             log_level: log_level(flags.log_level.or(file.log_level).as_deref())?,
-            metrics_listen: match metrics {
-                None => None,
-                Some(text) => Some(address("metricsListen", &text)?),
-            },
+            metrics_listen,
             node: node.parse().map_err(|error| setting("node", format!("{error}")))?,
             objects,
             seal_key: flags.seal_key.or(file.seal_key),
@@ -258,6 +255,26 @@ fn required(
     value: Option<PathBuf>,
 ) -> Result<PathBuf, HostError> {
     value.ok_or_else(|| setting(key, format!("it is not set; pass {flag} or set it in the file")))
+}
+
+/// Where reviews are received, and where metrics are served besides.
+fn addresses(
+    listen: Option<String>,
+    metrics: Option<String>,
+) -> Result<(SocketAddr, Option<SocketAddr>), HostError> {
+    let listen = address("listen", listen.as_deref().unwrap_or(LISTEN))?;
+    let Some(text) = metrics else { return Ok((listen, None)) };
+    let metrics = address("metricsListen", &text)?;
+    let everywhere = listen.ip().is_unspecified() || metrics.ip().is_unspecified();
+    // Of port 0 the system gives each socket another one.
+    if listen.port() != 0
+        && listen.port() == metrics.port()
+        && (everywhere || listen.ip() == metrics.ip())
+    {
+        let why = format!("{metrics} is where reviews are received ({listen}); take another port");
+        return Err(setting("metricsListen", why));
+    }
+    Ok((listen, Some(metrics)))
 }
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, HostError> {

@@ -97,6 +97,32 @@ trustServers: {registry.example: 'https://n.example/'}
 }
 
 #[test]
+fn metrics_are_served_on_a_port_of_their_own() {
+    let with = |listen: &str, metrics: &str| {
+        let (listen, metrics_listen) = (Some(listen.to_owned()), Some(metrics.to_owned()));
+        load("", Overrides { listen, metrics_listen, ..needed() })
+    };
+    for (listen, metrics) in [
+        ("127.0.0.1:8443", "127.0.0.1:8443"),
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("[::1]:8443", "[::]:8443"),
+    ] {
+        let refused = with(listen, metrics).unwrap_err().to_string();
+        assert!(
+            refused.contains("`metricsListen`") && refused.contains("another port"),
+            "{refused}"
+        );
+    }
+    for (listen, metrics) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("0.0.0.0:8443", "0.0.0.0:9443"),
+        ("127.0.0.1:8443", "127.0.0.2:8443"),
+    ] {
+        assert!(with(listen, metrics).is_ok(), "{listen} {metrics}");
+    }
+}
+
+#[test]
 fn flags_override_the_file_and_add_to_its_lists() {
     let flags = Overrides {
         allow_trust_server: vec!["https://b.example".to_owned()],
