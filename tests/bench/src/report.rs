@@ -157,9 +157,9 @@ impl Results {
     /// How the ratios come about, and the one that is promised.
     fn reading(&self) -> String {
         let mut text = format!(
-            "\nMedians over the rounds. Servers take turns of {} ms; a ratio is the median over \
-             all turns\nof the reviews in a second to the floor's in the turn next to it. The ratio by \
-             CPU is the\nfloor's CPU time for a review over the server's, which a busy machine \
+            "\nMedians over the rounds. Servers take turns of {} ms; a ratio is the median over\n\
+             all turns, reviews in a second to the floor's in the turn next to it. The ratio by\n\
+             CPU is the floor's CPU time for a review over the server's, which a busy machine\n\
              disturbs less.\n",
             TURN.as_millis()
         );

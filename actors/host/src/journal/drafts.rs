@@ -2,8 +2,9 @@
 //!
 //! What an answer says is known once its record has a hash; let out it may be once that record is
 //! durable. While a sync lasts, all whose reviews are in the batch wait, and the processor has
-//! little to do: their answers are written meanwhile. Nothing depends on it. Whoever finds no draft
-//! when the answer is let out writes it then.
+//! little to do: their answers are written meanwhile, by a thread that gives way to all others,
+//! since what they do lets the next sync begin earlier. Nothing depends on it. Whoever finds no
+//! draft when the answer is let out writes it then.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -70,7 +71,7 @@ impl Drafts {
     /// `Thread`.
     pub(super) fn start() -> Result<Self, HostError> {
         let (batches, commissioned) = sync_channel(WAITING);
-        let thread = unhurried::spawn("drafts", move || write(&commissioned))?;
+        let thread = unhurried::spawn_idle("drafts", move || write(&commissioned))?;
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 

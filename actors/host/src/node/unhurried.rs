@@ -6,6 +6,9 @@
 //! (sched(7)) a thread takes no processor from others when it is woken. It starts at once where one
 //! is idle; where none is, what was begun is ended first, and all that has come by then is done in
 //! one go. The threads that they start, for verifiers and retention, are like them.
+//!
+//! What is not waited for at all is left to a thread under `SCHED_IDLE`: it runs where no other
+//! thread of the same control group has anything to do.
 
 use std::thread::{self, JoinHandle};
 
@@ -18,6 +21,7 @@ use thread_priority::{
 use crate::HostError;
 
 const BATCH: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
 /// Starts a thread that is unhurried.
 ///
@@ -27,14 +31,41 @@ pub(crate) fn spawn(
     thread: &'static str,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, HostError> {
-    let body = move || {
+    start(thread, move || {
         unhurried();
         body();
-    };
+    })
+}
+
+/// Starts a thread that runs where nobody else wants the processor. No other may wait for it: it
+/// must hold no lock that others take.
+///
+/// # Errors
+/// `Thread`.
+pub(crate) fn spawn_idle(
+    thread: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, HostError> {
+    start(thread, move || {
+        let _ = idle() || unhurried();
+        body();
+    })
+}
+
+fn start(
+    thread: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, HostError> {
     thread::Builder::new()
         .name(thread.to_owned())
         .spawn(body)
         .map_err(|error| HostError::Thread { thread, why: error.to_string() })
+}
+
+/// Makes this thread one that runs where nobody else wants the processor; whether that was allowed,
+/// as in [`unhurried`].
+fn idle() -> bool {
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE).is_ok()
 }
 
 /// Makes this thread one that takes no processor from others when it is woken; its niceness stays.
@@ -72,5 +103,11 @@ mod tests {
                 "{seen:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_idle_thread_is_scheduled_where_no_other_is() {
+        let thread = thread::spawn(|| (idle(), thread_schedule_policy()));
+        assert_eq!(thread.join().ok(), Some((true, Ok(IDLE))));
     }
 }
